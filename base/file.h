@@ -1,0 +1,28 @@
+// Files: whole reads, atomic durable writes, and names that cannot leave their root.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace rwku {
+
+// The whole file. NOT_FOUND, PERMISSION_DENIED or INTERNAL name the path and the system's reason.
+absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path);
+
+// Writes `contents` so that a crash leaves the old file or the new one: temporary, fsync, rename,
+// fsync of the folder. RESOURCE_EXHAUSTED when the disk is full; the old file is then untouched.
+absl::Status WriteFileAtomically(const std::filesystem::path& path, absl::string_view contents);
+
+// `root`/`name` with every link resolved, if that lies below `root` and exists. `name` is relative
+// and may hold folders, commas, dots and non-ASCII letters. INVALID_ARGUMENT for "..", absolute
+// names, NUL, control characters and links that lead outside; NOT_FOUND where nothing is. `what`
+// ("model", "dataset") names the thing in messages.
+absl::StatusOr<std::filesystem::path> ResolveBelow(const std::filesystem::path& root,
+                                                   absl::string_view name, absl::string_view what);
+
+}  // namespace rwku

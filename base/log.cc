@@ -1,0 +1,130 @@
+#include "base/log.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+#include "base/clock.h"
+
+namespace rwku {
+namespace {
+
+std::atomic<LogSeverity> minimum_severity{LogSeverity::kInfo};
+
+// Written in main before other threads start, read afterwards.
+std::string& LogContext() {
+  static std::string& context = *new std::string;
+  return context;
+}
+
+absl::string_view SeverityName(LogSeverity severity) {
+  switch (severity) {
+    case LogSeverity::kDebug:
+      return "debug";
+    case LogSeverity::kInfo:
+      return "info";
+    case LogSeverity::kWarning:
+      return "warning";
+    case LogSeverity::kError:
+      return "error";
+  }
+  return "unknown";
+}
+
+absl::string_view FileName(absl::string_view path) { return path.substr(path.rfind('/') + 1); }
+
+}  // namespace
+
+void SetMinimumLogSeverity(LogSeverity severity) { minimum_severity.store(severity); }
+
+void SetLogContext(absl::string_view key, absl::string_view value) {
+  absl::StrAppend(&LogContext(), ",\"", JsonEscape(key), "\":\"", JsonEscape(value), "\"");
+}
+
+LogLine::LogLine(LogSeverity severity, const char* file, int line, absl::string_view message)
+    : enabled_(severity >= minimum_severity.load(std::memory_order_relaxed)) {
+  if (!enabled_) {
+    return;
+  }
+  text_ =
+      absl::StrCat("{\"time\":\"",
+                   absl::FormatTime("%Y-%m-%dT%H:%M:%E3SZ", RealClock().Now(), absl::UTCTimeZone()),
+                   "\",\"severity\":\"", SeverityName(severity), "\",\"source\":\"", FileName(file),
+                   ":", line, "\",\"message\":\"", JsonEscape(message), "\"", LogContext());
+}
+
+LogLine::~LogLine() {
+  if (!enabled_) {
+    return;
+  }
+  text_ += "}\n";
+  // One write keeps lines whole; a log that cannot be written is no reason to stop.
+  [[maybe_unused]] const ssize_t written = write(STDERR_FILENO, text_.data(), text_.size());
+}
+
+LogLine& LogLine::With(absl::string_view key, absl::string_view value) {
+  if (enabled_) {
+    absl::StrAppend(&text_, ",\"", JsonEscape(key), "\":\"", JsonEscape(value), "\"");
+  }
+  return *this;
+}
+
+LogLine& LogLine::With(absl::string_view key, int64_t value) {
+  if (enabled_) {
+    absl::StrAppend(&text_, ",\"", JsonEscape(key), "\":", value);
+  }
+  return *this;
+}
+
+LogLine& LogLine::With(absl::string_view key, uint64_t value) {
+  if (enabled_) {
+    absl::StrAppend(&text_, ",\"", JsonEscape(key), "\":", value);
+  }
+  return *this;
+}
+
+LogLine& LogLine::With(absl::string_view key, double value) {
+  if (enabled_) {
+    absl::StrAppend(&text_, ",\"", JsonEscape(key), "\":\"", absl::StrFormat("%.9g", value), "\"");
+  }
+  return *this;
+}
+
+std::string JsonEscape(absl::string_view text) {
+  std::string out;
+  out.reserve(text.size());
+  for (const char c : text) {
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          absl::StrAppendFormat(&out, "\\u%04x", c);
+        } else {
+          out += c;
+        }
+    }
+  }
+  return out;
+}
+
+}  // namespace rwku

@@ -1,0 +1,28 @@
+#include "base/log.h"
+
+#include <gtest/gtest.h>
+
+namespace rwku {
+namespace {
+
+TEST(LogTest, WritesOneJsonObjectALine) {
+  testing::internal::CaptureStderr();
+  RWKU_LOG(kInfo, "say \"hi\"\n").With("job", "r1/j1").With("token", uint64_t{7});
+  const std::string line = testing::internal::GetCapturedStderr();
+  EXPECT_NE(line.find(R"("message":"say \"hi\"\n")"), std::string::npos) << line;
+  EXPECT_NE(line.find(R"("job":"r1/j1","token":7})"), std::string::npos) << line;
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+}
+
+TEST(LogTest, DropsLinesBelowTheMinimum) {
+  testing::internal::CaptureStderr();
+  RWKU_LOG(kDebug, "hidden").With("a", 1);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+TEST(JsonEscapeTest, EscapesControlCharacters) {
+  EXPECT_EQ(JsonEscape("a\x01\t\\"), "a\\u0001\\t\\\\");
+}
+
+}  // namespace
+}  // namespace rwku

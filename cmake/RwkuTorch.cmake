@@ -1,0 +1,27 @@
+# rwku_use_torch(target): compile and link against libtorch, with the shared precompiled header if asked.
+include_guard(GLOBAL)
+find_package(LibTorch REQUIRED)
+if(NOT LibTorch_VERSION MATCHES "^2\\.11\\.0")
+  message(FATAL_ERROR "torch ${LibTorch_VERSION} found, 2.11.0 is needed: run scripts/setup")
+endif()
+if(RWKU_WITH_CUDA)
+  if(NOT LibTorch_CUDA_LIBRARY)
+    message(FATAL_ERROR "RWKU_WITH_CUDA: libtorch_cuda.so not found beside ${LibTorch_CPU_LIBRARY}")
+  endif()
+  # --no-as-needed: nothing refers to the CUDA library by symbol; loading it registers the kernels.
+  target_link_libraries(LibTorch::LibTorch INTERFACE -Wl,--no-as-needed
+    "${LibTorch_CUDA_LIBRARY}" "${LibTorch_C10_CUDA_LIBRARY}" -Wl,--as-needed)
+endif()
+if(RWKU_TORCH_PCH)
+  file(WRITE "${PROJECT_BINARY_DIR}/torch_pch.cc" "// Holder of the precompiled torch header.\n")
+  add_library(rwku_torch_pch OBJECT "${PROJECT_BINARY_DIR}/torch_pch.cc")
+  target_link_libraries(rwku_torch_pch PRIVATE LibTorch::LibTorch rwku_options)
+  target_precompile_headers(rwku_torch_pch PRIVATE <torch/torch.h>)
+endif()
+
+function(rwku_use_torch target)
+  target_link_libraries(${target} PRIVATE LibTorch::LibTorch)
+  if(RWKU_TORCH_PCH)
+    target_precompile_headers(${target} REUSE_FROM rwku_torch_pch)
+  endif()
+endfunction()

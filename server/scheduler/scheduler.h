@@ -1,0 +1,99 @@
+// The scheduler: a pure function of events and time. No thread, clock, socket or disk; same events,
+// same decisions.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+#include "server/scheduler/types.h"
+
+namespace rwku::scheduler {
+
+struct Options {
+  absl::Duration lease_duration =
+      absl::Seconds(15);  // after the last heartbeat that listed the lease
+  absl::Duration backoff_base =
+      absl::Seconds(1);  // first retry after a failure of the job's own; doubles
+  absl::Duration backoff_limit = absl::Minutes(5);
+  int max_resource_failures = 6;  // halvings of the micro-batch before the job fails
+  int max_lost_attempts =
+      5;  // attempts in a row that ended with their worker lost: the job is parked as failed
+};
+
+// The two times of a step: `monotonic` decides about leases, `wall` is written into records.
+struct Now {
+  absl::Duration monotonic;
+  absl::Time wall;
+};
+
+// What a step decided. The caller commits `changes` atomically, then carries `commands` out, then
+// answers with `verdict`. If the commit fails, none of it happened: rebuild the scheduler from the
+// store.
+struct Decision {
+  absl::Status verdict;  // of the event: OK; FAILED_PRECONDITION for a stale lease; NOT_FOUND;
+                         // ALREADY_EXISTS; ...
+  std::vector<StateChange> changes;
+  std::vector<Command> commands;
+  // WorkerConnected only: of the leases that the worker brought, those that are still good.
+  std::vector<Lease> kept_leases;
+};
+
+// A worker as the scheduler sees it.
+struct WorkerView {
+  WorkerId id;
+  std::string incarnation;
+  bool connected = false;
+  bool draining = false;
+  std::vector<std::string> resident_models;
+  std::vector<Lease> leases;
+  int completed_jobs = 0;
+  int failed_attempts = 0;
+};
+
+// Everything that survives a restart.
+struct PersistentState {
+  std::vector<RunRecord> runs;
+  std::vector<JobRecord> jobs;
+  uint64_t revision = 0;  // newest
+};
+
+// Not thread-safe: the coordinator holds its mutex around every call.
+class Scheduler {
+ public:
+  // Leases in `state` get a full lease duration from `now`, so that workers can come back for them.
+  Scheduler(Options options, PersistentState state, Now now);
+  ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  // Takes one event in. Changed records carry the next revisions: one a changed record, increasing
+  // in the order of `changes`, and a run's record always follows its changed jobs with its own new
+  // revision.
+  Decision Step(const Event& event, Now now);
+
+  // When the next Tick can change something (monotonic); infinite if never.
+  absl::Duration NextDeadline() const;
+
+  // Reads. Null when unknown; valid until the next Step.
+  const RunRecord* FindRun(const RunId& run) const;
+  const JobRecord* FindJob(const JobId& job) const;
+  const RunRecord* FindRunByRequestId(const std::string& request_id) const;
+  // Newest first.
+  std::vector<const RunRecord*> Runs() const;
+  // In the order of their index.
+  std::vector<const JobRecord*> Jobs(const RunId& run) const;
+  std::vector<WorkerView> Workers() const;
+  uint64_t revision() const;
+  // OK if `lease` is its job's live lease and `worker` holds it; FAILED_PRECONDITION otherwise.
+  absl::Status CheckLease(const WorkerId& worker, const Lease& lease) const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rwku::scheduler

@@ -1,0 +1,171 @@
+// The scheduler's state: runs, jobs, workers, and the records of them that the store keeps.
+// Plain values; what a run or job means to the benchmark travels as opaque bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "absl/time/time.h"
+
+#include "base/strong_id.h"
+
+namespace rwku::scheduler {
+
+// kRunning -> kSucceeded | kFailed | kCancelled; kFailed -> kRunning by RetryJob.
+enum class RunState { kRunning, kSucceeded, kFailed, kCancelled };
+
+// kQueued -> kLeased | kCancelled; kLeased -> kQueued (retry) | kSucceeded | kFailed | kCancelled;
+// kFailed -> kQueued by RetryJob.
+enum class JobState { kQueued, kLeased, kSucceeded, kFailed, kCancelled };
+
+enum class FailureClass { kInfrastructure, kResource, kNumeric, kInput, kInternal };
+
+struct Failure {
+  FailureClass failure_class = FailureClass::kInternal;
+  std::string message;
+  WorkerId worker;
+  uint64_t fencing_token = 0;
+};
+
+bool IsTerminal(RunState state);
+bool IsTerminal(JobState state);
+
+// Persisted. `payload` is the service's serialized RunSpec.
+struct RunRecord {
+  RunId id;
+  std::string payload;
+  std::string request_id;      // empty: none
+  std::string request_digest;  // of the submitted spec, to tell a repeat from a conflict
+  int priority = 0;
+  int max_failures = 3;  // failures of its own after which a job fails
+  RunState state = RunState::kRunning;
+  absl::Time create_time;
+  std::optional<absl::Time> end_time;
+  uint64_t sequence = 0;  // order of creation
+  uint64_t revision = 0;  // of the newest change of the run or its jobs
+};
+
+// Persisted. `payload` is the service's serialized JobSpec, `result` its serialized JobResult.
+struct JobRecord {
+  JobId id;  // "{run}/{index}"
+  RunId run;
+  int index = 0;  // order within the run
+  std::string payload;
+  std::string model;  // affinity key: workers that hold it come first
+  JobState state = JobState::kQueued;
+  uint64_t fencing_token = 0;  // of the newest attempt; 0 = never leased; only grows
+  int attempts = 0;
+  int failures = 0;                      // that count against the run's max_failures
+  int resource_failures = 0;             // = halvings of the micro-batch
+  WorkerId worker;                       // holds the lease, or made the result
+  std::optional<absl::Time> not_before;  // back-off, wall clock; compared after a restart, too
+  std::vector<WorkerId> avoid;           // workers that failed it
+  std::optional<Failure> last_failure;
+  std::string result;  // on kSucceeded
+  absl::Time create_time;
+  std::optional<absl::Time> start_time;  // of the newest attempt
+  std::optional<absl::Time> end_time;
+  uint64_t revision = 0;
+};
+
+// An attempt: what a worker holds.
+struct Lease {
+  JobId job;
+  uint64_t fencing_token = 0;
+
+  friend bool operator==(const Lease&, const Lease&) = default;
+};
+
+// --- Events: what happened. ---
+
+struct RunSubmitted {
+  RunRecord run;
+  std::vector<JobRecord> jobs;
+};
+struct RunCancelRequested {
+  RunId run;
+};
+struct RunDeleteRequested {
+  RunId run;
+};
+struct JobRetryRequested {
+  JobId job;
+};
+struct WorkerConnected {
+  WorkerId worker;
+  std::string incarnation;
+  std::vector<std::string> resident_models;
+  std::vector<Lease> leases;
+  bool draining = false;
+};
+// The stream broke. Leases live on until they expire; the same incarnation may come back for them.
+struct WorkerDisconnected {
+  WorkerId worker;
+  std::string incarnation;
+};
+struct WorkerHeartbeat {
+  WorkerId worker;
+  std::vector<Lease> leases;
+  std::vector<std::string> resident_models;
+};
+// Said by the worker (`released` go back to the queue) or asked by an operator (`released` empty).
+struct WorkerDraining {
+  WorkerId worker;
+  std::vector<Lease> released;
+};
+struct AttemptCompleted {
+  WorkerId worker;
+  Lease lease;
+  std::string result;
+};
+struct AttemptFailed {
+  WorkerId worker;
+  Lease lease;
+  FailureClass failure_class = FailureClass::kInternal;
+  std::string message;
+};
+// Time passed: expired leases are taken back, back-offs end.
+struct Tick {};
+
+using Event = std::variant<RunSubmitted, RunCancelRequested, RunDeleteRequested, JobRetryRequested,
+                           WorkerConnected, WorkerDisconnected, WorkerHeartbeat, WorkerDraining,
+                           AttemptCompleted, AttemptFailed, Tick>;
+
+// --- Decisions: what follows. ---
+
+// New contents of a record, to be committed before any command goes out.
+struct PutRun {
+  RunRecord run;
+};
+struct PutJob {
+  JobRecord job;
+};
+// The run with all its jobs, events and predictions.
+struct EraseRun {
+  RunId run;
+};
+// Prediction chunks of an attempt that will never be a result.
+struct EraseAttempt {
+  JobId job;
+  uint64_t fencing_token = 0;
+};
+using StateChange = std::variant<PutRun, PutJob, EraseRun, EraseAttempt>;
+
+struct Assign {
+  WorkerId worker;
+  Lease lease;
+};
+struct Revoke {
+  WorkerId worker;
+  Lease lease;
+  std::string reason;
+};
+struct Drain {
+  WorkerId worker;
+};
+using Command = std::variant<Assign, Revoke, Drain>;
+
+}  // namespace rwku::scheduler
