@@ -63,6 +63,9 @@ function(rwku_test)
   endif()
   set(environment "RWKU_SOURCE_DIR=${PROJECT_SOURCE_DIR}" "RWKU_BINARY_DIR=${PROJECT_BINARY_DIR}"
                   "RWKU_SHARED=${RWKU_SHARED}" ${ARG_ENVIRONMENT})
+  if(NOT ARG_LABELS)
+    set(ARG_LABELS unit)  # an empty list would swallow the next property
+  endif()
   gtest_discover_tests(${ARG_NAME} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${environment}")
 endfunction()
