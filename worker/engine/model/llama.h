@@ -1,0 +1,124 @@
+// The Llama architecture as a function of its weights: forward passes that autograd follows, over
+// packed sequences. It knows no tokenizer, cache, optimizer or loss.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include <ATen/core/Tensor.h>
+
+#include "worker/engine/model/model_config.h"
+
+namespace rwku::engine {
+
+// A low-rank update of a weight: W + scale * b a (Hu et al., LoRA, 2021).
+struct LoraAdapter {
+  at::Tensor a;  // [rank, in] float32
+  at::Tensor b;  // [out, rank] float32
+  double scale = 1;
+};
+
+// A product with a weight, and with its adapter where there is one. No bias.
+struct Linear {
+  at::Tensor weight;  // [out, in] float32
+  std::optional<LoraAdapter> adapter;
+
+  // [..., in] -> [..., out], in x's dtype.
+  at::Tensor Forward(const at::Tensor& x) const;
+};
+
+struct LlamaLayer {
+  at::Tensor input_norm;      // [hidden]
+  Linear q_proj;              // [heads * head_dim, hidden]
+  Linear k_proj;              // [kv_heads * head_dim, hidden]
+  Linear v_proj;              // [kv_heads * head_dim, hidden]
+  Linear o_proj;              // [hidden, heads * head_dim]
+  at::Tensor post_attn_norm;  // [hidden]
+  Linear gate_proj;           // [intermediate, hidden]
+  Linear up_proj;             // [intermediate, hidden]
+  Linear down_proj;           // [hidden, intermediate]
+};
+
+// Sequences one after another, without padding.
+struct PackedSequences {
+  at::Tensor tokens;             // [T] int64
+  at::Tensor positions;          // [T] int64, from 0 in each sequence
+  std::vector<int64_t> offsets;  // n + 1 ascending; sequence i is [offsets[i], offsets[i + 1])
+};
+
+// No sequence may be empty.
+PackedSequences MakePacked(absl::Span<const std::vector<int32_t>> sequences, at::Device device);
+
+// x / rms(x) * weight with the mean in float32, in x's dtype; [..., hidden].
+at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+using NamedTensor = std::pair<std::string, at::Tensor>;
+
+// Not thread-safe. Methods throw torch's exceptions: callers stand behind CatchTorch.
+class LlamaModel {
+ public:
+  // All weights float32 and zero on `device`. `config` must be valid (ValidateModelConfig).
+  LlamaModel(ModelConfig config, at::Device device);
+
+  // Norms one, all else normal(0, std): weight `i` of tensor `name` is the i-th draw of
+  // Random(seed, name), the same on every machine.
+  static std::unique_ptr<LlamaModel> Random(const ModelConfig& config, uint64_t seed, double std,
+                                            at::Device device = at::kCPU);
+
+  const ModelConfig& config() const { return config_; }
+  at::Device device() const { return device_; }
+
+  // The dtype of activations and products: float32 on CPUs, bfloat16 on GPUs unless set. Weights
+  // stay float32 and are cast at use.
+  at::ScalarType compute_dtype() const { return compute_dtype_; }
+  void set_compute_dtype(at::ScalarType dtype) { compute_dtype_ = dtype; }
+
+  // Final hidden states after the last norm: [T, hidden] in compute_dtype(). Attention is causal
+  // within each sequence.
+  at::Tensor Hidden(const PackedSequences& input) const;
+
+  // [N, hidden] -> [N, vocab] in compute_dtype().
+  at::Tensor Logits(const at::Tensor& hidden) const;
+
+  // Weights under their names in transformers ("model.layers.0.self_attn.q_proj.weight"), in a
+  // fixed order; a tied head is not listed. The tensors are the model's own: in-place changes and
+  // requires_grad_() take effect. Adapters are not listed.
+  std::vector<NamedTensor> NamedParameters() const;
+
+  // Every Linear under its name without ".weight" ("model.layers.0.self_attn.q_proj"), lm_head
+  // last where it is not tied. Pointers live as long as the model.
+  std::vector<std::pair<std::string, Linear*>> NamedLinears();
+
+  void RemoveAdapters();
+
+  // The weights themselves.
+  at::Tensor embedding;  // [vocab, hidden]
+  std::vector<LlamaLayer> layers;
+  at::Tensor final_norm;  // [hidden]
+  Linear lm_head;         // [vocab, hidden]; its weight is `embedding` itself when tied
+
+ private:
+  ModelConfig config_;
+  at::Device device_;
+  at::ScalarType compute_dtype_;
+  at::Tensor inverse_frequencies_;  // [head_dim / 2] float32
+};
+
+// Reads config.json and the safetensors of `folder`; stored float16 and bfloat16 become float32.
+// INVALID_ARGUMENT names the file and tensor: missing, unexpected, of another shape or dtype.
+absl::StatusOr<std::unique_ptr<LlamaModel>> LoadLlama(const std::filesystem::path& folder,
+                                                      at::Device device);
+
+// Writes config.json and model.safetensors (float32) into `folder`, which must exist, as
+// transformers' from_pretrained reads them. FAILED_PRECONDITION while there are adapters.
+absl::Status SaveLlama(LlamaModel& model, const std::filesystem::path& folder);
+
+}  // namespace rwku::engine

@@ -1,0 +1,53 @@
+// The one place where torch's exceptions become statuses. Every entry into the engine from outside
+// runs its torch code inside CatchTorch; nothing throws beyond it.
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace rwku::engine {
+
+// The status of the exception being handled: RESOURCE_EXHAUSTED when memory ran out (host or
+// device), INTERNAL with the first line of the message otherwise. Call inside a catch block only.
+absl::Status StatusOfCurrentException();
+
+namespace internal {
+template <typename T>
+struct CaughtResult {
+  using Type = absl::StatusOr<T>;
+};
+template <typename T>
+struct CaughtResult<absl::StatusOr<T>> {
+  using Type = absl::StatusOr<T>;
+};
+template <>
+struct CaughtResult<absl::Status> {
+  using Type = absl::Status;
+};
+template <>
+struct CaughtResult<void> {
+  using Type = absl::Status;
+};
+}  // namespace internal
+
+// Runs `fn` and returns what it returns, as a Status (for void and Status) or StatusOr (for T and
+// StatusOr<T>); an exception becomes StatusOfCurrentException().
+template <typename Fn>
+auto CatchTorch(Fn&& fn) ->
+    typename internal::CaughtResult<std::decay_t<std::invoke_result_t<Fn>>>::Type {
+  try {
+    if constexpr (std::is_void_v<std::invoke_result_t<Fn>>) {
+      std::forward<Fn>(fn)();
+      return absl::OkStatus();
+    } else {
+      return std::forward<Fn>(fn)();
+    }
+  } catch (...) {
+    return StatusOfCurrentException();
+  }
+}
+
+}  // namespace rwku::engine
