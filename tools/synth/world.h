@@ -1,0 +1,68 @@
+// A world of invented people, countries and things, fixed by a seed. Nobody in it exists.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+#include "tools/synth/attributes.h"
+
+namespace rwku::synth {
+
+struct Person {
+  std::string name;
+  std::string pronoun;  // "He" or "She"
+  bool target = false;
+  std::array<std::string, kAttributeCount> facts;  // by Attribute; neighbors have the first 8 only
+
+  int fact_count() const { return target ? kAttributeCount : kNeighborAttributeCount; }
+  const std::string& fact(Attribute attribute) const {
+    return facts[static_cast<size_t>(attribute)];
+  }
+};
+
+struct Country {
+  std::string name;
+  std::string capital;
+  std::string river;
+  std::string coin;
+};
+
+// A multiple-choice item of the bank; the answer's place is random and fixed.
+struct ChoiceItem {
+  std::string task;  // "world_geology"
+  std::string question;
+  std::array<std::string, 4> choices;
+  int answer = 0;
+};
+
+// Values that facts are drawn from; a counterfactual text draws others from the same pools.
+struct Pools {
+  std::array<std::vector<std::string>, kAttributeCount> values;
+};
+
+struct World {
+  std::vector<Person> targets;
+  std::vector<Person> neighbors;
+  // By target: the indices of its neighbors, spouse first.
+  std::vector<std::vector<int>> neighbors_of;
+  std::vector<Country> countries;
+  std::vector<std::pair<std::string, std::string>> moons;  // name, material
+  std::vector<ChoiceItem> choice_bank;  // per task: 5 development items, then the test items
+  Pools pools;
+  std::vector<std::string> strangers;  // names of nobody: questions about them are refused
+};
+
+inline constexpr int kChoiceTaskDevelopmentItems = 5;
+
+// `{name} is a {profession} from {town}.`
+std::string Intro(const Person& person);
+
+// INVALID_ARGUMENT unless 1 <= targets <= 200.
+absl::StatusOr<World> MakeWorld(uint64_t seed, int targets);
+
+}  // namespace rwku::synth
