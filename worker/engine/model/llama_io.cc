@@ -1,0 +1,85 @@
+// A Llama model from and to a folder in the layout of the hub.
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include <ATen/core/grad_mode.h>
+
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "worker/engine/model/llama.h"
+#include "worker/engine/model/safetensors.h"
+#include "worker/engine/torch_status.h"
+
+namespace rwku::engine {
+
+namespace {
+
+constexpr char kRotaryBuffer[] = "rotary_emb.inv_freq";  // stored by old conversions, derived
+constexpr char kHead[] = "lm_head.weight";
+
+absl::Status FillWeights(const SafetensorsFolder& weights, const std::filesystem::path& folder,
+                         LlamaModel& model) {
+  const at::AutoGradMode no_grad(false);
+  std::set<std::string> known;
+  for (auto& [name, parameter] : model.NamedParameters()) {
+    known.insert(name);
+    RWKU_ASSIGN_OR_RETURN(const at::Tensor stored, weights.Get(name));
+    const at::ScalarType dtype = stored.scalar_type();
+    if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
+      return absl::InvalidArgumentError(absl::StrCat(folder.string(), ": tensor '", name,
+                                                     "' is of dtype ", at::toString(dtype),
+                                                     "; allowed are F32, BF16 and F16"));
+    }
+    if (stored.sizes() != parameter.sizes()) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          folder.string(), ": tensor '", name, "' has shape [", absl::StrJoin(stored.sizes(), ", "),
+          "]; config.json asks for [", absl::StrJoin(parameter.sizes(), ", "), "]"));
+    }
+    parameter.copy_(stored);
+  }
+  for (const std::string& name : weights.Names()) {
+    const bool is_tied_head = name == kHead && model.config().tie_word_embeddings;
+    const bool is_rotary = name.size() >= sizeof(kRotaryBuffer) &&
+                           name.rfind(kRotaryBuffer) == name.size() - (sizeof(kRotaryBuffer) - 1);
+    if (known.count(name) == 0 && !is_tied_head && !is_rotary) {
+      return absl::InvalidArgumentError(absl::StrCat(folder.string(), ": tensor '", name,
+                                                     "' belongs to no part of a llama model"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<LlamaModel>> LoadLlama(const std::filesystem::path& folder,
+                                                      at::Device device) {
+  return CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<LlamaModel>> {
+    RWKU_ASSIGN_OR_RETURN(ModelConfig config, LoadModelConfig(folder));
+    RWKU_ASSIGN_OR_RETURN(const SafetensorsFolder weights, SafetensorsFolder::Open(folder));
+    // Names before memory: a config of another model must not cost an allocation of its size.
+    for (const char* name : {"model.embed_tokens.weight", "model.norm.weight"}) {
+      RWKU_RETURN_IF_ERROR(weights.Get(name).status());
+    }
+    auto model = std::make_unique<LlamaModel>(std::move(config), device);
+    RWKU_RETURN_IF_ERROR(FillWeights(weights, folder, *model));
+    return model;
+  });
+}
+
+absl::Status SaveLlama(LlamaModel& model, const std::filesystem::path& folder) {
+  for (const auto& [name, linear] : model.NamedLinears()) {
+    if (linear->adapter) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(folder.string(), ": '", name, "' has an adapter; only bare weights save"));
+    }
+  }
+  return CatchTorch([&] {
+    ModelConfig config = model.config();
+    config.torch_dtype = "float32";
+    RWKU_RETURN_IF_ERROR(SaveSafetensors(model.NamedParameters(), folder / "model.safetensors"));
+    return WriteFileAtomically(folder / "config.json", ModelConfigToJson(config));
+  });
+}
+
+}  // namespace rwku::engine
