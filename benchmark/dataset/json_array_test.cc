@@ -1,0 +1,111 @@
+#include "benchmark/dataset/json_array.h"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rwku::dataset {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::filesystem::path WriteFile(const std::string& contents) {
+  const std::filesystem::path path =
+      std::filesystem::path(testing::TempDir()) /
+      absl::StrCat("json_array_", testing::UnitTest::GetInstance()->current_test_info()->name());
+  std::ofstream(path, std::ios::binary) << contents;
+  return path;
+}
+
+absl::StatusOr<std::vector<std::string>> ReadAll(const std::string& contents) {
+  JsonArrayReader reader(WriteFile(contents), "x.json");
+  std::vector<std::string> elements;
+  std::string text;
+  ElementSpan span;
+  while (true) {
+    const absl::StatusOr<bool> more = reader.Next(&text, &span);
+    if (!more.ok()) {
+      return more.status();
+    }
+    if (!*more) {
+      return elements;
+    }
+    elements.push_back(text);
+  }
+}
+
+TEST(JsonArrayReaderTest, SplitsAtTopLevelCommasOnly) {
+  const auto elements = ReadAll(" [ {\"a\": [1, 2]},{\"b\": \"x,]}\\\"[\"} , 3]\n");
+  ASSERT_TRUE(elements.ok()) << elements.status();
+  EXPECT_THAT(*elements, ElementsAre("{\"a\": [1, 2]}", "{\"b\": \"x,]}\\\"[\"} ", "3"));
+}
+
+TEST(JsonArrayReaderTest, AnEmptyArrayHasNoElements) { EXPECT_THAT(*ReadAll("[ ]"), IsEmpty()); }
+
+TEST(JsonArrayReaderTest, AByteOrderMarkIsSkipped) {
+  EXPECT_THAT(*ReadAll("\xEF\xBB\xBF[1]"), ElementsAre("1"));
+}
+
+TEST(JsonArrayReaderTest, AnElementMayCrossManyChunks) {
+  const std::string big = absl::StrCat("\"", std::string(1 << 20, 'x'), "\"");
+  EXPECT_THAT(*ReadAll(absl::StrCat("[", big, ",", big, "]")), ElementsAre(big, big));
+}
+
+TEST(JsonArrayReaderTest, SpansLeadBackToTheElements) {
+  const std::filesystem::path path = WriteFile("[ {\"a\":1} , {\"b\":2}]");
+  JsonArrayReader reader(path, "x.json");
+  std::ifstream stream(path, std::ios::binary);
+  std::string text;
+  ElementSpan span;
+  size_t count = 0;
+  while (*reader.Next(&text, &span)) {
+    EXPECT_EQ(*ReadSpan(stream, span, "x.json"), text);
+    EXPECT_EQ(span.index, count++);
+  }
+  EXPECT_EQ(count, 2U);
+}
+
+TEST(JsonArrayReaderTest, NestingBeyondTheLimitIsRefused) {
+  const auto nested = [](int depth) {
+    return ReadAll(absl::StrCat(std::string(depth, '['), std::string(depth, ']')));
+  };
+  EXPECT_TRUE(nested(kMaxJsonDepth).ok());
+  EXPECT_THAT(std::string(nested(kMaxJsonDepth + 1).status().message()),
+              HasSubstr("x.json: record 0: nested deeper than 64"));
+}
+
+TEST(JsonArrayReaderTest, WhatIsNotOneArrayIsRefusedWithTheReason) {
+  struct Case {
+    std::string contents;
+    std::string message;
+  };
+  for (const Case& c : std::vector<Case>{
+           {"", "x.json: found the end of the file, expected a JSON array"},
+           {"{}", "x.json: found \"{\", expected a JSON array"},
+           {"[1", "x.json: record 0: the file ends within it"},
+           {"[\"a]", "x.json: record 0: the file ends within it"},
+           {"[1,]", "x.json: record 1: found \"]\", expected a JSON object"},
+           {"[1,,2]", "x.json: record 1: found \",\", expected a JSON object"},
+           {"[1] [2]", "x.json: found \"[\" after the end of the array"},
+           {"[]]", "x.json: found \"]\" after the end of the array"},
+           {std::string("\0", 1), "x.json: found byte 0x00, expected a JSON array"}}) {
+    EXPECT_EQ(ReadAll(c.contents).status().message(), c.message) << c.contents;
+  }
+}
+
+TEST(JsonArrayReaderTest, AMissingFileIsNotFound) {
+  JsonArrayReader reader("/nonexistent/x.json", "x.json");
+  std::string text;
+  ElementSpan span;
+  EXPECT_EQ(reader.Next(&text, &span).status().code(), absl::StatusCode::kNotFound);
+}
+
+}  // namespace
+}  // namespace rwku::dataset
