@@ -60,6 +60,7 @@ struct JobRecord {
   int attempts = 0;
   int failures = 0;                      // that count against the run's max_failures
   int resource_failures = 0;             // = halvings of the micro-batch
+  int lost_attempts = 0;                 // in a row that ended with their worker lost
   WorkerId worker;                       // holds the lease, or made the result
   std::optional<absl::Time> not_before;  // back-off, wall clock; compared after a restart, too
   std::vector<WorkerId> avoid;           // workers that failed it

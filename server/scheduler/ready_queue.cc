@@ -1,0 +1,126 @@
+#include "server/scheduler/ready_queue.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace rwku::scheduler {
+namespace {
+
+std::vector<WorkerId> Sorted(std::vector<WorkerId> workers) {
+  std::sort(workers.begin(), workers.end());
+  return workers;
+}
+
+}  // namespace
+
+ReadyQueue::Key ReadyQueue::KeyOf(const RunId& id, const Run& run) {
+  return {-static_cast<int64_t>(run.priority), run.live_leases, run.sequence, id};
+}
+
+void ReadyQueue::AddRun(const RunRecord& run) {
+  Run entry;
+  entry.priority = run.priority;
+  entry.sequence = run.sequence;
+  const bool inserted = runs_.emplace(run.id, std::move(entry)).second;
+  RWKU_CHECK(inserted);
+}
+
+void ReadyQueue::RemoveRun(const RunId& run) {
+  const auto it = runs_.find(run);
+  RWKU_CHECK(it != runs_.end() && it->second.ready.empty() && it->second.live_leases == 0);
+  runs_.erase(it);
+}
+
+void ReadyQueue::Add(const JobRecord& job, absl::Duration ready_at, absl::Duration now) {
+  if (ready_at > now) {
+    const JobRef ref{job.run, job.index};
+    delayed_.emplace(ready_at, ref);
+    delayed_at_.emplace(ref, ready_at);
+    return;
+  }
+  Insert(job);
+}
+
+void ReadyQueue::Insert(const JobRecord& job) {
+  Run& run = runs_.at(job.run);
+  if (run.ready.empty()) {
+    order_.insert(KeyOf(job.run, run));
+  }
+  run.ready[Sorted(job.avoid)][job.model].insert(job.index);
+}
+
+void ReadyQueue::Remove(const JobRecord& job) {
+  const JobRef ref{job.run, job.index};
+  if (const auto delayed = delayed_at_.find(ref); delayed != delayed_at_.end()) {
+    delayed_.erase({delayed->second, ref});
+    delayed_at_.erase(delayed);
+    return;
+  }
+  Run& run = runs_.at(job.run);
+  const auto group = run.ready.find(Sorted(job.avoid));
+  RWKU_CHECK(group != run.ready.end());
+  const auto of_model = group->second.find(job.model);
+  RWKU_CHECK(of_model != group->second.end() && of_model->second.erase(job.index) == 1);
+  if (of_model->second.empty()) {
+    group->second.erase(of_model);
+  }
+  if (group->second.empty()) {
+    run.ready.erase(group);
+  }
+  if (run.ready.empty()) {
+    order_.erase(KeyOf(job.run, run));
+  }
+}
+
+void ReadyQueue::CountLeases(const RunId& run, int delta) {
+  Run& entry = runs_.at(run);
+  const bool ordered = order_.erase(KeyOf(run, entry)) == 1;
+  entry.live_leases += delta;
+  RWKU_CHECK(entry.live_leases >= 0);
+  if (ordered) {
+    order_.insert(KeyOf(run, entry));
+  }
+}
+
+void ReadyQueue::Release(absl::Duration now,
+                         const std::function<const JobRecord&(const JobRef&)>& find) {
+  while (!delayed_.empty() && delayed_.begin()->first <= now) {
+    const JobRef ref = delayed_.begin()->second;
+    delayed_.erase(delayed_.begin());
+    delayed_at_.erase(ref);
+    Insert(find(ref));
+  }
+}
+
+absl::Duration ReadyQueue::NextRelease() const {
+  return delayed_.empty() ? absl::InfiniteDuration() : delayed_.begin()->first;
+}
+
+std::optional<ReadyQueue::Pick> ReadyQueue::PickFor(
+    const std::vector<std::string>& resident_models,
+    const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const {
+  for (const Key& key : order_) {
+    const RunId& id = std::get<3>(key);
+    std::optional<Pick> best;
+    for (const auto& [avoid, by_model] : runs_.at(id).ready) {
+      if (!may_take(avoid)) {
+        continue;
+      }
+      for (const auto& [model, indexes] : by_model) {
+        const bool resident = std::find(resident_models.begin(), resident_models.end(), model) !=
+                              resident_models.end();
+        const int index = *indexes.begin();
+        if (!best || std::pair(!resident, index) < std::pair(!best->resident, best->job.index)) {
+          best = Pick{JobRef{id, index}, resident};
+        }
+      }
+    }
+    if (best) {
+      return best;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace rwku::scheduler

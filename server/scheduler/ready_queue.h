@@ -1,0 +1,86 @@
+// The queued jobs and the policy that picks among them:
+//   1. the run with the highest priority,
+//   2. of those, the run with the fewest live leases (equal shares), oldest run first on a tie,
+//   3. in that run, jobs whose model the worker holds already,
+//   4. of those, the lowest index.
+// A run none of whose jobs the worker may take is passed over. Nothing here scans all the jobs:
+// a run keeps its jobs by (avoid list, model), and there are few of either.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "absl/time/time.h"
+
+#include "server/scheduler/types.h"
+
+namespace rwku::scheduler {
+
+struct JobRef {
+  RunId run;
+  int index = 0;
+
+  friend bool operator==(const JobRef&, const JobRef&) = default;
+  friend auto operator<=>(const JobRef&, const JobRef&) = default;
+};
+
+// Not thread-safe. Times are monotonic.
+class ReadyQueue {
+ public:
+  struct Pick {
+    JobRef job;
+    bool resident = false;  // the worker holds the job's model
+  };
+
+  void AddRun(const RunRecord& run);
+  // The run must have no queued job and no live lease.
+  void RemoveRun(const RunId& run);
+
+  // `job.avoid` and `job.model` must not change until Remove. A job with `ready_at` in the future
+  // is held back until Release.
+  void Add(const JobRecord& job, absl::Duration ready_at, absl::Duration now);
+  void Remove(const JobRecord& job);
+  // Adds `delta` to the run's live leases.
+  void CountLeases(const RunId& run, int delta);
+
+  // Moves the jobs whose back-off ended at or before `now` into the queue. `find` gives their
+  // records.
+  void Release(absl::Duration now, const std::function<const JobRecord&(const JobRef&)>& find);
+  // When the next back-off ends; infinite if none.
+  absl::Duration NextRelease() const;
+
+  bool empty() const { return order_.empty(); }
+
+  // The job that a worker holding `resident_models` gets, or nullopt. `may_take` says whether it
+  // may take jobs with that avoid list. Changes nothing.
+  std::optional<Pick> PickFor(
+      const std::vector<std::string>& resident_models,
+      const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const;
+
+ private:
+  struct Run {
+    int priority = 0;
+    uint64_t sequence = 0;
+    int live_leases = 0;
+    std::map<std::vector<WorkerId>, std::map<std::string, std::set<int>>> ready;
+  };
+  // Smallest first: (-priority, live leases, sequence, run).
+  using Key = std::tuple<int64_t, int, uint64_t, RunId>;
+
+  static Key KeyOf(const RunId& id, const Run& run);
+  void Insert(const JobRecord& job);
+
+  std::map<RunId, Run> runs_;
+  std::set<Key> order_;  // of the runs with a ready job
+  std::set<std::pair<absl::Duration, JobRef>> delayed_;
+  std::map<JobRef, absl::Duration> delayed_at_;
+};
+
+}  // namespace rwku::scheduler

@@ -1,0 +1,149 @@
+#include "server/scheduler/records.h"
+
+#include "base/check.h"
+#include "server/scheduler/transition.h"
+
+namespace rwku::scheduler {
+
+void Records::Count(RunEntry& run, JobState state, int delta) {
+  if (!IsTerminal(state)) {
+    run.open_jobs += delta;
+  } else if (state == JobState::kFailed) {
+    run.failed_jobs += delta;
+  } else if (state == JobState::kCancelled) {
+    run.cancelled_jobs += delta;
+  }
+}
+
+RunEntry& Records::Add(RunRecord run, std::vector<JobRecord> jobs) {
+  const RunId id = run.id;
+  const auto [it, inserted] = runs_.try_emplace(id);
+  RWKU_CHECK(inserted);
+  RunEntry& entry = it->second;
+  entry.record = std::move(run);
+  order_.emplace(OrderOf(entry.record), &entry);
+  if (!entry.record.request_id.empty()) {
+    by_request_id_[entry.record.request_id] = &entry;
+  }
+  for (JobRecord& job : jobs) {
+    const int index = job.index;
+    const auto [position, fresh] = entry.jobs.try_emplace(index, std::move(job));
+    RWKU_CHECK(fresh);
+    JobRecord& added = position->second;
+    RWKU_CHECK(jobs_.emplace(added.id, &added).second);
+    Count(entry, added.state, +1);
+  }
+  return entry;
+}
+
+void Records::ForgetRun(const RunId& run) {
+  const auto it = runs_.find(run);
+  RWKU_CHECK(it != runs_.end());
+  RunEntry& entry = it->second;
+  for (const auto& [index, job] : entry.jobs) {
+    jobs_.erase(job.id);
+  }
+  const auto request = by_request_id_.find(entry.record.request_id);
+  if (request != by_request_id_.end() && request->second == &entry) {
+    by_request_id_.erase(request);
+  }
+  order_.erase(OrderOf(entry.record));
+  changed_.erase(OrderOf(entry.record));
+  erased_runs_.push_back(run);
+  runs_.erase(it);
+}
+
+RunEntry* Records::FindRun(const RunId& run) {
+  const auto it = runs_.find(run);
+  return it == runs_.end() ? nullptr : &it->second;
+}
+
+const RunEntry* Records::FindRun(const RunId& run) const {
+  const auto it = runs_.find(run);
+  return it == runs_.end() ? nullptr : &it->second;
+}
+
+JobRecord* Records::FindJob(const JobId& job) {
+  const auto it = jobs_.find(job);
+  return it == jobs_.end() ? nullptr : it->second;
+}
+
+const JobRecord* Records::FindJob(const JobId& job) const {
+  const auto it = jobs_.find(job);
+  return it == jobs_.end() ? nullptr : it->second;
+}
+
+const RunEntry* Records::FindByRequestId(const std::string& request_id) const {
+  const auto it = by_request_id_.find(request_id);
+  return it == by_request_id_.end() ? nullptr : it->second;
+}
+
+std::vector<const RunEntry*> Records::InOrder() const {
+  std::vector<const RunEntry*> runs;
+  runs.reserve(order_.size());
+  for (const auto& [order, run] : order_) {
+    runs.push_back(run);
+  }
+  return runs;
+}
+
+void Records::ChangeState(JobRecord& job, JobState to) {
+  RunEntry& run = runs_.at(job.run);
+  Count(run, job.state, -1);
+  Transition(job, to);
+  Count(run, job.state, +1);
+  MarkChanged(job);
+}
+
+void Records::MarkChanged(const JobRecord& job) {
+  changed_[OrderOf(runs_.at(job.run).record)].insert(job.index);
+}
+
+void Records::MarkChanged(const RunEntry& run) { changed_.try_emplace(OrderOf(run.record)); }
+
+void Records::DropChunks(const JobId& job, uint64_t fencing_token) {
+  erased_attempts_.push_back(EraseAttempt{job, fencing_token});
+}
+
+void Records::DeriveRunStates(absl::Time now) {
+  for (const auto& [order, indexes] : changed_) {
+    RunEntry& run = runs_.at(order.second);
+    if (run.open_jobs > 0) {
+      if (run.record.state == RunState::kFailed) {
+        run.record.state = RunState::kRunning;
+        run.record.end_time.reset();
+      }
+    } else if (run.record.state == RunState::kRunning) {
+      run.record.state = run.failed_jobs > 0      ? RunState::kFailed
+                         : run.cancelled_jobs > 0 ? RunState::kCancelled
+                                                  : RunState::kSucceeded;
+      run.record.end_time = now;
+    }
+  }
+}
+
+std::vector<StateChange> Records::Flush(uint64_t& revision) {
+  std::vector<StateChange> changes;
+  for (RunId& run : erased_runs_) {
+    changes.emplace_back(EraseRun{std::move(run)});
+  }
+  for (EraseAttempt& attempt : erased_attempts_) {
+    changes.emplace_back(std::move(attempt));
+  }
+  for (const auto& [order, indexes] : changed_) {
+    RunEntry& run = runs_.at(order.second);
+    for (const int index : indexes) {
+      JobRecord& job = run.jobs.at(index);
+      job.revision = ++revision;
+      changes.emplace_back(PutJob{job});
+    }
+    run.record.revision = ++revision;
+    changes.emplace_back(PutRun{run.record});
+  }
+  erased_runs_.clear();
+  erased_attempts_.clear();
+  changed_.clear();
+  return changes;
+}
+
+}  // namespace rwku::scheduler

@@ -1,0 +1,378 @@
+#include "server/scheduler/scheduler_impl.h"
+
+#include <algorithm>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/check.h"
+#include "server/scheduler/transition.h"
+
+namespace rwku::scheduler {
+
+Scheduler::Impl::Impl(Options options, PersistentState state, Now now)
+    : options_(options), now_(now), revision_(state.revision) {
+  std::map<RunId, std::vector<JobRecord>> jobs;
+  for (JobRecord& job : state.jobs) {
+    jobs[job.run].push_back(std::move(job));
+  }
+  for (RunRecord& run : state.runs) {
+    const RunId id = run.id;
+    RunEntry& entry = records_.Add(std::move(run), std::move(jobs[id]));
+    jobs.erase(id);
+    queue_.AddRun(entry.record);
+    for (const auto& [index, job] : entry.jobs) {
+      if (job.state == JobState::kQueued) {
+        queue_.Add(job, ReadyAt(job), now_.monotonic);
+      } else if (job.state == JobState::kLeased) {
+        workers_.GetOrAdd(job.worker);
+        leases_.Grant(job.worker, Lease{job.id, job.fencing_token}, LeaseDeadline());
+        queue_.CountLeases(job.run, +1);
+      }
+    }
+  }
+  RWKU_CHECK(jobs.empty());  // a job without its run: the store checks that
+}
+
+Decision Scheduler::Impl::Step(const Event& event, Now now) {
+  now_ = now;
+  decision_ = Decision();
+  decision_.verdict = std::visit([this](const auto& e) { return Handle(e); }, event);
+  // After the event: a heartbeat or result that is late, but not too late, still counts.
+  ExpireLeases();
+  queue_.Release(now_.monotonic,
+                 [this](const JobRef& ref) -> const JobRecord& { return records_.Get(ref); });
+  AssignJobs();
+  records_.DeriveRunStates(now_.wall);
+  decision_.changes = records_.Flush(revision_);
+  return std::move(decision_);
+}
+
+absl::Duration Scheduler::Impl::NextDeadline() const {
+  return std::min(leases_.NextDeadline(), queue_.NextRelease());
+}
+
+WorkerView Scheduler::Impl::View(const WorkerId& id, const Worker& worker) const {
+  WorkerView view;
+  view.id = id;
+  view.incarnation = worker.incarnation;
+  view.connected = worker.connected;
+  view.draining = worker.draining;
+  view.resident_models = worker.resident_models;
+  view.leases = leases_.LeasesOf(id);
+  view.completed_jobs = worker.completed_jobs;
+  view.failed_attempts = worker.failed_attempts;
+  return view;
+}
+
+absl::Status Scheduler::Impl::CheckLease(const WorkerId& worker, const Lease& lease) const {
+  if (leases_.Holds(worker, lease)) {
+    return absl::OkStatus();
+  }
+  const std::string prefix =
+      absl::StrCat("stale lease: job \"", lease.job.value(), "\" token ", lease.fencing_token,
+                   " of worker \"", worker.value(), "\"");
+  const JobRecord* job = records_.FindJob(lease.job);
+  if (job == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(prefix, ": there is no such job"));
+  }
+  return absl::FailedPreconditionError(
+      absl::StrCat(prefix, ": the job is ", std::string(Name(job->state)), ", its newest token is ",
+                   job->fencing_token,
+                   job->worker.empty() ? std::string()
+                                       : absl::StrCat(" of worker \"", job->worker.value(), "\"")));
+}
+
+// --- Moves of a job. ---
+
+absl::Duration Scheduler::Impl::ReadyAt(const JobRecord& job) const {
+  if (!job.not_before) {
+    return now_.monotonic;
+  }
+  // The wall clock may have jumped: never wait for longer than the longest back-off.
+  return now_.monotonic +
+         std::clamp(*job.not_before - now_.wall, absl::ZeroDuration(), options_.backoff_limit);
+}
+
+void Scheduler::Impl::Grant(JobRecord& job, const WorkerId& worker) {
+  Move(job, JobState::kLeased, [&](JobRecord& j) {
+    j.worker = worker;
+    ++j.fencing_token;
+    ++j.attempts;
+    j.not_before.reset();
+    j.start_time = now_.wall;
+    j.end_time.reset();
+  });
+  decision_.commands.emplace_back(Assign{worker, Lease{job.id, job.fencing_token}});
+}
+
+void Scheduler::Impl::Requeue(JobRecord& job) {
+  Move(job, JobState::kQueued, [](JobRecord&) {});
+}
+
+void Scheduler::Impl::Lose(JobRecord& job, absl::string_view how) {
+  Failure failure;
+  failure.failure_class = FailureClass::kInfrastructure;
+  failure.worker = job.worker;
+  failure.fencing_token = job.fencing_token;
+  failure.message =
+      absl::StrCat("worker \"", job.worker.value(), "\" was lost: ", std::string(how));
+  const int lost = job.lost_attempts + 1;
+  const bool parked = lost >= options_.max_lost_attempts;
+  if (parked) {
+    absl::StrAppend(&failure.message, "; parked after ", lost,
+                    " attempts in a row that ended so: the job may be what ends its workers");
+  }
+  Move(job, parked ? JobState::kFailed : JobState::kQueued, [&](JobRecord& j) {
+    j.lost_attempts = lost;
+    j.last_failure = std::move(failure);
+  });
+}
+
+void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
+  const RunRecord& run = records_.FindRun(job.run)->record;
+  JobState to = JobState::kQueued;
+  absl::Duration backoff = absl::ZeroDuration();
+  int failures = job.failures;
+  int resource_failures = job.resource_failures;
+  switch (event.failure_class) {
+    case FailureClass::kInfrastructure:
+      // Not the job's fault, but a worker that keeps saying so must not spin.
+      backoff = options_.backoff_base;
+      break;
+    case FailureClass::kResource:
+      if (resource_failures >= options_.max_resource_failures) {
+        to = JobState::kFailed;
+      } else {
+        ++resource_failures;
+      }
+      break;
+    case FailureClass::kNumeric:
+    case FailureClass::kInput:
+      ++failures;
+      to = JobState::kFailed;
+      break;
+    case FailureClass::kInternal:
+      ++failures;
+      if (failures >= run.max_failures) {
+        to = JobState::kFailed;
+      } else {
+        backoff = options_.backoff_base;
+        for (int i = 1; i < failures && backoff < options_.backoff_limit; ++i) {
+          backoff *= 2;
+        }
+      }
+      break;
+  }
+  backoff = std::min(backoff, options_.backoff_limit);
+  Move(job, to, [&](JobRecord& j) {
+    j.failures = failures;
+    j.resource_failures = resource_failures;
+    j.lost_attempts = 0;
+    j.last_failure =
+        Failure{event.failure_class, event.message, event.worker, event.lease.fencing_token};
+    if (std::find(j.avoid.begin(), j.avoid.end(), event.worker) == j.avoid.end()) {
+      j.avoid.push_back(event.worker);
+    }
+    if (to == JobState::kQueued && backoff > absl::ZeroDuration()) {
+      j.not_before = now_.wall + backoff;
+    }
+  });
+}
+
+void Scheduler::Impl::ExpireLeases() {
+  for (const JobId& id : leases_.Expired(now_.monotonic)) {
+    JobRecord& job = *records_.FindJob(id);
+    const WorkerId holder = job.worker;
+    const Lease lease{id, job.fencing_token};
+    Worker& worker = workers_.GetOrAdd(holder);
+    if (worker.connected) {
+      decision_.commands.emplace_back(Revoke{holder, lease, "the lease expired"});
+    }
+    // A worker that is well but never listed the lease did not get it: nothing was lost with it.
+    if (worker.connected && worker.last_heard + options_.lease_duration > now_.monotonic) {
+      Requeue(job);
+    } else {
+      worker.silent = true;
+      Lose(job, "its lease expired without a heartbeat");
+    }
+    UpdateFree(holder);
+  }
+}
+
+// --- Who gets what. ---
+
+bool Scheduler::Impl::MayTake(const WorkerId& worker, const std::vector<WorkerId>& avoid) const {
+  return std::find(avoid.begin(), avoid.end(), worker) == avoid.end() ||
+         !workers_.AnyActiveOutside(avoid);
+}
+
+void Scheduler::Impl::AssignJobs() {
+  // Workers that hold a wanted model choose before those that would have to load it.
+  AssignRound(/*resident_only=*/true);
+  AssignRound(/*resident_only=*/false);
+}
+
+void Scheduler::Impl::AssignRound(bool resident_only) {
+  const std::set<WorkerId> candidates = queue_.empty() ? std::set<WorkerId>() : free_;
+  for (const WorkerId& id : candidates) {
+    if (queue_.empty()) {
+      return;
+    }
+    const Worker& worker = *workers_.Find(id);
+    const auto pick =
+        queue_.PickFor(worker.resident_models,
+                       [&](const std::vector<WorkerId>& avoid) { return MayTake(id, avoid); });
+    if (pick && (pick->resident || !resident_only)) {
+      Grant(*records_.FindJob(records_.Get(pick->job).id), id);
+    }
+  }
+}
+
+void Scheduler::Impl::UpdateFree(const WorkerId& id) {
+  const Worker* worker = workers_.Find(id);
+  if (worker != nullptr && worker->active() && !leases_.HasLease(id)) {
+    free_.insert(id);
+  } else {
+    free_.erase(id);
+  }
+}
+
+void Scheduler::Impl::Heard(const WorkerId& worker) {
+  workers_.Heard(worker, now_.monotonic);
+  UpdateFree(worker);
+}
+
+// --- Runs. ---
+
+absl::Status Scheduler::Impl::Handle(const RunSubmitted& event) {
+  const std::string& request_id = event.run.request_id;
+  if (!request_id.empty()) {
+    if (const RunEntry* known = records_.FindByRequestId(request_id); known != nullptr) {
+      if (known->record.request_digest == event.run.request_digest) {
+        return absl::OkStatus();
+      }
+      return absl::AlreadyExistsError(absl::StrCat(
+          "request_id \"", request_id, "\" was used for run \"", known->record.id.value(),
+          "\" with a different specification; use a new request_id"));
+    }
+  }
+  const RunId& id = event.run.id;
+  if (id.empty()) {
+    return absl::InvalidArgumentError("the run has no id");
+  }
+  if (records_.FindRun(id) != nullptr) {
+    return absl::AlreadyExistsError(absl::StrCat("run \"", id.value(), "\" exists"));
+  }
+  if (event.jobs.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("run \"", id.value(), "\" has no jobs"));
+  }
+  std::set<int> indexes;
+  std::set<JobId> ids;
+  for (const JobRecord& job : event.jobs) {
+    if (job.run != id || job.id.empty() || !indexes.insert(job.index).second ||
+        !ids.insert(job.id).second || records_.FindJob(job.id) != nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "run \"", id.value(), "\": job \"", job.id.value(), "\" at index ", job.index,
+          " of run \"", job.run.value(), "\": jobs need ids and indexes of their own in that run"));
+    }
+  }
+  RunRecord run = event.run;
+  run.state = RunState::kRunning;
+  run.create_time = now_.wall;
+  run.end_time.reset();
+  run.sequence = revision_ + 1;  // grows with every change, so no two runs share one
+  std::vector<JobRecord> jobs;
+  jobs.reserve(event.jobs.size());
+  for (const JobRecord& submitted : event.jobs) {
+    JobRecord job;
+    job.id = submitted.id;
+    job.run = submitted.run;
+    job.index = submitted.index;
+    job.payload = submitted.payload;
+    job.model = submitted.model;
+    job.create_time = now_.wall;
+    jobs.push_back(std::move(job));
+  }
+  const RunEntry& entry = records_.Add(std::move(run), std::move(jobs));
+  queue_.AddRun(entry.record);
+  for (const auto& [index, job] : entry.jobs) {
+    queue_.Add(job, now_.monotonic, now_.monotonic);
+    records_.MarkChanged(job);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Impl::Handle(const RunCancelRequested& event) {
+  RunEntry* run = records_.FindRun(event.run);
+  if (run == nullptr) {
+    return absl::NotFoundError(absl::StrCat("run \"", event.run.value(), "\" does not exist"));
+  }
+  if (run->record.state == RunState::kCancelled) {
+    return absl::OkStatus();
+  }
+  if (IsTerminal(run->record.state)) {
+    return absl::FailedPreconditionError(absl::StrCat("run \"", event.run.value(), "\" has ",
+                                                      std::string(Name(run->record.state)),
+                                                      "; only a running run can be cancelled"));
+  }
+  for (auto& [index, job] : run->jobs) {
+    if (IsTerminal(job.state)) {
+      continue;
+    }
+    if (job.state == JobState::kLeased) {
+      decision_.commands.emplace_back(
+          Revoke{job.worker, Lease{job.id, job.fencing_token}, "the run was cancelled"});
+    }
+    Move(job, JobState::kCancelled, [](JobRecord& j) { j.not_before.reset(); });
+  }
+  run->record.state = RunState::kCancelled;
+  run->record.end_time = now_.wall;
+  records_.MarkChanged(*run);
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Impl::Handle(const RunDeleteRequested& event) {
+  const RunEntry* run = records_.FindRun(event.run);
+  if (run == nullptr) {
+    return absl::NotFoundError(absl::StrCat("run \"", event.run.value(), "\" does not exist"));
+  }
+  if (!IsTerminal(run->record.state)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("run \"", event.run.value(), "\" is running; cancel it before deleting it"));
+  }
+  queue_.RemoveRun(event.run);
+  records_.ForgetRun(event.run);
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Impl::Handle(const JobRetryRequested& event) {
+  JobRecord* job = records_.FindJob(event.job);
+  if (job == nullptr) {
+    return absl::NotFoundError(absl::StrCat("job \"", event.job.value(), "\" does not exist"));
+  }
+  const RunEntry& run = *records_.FindRun(job->run);
+  if (job->state != JobState::kFailed) {
+    return absl::FailedPreconditionError(absl::StrCat("job \"", event.job.value(), "\" is ",
+                                                      std::string(Name(job->state)),
+                                                      "; only a failed job can be retried"));
+  }
+  if (run.record.state == RunState::kCancelled) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job \"", event.job.value(), "\": its run was cancelled; submit a new run"));
+  }
+  Move(*job, JobState::kQueued, [](JobRecord& j) {
+    j.failures = 0;
+    j.resource_failures = 0;
+    j.lost_attempts = 0;
+    j.avoid.clear();
+    j.not_before.reset();
+    j.end_time.reset();
+  });
+  return absl::OkStatus();
+}
+
+absl::Status Scheduler::Impl::Handle(const Tick& /*event*/) { return absl::OkStatus(); }
+
+}  // namespace rwku::scheduler

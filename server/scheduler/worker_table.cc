@@ -1,0 +1,32 @@
+#include "server/scheduler/worker_table.h"
+
+#include <algorithm>
+
+namespace rwku::scheduler {
+
+Worker* WorkerTable::Find(const WorkerId& id) {
+  const auto it = workers_.find(id);
+  return it == workers_.end() ? nullptr : &it->second;
+}
+
+const Worker* WorkerTable::Find(const WorkerId& id) const {
+  const auto it = workers_.find(id);
+  return it == workers_.end() ? nullptr : &it->second;
+}
+
+void WorkerTable::Heard(const WorkerId& id, absl::Duration now) {
+  if (Worker* worker = Find(id); worker != nullptr) {
+    worker->last_heard = now;
+    worker->silent = false;
+  }
+}
+
+bool WorkerTable::AnyActiveOutside(const std::vector<WorkerId>& avoid) const {
+  // Ends early in practice: avoid lists are shorter than the number of workers.
+  return std::any_of(workers_.begin(), workers_.end(), [&avoid](const auto& entry) {
+    return entry.second.active() &&
+           std::find(avoid.begin(), avoid.end(), entry.first) == avoid.end();
+  });
+}
+
+}  // namespace rwku::scheduler
