@@ -67,5 +67,13 @@ function(rwku_test)
     set(ARG_LABELS unit)  # an empty list would swallow the next property
   endif()
   gtest_discover_tests(${ARG_NAME} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT} ENVIRONMENT "${environment}")
+    TEST_LIST ${ARG_NAME}_TESTS PROPERTIES TIMEOUT ${ARG_TIMEOUT})
+  # Properties that are lists: discovery would take their second element for a property's name.
+  set(properties_file "${CMAKE_CURRENT_BINARY_DIR}/${ARG_NAME}_properties.cmake")
+  file(CONFIGURE OUTPUT "${properties_file}" @ONLY CONTENT [=[
+foreach(test IN LISTS @ARG_NAME@_TESTS)
+  set_tests_properties("${test}" PROPERTIES LABELS "@ARG_LABELS@" ENVIRONMENT "@environment@")
+endforeach()
+]=])
+  set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${properties_file}")
 endfunction()
