@@ -1,0 +1,306 @@
+// Leases, failures and workers.
+#include "server/scheduler/scheduler.h"
+
+#include "absl/strings/match.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "server/scheduler/scheduler_fixture.h"
+#include "server/scheduler/transition.h"
+
+namespace rwku::scheduler {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST_F(SchedulerTest, AConnectedWorkerGetsTheFirstJobOfANewRun) {
+  Connect("w");
+  const Decision decision = Do(MakeRun("r", 2));
+  EXPECT_TRUE(decision.verdict.ok());
+  EXPECT_THAT(Assigned(decision), ElementsAre("w:r/0:1"));
+  EXPECT_EQ(Job("r", 0).state, JobState::kLeased);
+  EXPECT_EQ(Job("r", 0).attempts, 1);
+  EXPECT_EQ(Job("r", 1).state, JobState::kQueued);
+}
+
+TEST_F(SchedulerTest, ACompletionEndsTheJobAndFreesTheWorkerForTheNext) {
+  Connect("w");
+  Do(MakeRun("r", 2));
+  const Decision decision = Complete("w", LeaseOf("r", 0, 1), "42");
+  EXPECT_TRUE(decision.verdict.ok());
+  EXPECT_THAT(Assigned(decision), ElementsAre("w:r/1:1"));
+  EXPECT_EQ(Job("r", 0).state, JobState::kSucceeded);
+  EXPECT_EQ(Job("r", 0).result, "42");
+  EXPECT_EQ(Job("r", 0).worker, WorkerId("w"));
+  EXPECT_EQ(Run("r").state, RunState::kRunning);
+  Complete("w", LeaseOf("r", 1, 1));
+  EXPECT_EQ(Run("r").state, RunState::kSucceeded);
+  EXPECT_TRUE(Run("r").end_time.has_value());
+}
+
+TEST_F(SchedulerTest, ARepeatedCompletionIsAcceptedWithoutChanges) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  Complete("w", LeaseOf("r", 0, 1), "42");
+  const Decision repeat = Complete("w", LeaseOf("r", 0, 1), "42");
+  EXPECT_TRUE(repeat.verdict.ok());
+  EXPECT_THAT(repeat.changes, IsEmpty());
+  const Decision other = Complete("w", LeaseOf("r", 0, 1), "43");
+  EXPECT_EQ(other.verdict.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Job("r", 0).result, "42");
+}
+
+TEST_F(SchedulerTest, AStaleCompletionIsRefusedAndRevoked) {
+  Connect("a");
+  Do(MakeRun("r", 1));
+  Advance(options_.lease_duration);
+  Do(Tick{});
+  Connect("b");
+  ASSERT_EQ(Job("r", 0).worker, WorkerId("b"));
+  const Decision decision = Complete("a", LeaseOf("r", 0, 1));
+  EXPECT_EQ(decision.verdict.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(Revoked(decision), ElementsAre("a:r/0:1"));
+  EXPECT_EQ(Job("r", 0).state, JobState::kLeased);
+  EXPECT_FALSE(scheduler_->CheckLease(WorkerId("a"), LeaseOf("r", 0, 1)).ok());
+  EXPECT_TRUE(scheduler_->CheckLease(WorkerId("b"), LeaseOf("r", 0, 2)).ok());
+}
+
+TEST_F(SchedulerTest, AHeartbeatThatListsTheLeaseKeepsIt) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  for (int i = 0; i < 5; ++i) {
+    Advance(options_.lease_duration - absl::Seconds(1));
+    EXPECT_THAT(Heartbeat("w", {LeaseOf("r", 0, 1)}).changes, IsEmpty());
+  }
+  EXPECT_EQ(Job("r", 0).state, JobState::kLeased);
+  EXPECT_EQ(scheduler_->NextDeadline(), now_.monotonic + options_.lease_duration);
+}
+
+TEST_F(SchedulerTest, ALeaseExpiresWithItsChunksAndCountsAsLost) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  Advance(options_.lease_duration - absl::Milliseconds(1));
+  EXPECT_THAT(Do(Tick{}).changes, IsEmpty());
+  Advance(absl::Milliseconds(1));
+  const Decision decision = Do(Tick{});
+  EXPECT_THAT(ErasedAttempts(decision), ElementsAre("r/0:1"));
+  EXPECT_THAT(Revoked(decision), ElementsAre("w:r/0:1"));
+  EXPECT_THAT(Assigned(decision), IsEmpty());  // the worker has been silent
+  EXPECT_EQ(Job("r", 0).state, JobState::kQueued);
+  EXPECT_EQ(Job("r", 0).failures, 0);
+  EXPECT_EQ(Job("r", 0).lost_attempts, 1);
+  EXPECT_EQ(Job("r", 0).last_failure->failure_class, FailureClass::kInfrastructure);
+  EXPECT_THAT(Assigned(Heartbeat("w")), ElementsAre("w:r/0:2"));
+}
+
+TEST_F(SchedulerTest, ALeaseThatAWellWorkerNeverListsExpiresButIsNotCountedAsLost) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  Advance(options_.lease_duration / 2);
+  Heartbeat("w");
+  Advance(options_.lease_duration / 2);
+  EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre("w:r/0:2"));
+  EXPECT_EQ(Job("r", 0).lost_attempts, 0);
+}
+
+TEST_F(SchedulerTest, AJobThatKeepsLosingItsWorkersIsParked) {
+  Do(MakeRun("r", 1));
+  for (int i = 1; i <= options_.max_lost_attempts; ++i) {
+    Connect("w", absl::StrCat(i));
+    EXPECT_EQ(Job("r", 0).fencing_token, static_cast<uint64_t>(i));
+    ASSERT_EQ(Job("r", 0).state, JobState::kLeased);
+  }
+  Connect("w", "last");
+  EXPECT_EQ(Job("r", 0).state, JobState::kFailed);
+  EXPECT_EQ(Run("r").state, RunState::kFailed);
+  EXPECT_TRUE(absl::StrContains(Job("r", 0).last_failure->message, "parked after 5 attempts"));
+}
+
+TEST_F(SchedulerTest, ANewIncarnationLosesWhatItDoesNotBring) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  const Decision decision = Connect("w", "2");
+  EXPECT_THAT(decision.kept_leases, IsEmpty());
+  EXPECT_EQ(Job("r", 0).lost_attempts, 1);
+  EXPECT_THAT(Assigned(decision), ElementsAre("w:r/0:2"));
+}
+
+TEST_F(SchedulerTest, TheSameIncarnationComesBackForItsLease) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  Disconnect("w");
+  Advance(absl::Seconds(10));
+  const Decision decision = Connect("w", "1", {LeaseOf("r", 0, 1), LeaseOf("r", 0, 9)});
+  EXPECT_THAT(decision.kept_leases, ElementsAre(LeaseOf("r", 0, 1)));
+  EXPECT_THAT(Revoked(decision), ElementsAre("w:r/0:9"));
+  EXPECT_EQ(scheduler_->NextDeadline(), now_.monotonic + options_.lease_duration);
+}
+
+TEST_F(SchedulerTest, ADisconnectedWorkerGetsNothing) {
+  Connect("w");
+  Disconnect("w", "older");  // of a stream that was replaced
+  EXPECT_TRUE(scheduler_->Workers().front().connected);
+  Disconnect("w");
+  EXPECT_THAT(Assigned(Do(MakeRun("r", 1))), IsEmpty());
+}
+
+TEST_F(SchedulerTest, AHeartbeatWithAStaleLeaseIsAnsweredWithRevoke) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  EXPECT_THAT(Revoked(Heartbeat("w", {LeaseOf("r", 0, 1), LeaseOf("x", 0, 1)})),
+              ElementsAre("w:x/0:1"));
+  Complete("w", LeaseOf("r", 0, 1));
+  EXPECT_THAT(Revoked(Heartbeat("w", {LeaseOf("r", 0, 1)})), IsEmpty());  // its answer is coming
+  EXPECT_EQ(Heartbeat("unknown").verdict.code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SchedulerTest, AnInternalFailureBacksOffExponentiallyUntilTheLimitOfTheRun) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  EXPECT_THAT(Assigned(Fail("w", LeaseOf("r", 0, 1), FailureClass::kInternal)), IsEmpty());
+  EXPECT_EQ(Job("r", 0).not_before, now_.wall + absl::Seconds(1));
+  EXPECT_EQ(scheduler_->NextDeadline(), now_.monotonic + absl::Seconds(1));
+  Advance(absl::Seconds(1));
+  EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre("w:r/0:2"));
+  Fail("w", LeaseOf("r", 0, 2), FailureClass::kInternal);
+  EXPECT_EQ(Job("r", 0).not_before, now_.wall + absl::Seconds(2));
+  Advance(absl::Seconds(2));
+  Do(Tick{});
+  Fail("w", LeaseOf("r", 0, 3), FailureClass::kInternal);
+  EXPECT_EQ(Job("r", 0).state, JobState::kFailed);
+  EXPECT_EQ(Job("r", 0).failures, 3);
+  EXPECT_EQ(Run("r").state, RunState::kFailed);
+}
+
+TEST_F(SchedulerTest, NumericAndInputFailuresEndTheJobAtOnce) {
+  Connect("w");
+  Do(MakeRun("r", 2));
+  Fail("w", LeaseOf("r", 0, 1), FailureClass::kNumeric);
+  Fail("w", LeaseOf("r", 1, 1), FailureClass::kInput);
+  EXPECT_EQ(Job("r", 0).state, JobState::kFailed);
+  EXPECT_EQ(Job("r", 1).state, JobState::kFailed);
+  EXPECT_EQ(Job("r", 1).last_failure->message, "it broke");
+}
+
+TEST_F(SchedulerTest, AResourceFailureHalvesTheMicroBatchUpToALimit) {
+  options_.max_resource_failures = 2;
+  Restart(PersistentState());
+  Connect("w");
+  Do(MakeRun("r", 1));
+  EXPECT_THAT(Assigned(Fail("w", LeaseOf("r", 0, 1), FailureClass::kResource)),
+              ElementsAre("w:r/0:2"));
+  EXPECT_EQ(Job("r", 0).resource_failures, 1);
+  Fail("w", LeaseOf("r", 0, 2), FailureClass::kResource);
+  Fail("w", LeaseOf("r", 0, 3), FailureClass::kResource);
+  EXPECT_EQ(Job("r", 0).state, JobState::kFailed);
+  EXPECT_EQ(Job("r", 0).resource_failures, 2);
+  EXPECT_EQ(Job("r", 0).failures, 0);
+}
+
+TEST_F(SchedulerTest, AnInfrastructureFailureIsNotCounted) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  for (uint64_t token = 1; token < 20; ++token) {
+    Fail("w", LeaseOf("r", 0, token), FailureClass::kInfrastructure);
+    Advance(options_.backoff_base);
+    EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre(absl::StrCat("w:r/0:", token + 1)));
+  }
+  EXPECT_EQ(Job("r", 0).failures, 0);
+}
+
+TEST_F(SchedulerTest, ARepeatedFailureIsAcceptedOnceAndCountedOnce) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  Fail("w", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  const Decision repeat = Fail("w", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  EXPECT_TRUE(repeat.verdict.ok());
+  EXPECT_THAT(repeat.changes, IsEmpty());
+  EXPECT_EQ(Fail("w", LeaseOf("r", 0, 1), FailureClass::kInput).verdict.code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Job("r", 0).failures, 1);
+}
+
+TEST_F(SchedulerTest, AFailedJobAvoidsTheWorkerThatFailedItWhileThereIsAnother) {
+  Connect("a");
+  Connect("b");
+  Do(MakeRun("r", 2));
+  ASSERT_EQ(Job("r", 0).worker, WorkerId("a"));
+  EXPECT_THAT(Assigned(Fail("a", LeaseOf("r", 0, 1), FailureClass::kResource)), IsEmpty());
+  EXPECT_THAT(Assigned(Complete("b", LeaseOf("r", 1, 1))), ElementsAre("b:r/0:2"));
+  EXPECT_THAT(Assigned(Fail("b", LeaseOf("r", 0, 2), FailureClass::kResource)),
+              ElementsAre("a:r/0:3"));  // both failed it: anyone may try
+}
+
+TEST_F(SchedulerTest, AnAvoidedWorkerGetsTheJobWhenTheOthersAreGone) {
+  Connect("a");
+  Connect("b");
+  Do(MakeRun("r", 2));
+  Fail("a", LeaseOf("r", 0, 1), FailureClass::kResource);
+  EXPECT_THAT(Assigned(Disconnect("b")), ElementsAre("a:r/0:2"));
+}
+
+TEST_F(SchedulerTest, ADrainingWorkerGivesItsLeaseBackAtOnceAndGetsNoOther) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  const Decision decision = Do(WorkerDraining{WorkerId("w"), {LeaseOf("r", 0, 1)}});
+  EXPECT_THAT(Assigned(decision), IsEmpty());
+  EXPECT_EQ(Job("r", 0).state, JobState::kQueued);
+  EXPECT_EQ(Job("r", 0).lost_attempts, 0);
+  EXPECT_FALSE(Job("r", 0).not_before.has_value());
+  EXPECT_THAT(Assigned(Heartbeat("w")), IsEmpty());
+  EXPECT_THAT(Assigned(Connect("x")), ElementsAre("x:r/0:2"));
+}
+
+TEST_F(SchedulerTest, AnOperatorsDrainReachesTheWorkerAndLetsItsJobEnd) {
+  Connect("w");
+  Do(MakeRun("r", 2));
+  const Decision decision = Do(WorkerDraining{WorkerId("w"), {}});
+  ASSERT_EQ(decision.commands.size(), 1u);
+  EXPECT_EQ(std::get<Drain>(decision.commands[0]).worker, WorkerId("w"));
+  EXPECT_EQ(Job("r", 0).state, JobState::kLeased);
+  EXPECT_THAT(Assigned(Complete("w", LeaseOf("r", 0, 1))), IsEmpty());
+  EXPECT_EQ(Do(WorkerDraining{WorkerId("x"), {}}).verdict.code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SchedulerTest, ARestartKeepsTheLeasesThatWorkersComeBackWith) {
+  Connect("a");
+  Connect("b");
+  Do(MakeRun("r", 2));
+  Advance(absl::Hours(1));
+  Restart(stored_);
+  EXPECT_THAT(Do(Tick{}).changes, IsEmpty());
+  EXPECT_THAT(Connect("a", "1", {LeaseOf("r", 0, 1)}).kept_leases, ElementsAre(LeaseOf("r", 0, 1)));
+  // b comes back without its lease, whatever the reason: it did not cost the job anything.
+  EXPECT_THAT(Assigned(Connect("b", "1")), ElementsAre("b:r/1:2"));
+  EXPECT_EQ(Job("r", 1).lost_attempts, 0);
+}
+
+TEST_F(SchedulerTest, ABackOffSurvivesARestart) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  Fail("w", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  now_.monotonic = absl::Seconds(5);  // another process, another monotonic clock
+  Restart(stored_);
+  EXPECT_THAT(Assigned(Connect("w")), IsEmpty());
+  EXPECT_EQ(scheduler_->NextDeadline(), now_.monotonic + absl::Seconds(1));
+}
+
+TEST(TransitionTest, OnlyTheDrawnArrowsAreLegal) {
+  const JobState all[] = {JobState::kQueued, JobState::kLeased, JobState::kSucceeded,
+                          JobState::kFailed, JobState::kCancelled};
+  std::vector<std::string> legal;
+  for (const JobState from : all) {
+    for (const JobState to : all) {
+      if (IsLegalTransition(from, to)) {
+        legal.push_back(absl::StrCat(std::string(Name(from)), ">", std::string(Name(to))));
+      }
+    }
+  }
+  EXPECT_THAT(legal,
+              ElementsAre("queued>leased", "queued>cancelled", "leased>queued", "leased>succeeded",
+                          "leased>failed", "leased>cancelled", "failed>queued"));
+}
+
+}  // namespace
+}  // namespace rwku::scheduler
