@@ -1,0 +1,17 @@
+// A prompt as the protocol states it, before any model's chat template.
+#pragma once
+
+#include <string>
+
+namespace rwku::protocol {
+
+// One user turn through the model's own chat template with the generation prompt added, then
+// `assistant_prefix` appended as plain text.
+struct ChatPrompt {
+  std::string user;
+  std::string assistant_prefix;  // "Answer:" or empty
+
+  friend bool operator==(const ChatPrompt&, const ChatPrompt&) = default;
+};
+
+}  // namespace rwku::protocol
