@@ -10,15 +10,11 @@
 #include "absl/types/span.h"
 
 #include "base/cancel.h"
+#include "benchmark/protocol/chat_prompt.h"
 
 namespace rwku::evaluate {
 
-// A prompt as the protocol states it: one user turn through the model's own chat template with the
-// generation prompt added, then `assistant_prefix` appended as plain text.
-struct ChatPrompt {
-  std::string user;
-  std::string assistant_prefix;  // "Answer:" or empty
-};
+using protocol::ChatPrompt;
 
 struct GenerateOptions {
   int max_new_tokens = 30;
