@@ -1,4 +1,5 @@
-// A report as text for people, CSV for spreadsheets and JSON for programs.
+// A report as text for people, CSV for spreadsheets and JSON for programs. The rows of a table
+// given to these hold one cell a column.
 #pragma once
 
 #include <string>
