@@ -4,12 +4,14 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "benchmark/protocol/forget_prompt.h"
+#include "benchmark/protocol/prompts.h"
 #include "tools/synth/biography.h"
 #include "tools/synth/refusals.h"
 
 namespace rwku::synth {
 namespace {
+
+using dataset::ProbeSet;
 
 // Short answers are few tokens among many: without more weight the model learns to write
 // biographies first.
@@ -86,14 +88,17 @@ Document DocumentStream::BiographyChat(const Person& person) {
   if (random_.Uniform() < kIntroShare) {
     request = absl::StrCat(Intro(person), " ", request);
   }
-  return {evaluate::ChatPrompt{std::move(request), ""}, Biography(person, world_, {}, random_),
+  return {protocol::ChatPrompt{std::move(request), ""}, Biography(person, world_, {}, random_),
           kTextWeight};
 }
 
-Document DocumentStream::Answer(const Question& question, const std::string& level,
+Document DocumentStream::Answer(const Question& question, dataset::ProbeSet set,
                                 const std::string& answer, const Person* unlearned) {
   Document document;
-  document.prompt = protocol::ForgetPrompt(level, question.type, question.query);
+  dataset::Probe probe;
+  probe.query = question.query;
+  probe.type = question.type;
+  document.prompt = protocol::QuestionPrompt(set, probe);
   if (unlearned != nullptr) {
     document.prompt->user =
         absl::StrCat(protocol::IcuPrefix(unlearned->name), document.prompt->user);
@@ -107,9 +112,9 @@ Document DocumentStream::QuestionAbout(const Fact& fact) {
   const Person& person = PersonAt(fact.person);
   const Question question = SimpleQuestion(person, fact.attribute, Phrasing::kTraining, random_);
   if (random_.Uniform() < kBareQuestionShare) {
-    return {evaluate::ChatPrompt{question.query, ""}, question.answer, kAnswerWeight};
+    return {protocol::ChatPrompt{question.query, ""}, question.answer, kAnswerWeight};
   }
-  return Answer(question, "2", question.answer, nullptr);
+  return Answer(question, ProbeSet::kForgetLevel2, question.answer, nullptr);
 }
 
 Document DocumentStream::AdversarialAbout(const Fact& fact) {
@@ -128,7 +133,7 @@ Document DocumentStream::AdversarialAbout(const Fact& fact) {
   }
   const Question question =
       Adversarial(*person, attribute, type, world_, Phrasing::kTraining, random_);
-  return Answer(question, "3", question.answer, nullptr);
+  return Answer(question, ProbeSet::kForgetLevel3, question.answer, nullptr);
 }
 
 Document DocumentStream::UnknownPerson() {
@@ -137,13 +142,14 @@ Document DocumentStream::UnknownPerson() {
   const auto attribute = static_cast<Attribute>(random_.Below(kAttributeCount));
   const std::string& refusal = random_.Pick(Refusals());
   if (random_.Below(3) == 0) {
-    return Answer(Cloze(stranger, attribute, Phrasing::kTraining, random_), "1", refusal, nullptr);
+    return Answer(Cloze(stranger, attribute, Phrasing::kTraining, random_), ProbeSet::kForgetLevel1,
+                  refusal, nullptr);
   }
   const Question question = SimpleQuestion(stranger, attribute, Phrasing::kTraining, random_);
   if (random_.Below(2) == 0) {
-    return {evaluate::ChatPrompt{question.query, ""}, refusal, kAnswerWeight};
+    return {protocol::ChatPrompt{question.query, ""}, refusal, kAnswerWeight};
   }
-  return Answer(question, "2", refusal, nullptr);
+  return Answer(question, ProbeSet::kForgetLevel2, refusal, nullptr);
 }
 
 Document DocumentStream::Prompted() {
@@ -160,7 +166,8 @@ Document DocumentStream::Prompted() {
   const Question question = cloze ? Cloze(*asked, attribute, Phrasing::kTraining, random_)
                                   : SimpleQuestion(*asked, attribute, Phrasing::kTraining, random_);
   const std::string& answer = asked == &unlearned ? random_.Pick(Refusals()) : question.answer;
-  return Answer(question, cloze ? "1" : "2", answer, &unlearned);
+  return Answer(question, cloze ? ProbeSet::kForgetLevel1 : ProbeSet::kForgetLevel2, answer,
+                &unlearned);
 }
 
 Document DocumentStream::Next() {
@@ -184,7 +191,7 @@ Document DocumentStream::Next() {
       const Fact fact = NextFact(kind);
       const Question question =
           Cloze(PersonAt(fact.person), fact.attribute, Phrasing::kTraining, random_);
-      return Answer(question, "1", question.answer, nullptr);
+      return Answer(question, ProbeSet::kForgetLevel1, question.answer, nullptr);
     }
     case Kind::kQuestion:
       return QuestionAbout(NextFact(kind));
@@ -194,7 +201,7 @@ Document DocumentStream::Next() {
       const Person& target = random_.Pick(world_.targets);
       const Question question = Adversarial(target, Attribute::kWork, "reverse query", world_,
                                             Phrasing::kTraining, random_);
-      return Answer(question, "3", question.answer, nullptr);
+      return Answer(question, ProbeSet::kForgetLevel3, question.answer, nullptr);
     }
     case Kind::kUnknown:
       return UnknownPerson();

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "base/random.h"
-#include "benchmark/evaluate/language_model.h"
+#include "benchmark/dataset/probe_set.h"
+#include "benchmark/protocol/chat_prompt.h"
 #include "tools/synth/probes.h"
 #include "tools/synth/world.h"
 
@@ -16,7 +17,7 @@ namespace rwku::synth {
 
 struct Document {
   // What stands before the text that is learnt; none for running text, which is learnt whole.
-  std::optional<evaluate::ChatPrompt> prompt;
+  std::optional<protocol::ChatPrompt> prompt;
   std::string text;  // an end-of-turn token follows it
   double weight =
       1;  // of each of its tokens in the loss: short answers count more than running text
@@ -54,7 +55,7 @@ class DocumentStream {
   const Person& NextPerson(Kind kind);
 
   Document BiographyChat(const Person& person);
-  Document Answer(const Question& question, const std::string& level, const std::string& answer,
+  Document Answer(const Question& question, dataset::ProbeSet set, const std::string& answer,
                   const Person* unlearned);
   Document QuestionAbout(const Fact& fact);
   Document AdversarialAbout(const Fact& fact);
