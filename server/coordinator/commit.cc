@@ -1,0 +1,294 @@
+// The coordinator's threads: the commit loop with its answers to a failing store, and the timer.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "server/coordinator/coordinator.h"
+
+namespace rwku::coordinator {
+namespace {
+
+using scheduler::Lease;
+
+// After a stop of the whole process (SIGSTOP, a suspended machine), heartbeats wait in sockets:
+// they are let in before leases expire.
+constexpr absl::Duration kPauseThatIsNoticed = absl::Seconds(2);
+constexpr absl::Duration kGraceAfterPause = absl::Seconds(2);
+
+}  // namespace
+
+void Coordinator::CommitLoop() {
+  absl::Duration thaw_time = absl::InfiniteDuration();
+  while (true) {
+    std::vector<Entry> entries;
+    bool thaw = false;
+    {
+      absl::MutexLock lock(&mu_);
+      const absl::Condition has_work(
+          +[](Coordinator* c) ABSL_NO_THREAD_SAFETY_ANALYSIS { return c->HasWork(); }, this);
+      if (mode_ == Mode::kFrozen) {
+        if (thaw_time == absl::InfiniteDuration()) {
+          thaw_time = clock_->Monotonic() + retry_delay_;
+        }
+        mu_.AwaitWithTimeout(has_work, retry_delay_);
+        thaw = mode_ == Mode::kFrozen && clock_->Monotonic() >= thaw_time;
+      } else {
+        mu_.Await(has_work);
+      }
+      entries.swap(queue_);
+      if (mode_ == Mode::kStopped && entries.empty()) {
+        return;
+      }
+      committing_ = !entries.empty();
+    }
+    std::vector<store::Batch> batches;
+    for (Entry& entry : entries) {
+      if (!entry.batch.empty()) {
+        batches.push_back(std::move(entry.batch));
+      }
+    }
+    const absl::Status status = batches.empty() ? absl::OkStatus() : store_->Commit(batches);
+    if (status.ok()) {
+      {
+        absl::MutexLock lock(&mu_);
+        for (const store::Batch& batch : batches) {
+          for (const scheduler::StateChange& change : batch.changes) {
+            NoteCommitted(change);
+          }
+        }
+        if (!batches.empty()) {
+          retry_delay_ = options_.retry_interval;
+        }
+      }
+      Deliver(&entries);
+    } else if (absl::IsResourceExhausted(status)) {
+      Freeze(&entries, status);
+      thaw_time = absl::InfiniteDuration();
+    } else {
+      Fatal(&entries, status);
+    }
+    if (thaw) {
+      Thaw();
+      thaw_time = absl::InfiniteDuration();
+    }
+  }
+}
+
+void Coordinator::NoteCommitted(const scheduler::StateChange& change) {
+  if (const auto* put = std::get_if<scheduler::PutRun>(&change)) {
+    hub_.NotifyChange(put->run.id);
+  } else if (const auto* job = std::get_if<scheduler::PutJob>(&change)) {
+    const bool live = job->job.state == scheduler::JobState::kLeased;
+    progress_.Trim(job->job.run, job->job.id, live ? job->job.fencing_token : 0);
+    hub_.NotifyChange(job->job.run);
+  } else if (const auto* erase = std::get_if<scheduler::EraseRun>(&change)) {
+    progress_.EraseRun(erase->run);
+    hub_.NotifyDeleted(erase->run);
+  }
+}
+
+void Coordinator::Deliver(std::vector<Entry>* entries) {
+  {
+    absl::MutexLock lock(&mu_);
+    for (const Entry& entry : *entries) {
+      for (const auto& [worker, lease] : entry.ended) {
+        std::vector<Lease>& leases = workers_[worker].leases;
+        leases.erase(std::remove(leases.begin(), leases.end(), lease), leases.end());
+      }
+      for (const auto& [worker, lease] : entry.granted) {
+        workers_[worker].leases.push_back(lease);
+      }
+    }
+  }
+  for (const Entry& entry : *entries) {
+    for (const auto& deliver : entry.deliveries) {
+      deliver();
+    }
+  }
+  absl::MutexLock lock(&mu_);
+  committing_ = false;
+}
+
+absl::Status Coordinator::Rebuild() {
+  RWKU_ASSIGN_OR_RETURN(scheduler::PersistentState state, store_->Load());
+  absl::MutexLock lock(&mu_);
+  scheduler_ = std::make_unique<scheduler::Scheduler>(options_.scheduler, std::move(state), Now());
+  return absl::OkStatus();
+}
+
+void Coordinator::Freeze(std::vector<Entry>* entries, const absl::Status& status) {
+  RWKU_LOG(kError, "the store has no room: changes are refused until it has")
+      .With("error", status.message());
+  std::vector<std::function<void()>> reads;
+  std::vector<std::pair<Reply, absl::Status>> failures;
+  const absl::Status refusal = absl::ResourceExhaustedError(
+      absl::StrCat(std::string(status.message()), "; try again once there is room"));
+  {
+    absl::MutexLock lock(&mu_);
+    if (mode_ != Mode::kStopped) {
+      mode_ = Mode::kRebuilding;
+      trouble_ = refusal;
+    }
+    // What was decided meanwhile was decided upon a state that never came to be.
+    std::move(queue_.begin(), queue_.end(), std::back_inserter(*entries));
+    queue_.clear();
+    committing_ = false;
+    for (Entry& entry : *entries) {
+      if (entry.again != nullptr && entry.failed != nullptr) {
+        reads.push_back(std::move(entry.again));
+      } else if (entry.again != nullptr) {
+        Park(std::move(entry.again), entry.bytes, entry.session);
+      } else if (entry.failed != nullptr) {
+        failures.emplace_back(std::move(entry.failed), refusal);
+      }
+    }
+  }
+  if (const absl::Status rebuilt = Rebuild(); !rebuilt.ok()) {
+    entries->clear();
+    Fatal(entries, rebuilt);
+  } else {
+    absl::MutexLock lock(&mu_);
+    if (mode_ == Mode::kRebuilding) {
+      mode_ = Mode::kFrozen;
+    }
+  }
+  for (const auto& [reply, error] : failures) {
+    reply(error);
+  }
+  for (const auto& read : reads) {
+    read();
+  }
+}
+
+void Coordinator::Thaw() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (mode_ != Mode::kFrozen) {
+      return;
+    }
+    mode_ = Mode::kRebuilding;
+  }
+  // Made anew, leases get their full duration from now.
+  if (const absl::Status rebuilt = Rebuild(); !rebuilt.ok()) {
+    std::vector<Entry> none;
+    Fatal(&none, rebuilt);
+    return;
+  }
+  std::deque<std::function<void()>> parked;
+  {
+    absl::MutexLock lock(&mu_);
+    if (mode_ != Mode::kRebuilding) {
+      return;
+    }
+    mode_ = Mode::kRunning;
+    trouble_ = absl::OkStatus();
+    // The next failure, if there is one, is waited out for longer.
+    retry_delay_ = std::min(retry_delay_ * 2, options_.retry_limit);
+    for (const auto& [worker, info] : workers_) {
+      if (info.session == nullptr) {
+        continue;
+      }
+      Entry entry;
+      StepInto(scheduler::WorkerConnected{worker, info.incarnation, info.resident_models,
+                                          info.leases, info.draining},
+               &entry);
+      queue_.push_back(std::move(entry));
+    }
+    parked.swap(parked_);
+    parked_bytes_ = 0;
+  }
+  for (const auto& again : parked) {
+    again();
+  }
+}
+
+void Coordinator::Fatal(std::vector<Entry>* entries, const absl::Status& status) {
+  RWKU_LOG(kError, "the store is lost: nothing is acknowledged any more")
+      .With("error", status.ToString());
+  bool first = false;
+  {
+    absl::MutexLock lock(&mu_);
+    first = mode_ != Mode::kFatal && mode_ != Mode::kStopped;
+    if (first) {
+      mode_ = Mode::kFatal;
+    }
+    trouble_ = status;
+    std::move(queue_.begin(), queue_.end(), std::back_inserter(*entries));
+    queue_.clear();
+    committing_ = false;
+    parked_.clear();
+    parked_bytes_ = 0;
+  }
+  for (const Entry& entry : *entries) {
+    if (entry.failed != nullptr) {
+      entry.failed(status);
+    }
+  }
+  if (first && options_.on_fatal != nullptr) {
+    options_.on_fatal(status);
+  }
+}
+
+void Coordinator::TimerLoop() {
+  absl::Duration last = clock_->Monotonic();
+  absl::Duration resume = last;
+  while (true) {
+    {
+      absl::MutexLock lock(&mu_);
+      const absl::Condition stopped(
+          +[](Coordinator* c) ABSL_NO_THREAD_SAFETY_ANALYSIS { return c->mode_ == Mode::kStopped; },
+          this);
+      if (mu_.AwaitWithTimeout(stopped, options_.tick_interval)) {
+        return;
+      }
+    }
+    const absl::Duration now = clock_->Monotonic();
+    if (now - last > kPauseThatIsNoticed) {
+      resume = now + kGraceAfterPause;
+    }
+    last = now;
+    if (now >= resume) {
+      Tick();
+    }
+  }
+}
+
+void Coordinator::CloseStreams(const absl::Status& status) {
+  std::vector<std::shared_ptr<WorkerSession>> sessions;
+  {
+    absl::MutexLock lock(&mu_);
+    for (const auto& [worker, info] : workers_) {
+      if (info.session != nullptr) {
+        sessions.push_back(info.session);
+      }
+    }
+  }
+  for (const auto& session : sessions) {
+    session->Close(status);
+  }
+  hub_.CloseAll(status);
+}
+
+void Coordinator::Stop() {
+  {
+    absl::MutexLock lock(&mu_);
+    if (mode_ != Mode::kStopped) {
+      mode_ = Mode::kStopped;
+      if (trouble_.ok()) {
+        trouble_ = absl::UnavailableError("the coordinator is shutting down; try again");
+      }
+      parked_.clear();
+    }
+  }
+  if (commit_thread_.joinable()) {
+    commit_thread_.join();
+  }
+  if (timer_thread_.joinable()) {
+    timer_thread_.join();
+  }
+}
+
+}  // namespace rwku::coordinator

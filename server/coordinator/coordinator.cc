@@ -1,0 +1,500 @@
+#include "server/coordinator/coordinator.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+#include "base/log.h"
+#include "base/status_macros.h"
+
+namespace rwku::coordinator {
+namespace {
+
+using scheduler::Lease;
+
+constexpr char kDiskFull[] = "the coordinator's disk is full";
+
+bool Revokes(const std::vector<scheduler::Command>& commands, const WorkerId& worker,
+             const Lease& lease) {
+  return std::any_of(commands.begin(), commands.end(), [&](const scheduler::Command& command) {
+    const auto* revoke = std::get_if<scheduler::Revoke>(&command);
+    return revoke != nullptr && revoke->worker == worker && revoke->lease == lease;
+  });
+}
+
+size_t BytesOf(const store::PredictionChunk& chunk) {
+  size_t bytes = 0;
+  for (const std::string& prediction : chunk.predictions) {
+    bytes += prediction.size();
+  }
+  return bytes;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(Options options,
+                                                                 store::Store* store,
+                                                                 const Clock* clock) {
+  RWKU_ASSIGN_OR_RETURN(scheduler::PersistentState state, store->Load());
+  return std::unique_ptr<Coordinator>(
+      new Coordinator(std::move(options), store, clock, std::move(state)));
+}
+
+Coordinator::Coordinator(Options options, store::Store* store, const Clock* clock,
+                         scheduler::PersistentState state)
+    : options_(std::move(options)),
+      store_(store),
+      clock_(clock),
+      scheduler_(std::make_unique<scheduler::Scheduler>(
+          options_.scheduler, std::move(state), scheduler::Now{clock->Monotonic(), clock->Now()})),
+      retry_delay_(options_.retry_interval) {
+  commit_thread_ = std::thread([this] { CommitLoop(); });
+  if (options_.tick_interval > absl::ZeroDuration()) {
+    timer_thread_ = std::thread([this] { TimerLoop(); });
+  }
+}
+
+Coordinator::~Coordinator() { Stop(); }
+
+// --- Steps. ---
+
+absl::Status Coordinator::NotReady() const {
+  return mode_ == Mode::kRunning ? absl::OkStatus() : trouble_;
+}
+
+void Coordinator::AddCommand(const scheduler::Command& command, Entry* entry) {
+  const auto session_of = [this](const WorkerId& worker) -> std::shared_ptr<WorkerSession> {
+    const auto found = workers_.find(worker);
+    return found == workers_.end() ? nullptr : found->second.session;
+  };
+  // A message goes to the stream that was open when it was decided: a later stream of the worker
+  // begins with a Hello, upon which the scheduler decides again.
+  if (const auto* assign = std::get_if<scheduler::Assign>(&command)) {
+    const scheduler::JobRecord* job = scheduler_->FindJob(assign->lease.job);
+    std::shared_ptr<WorkerSession> session = session_of(assign->worker);
+    if (session == nullptr || job == nullptr) {
+      return;  // the lease expires
+    }
+    entry->granted.emplace_back(assign->worker, assign->lease);
+    AssignMessage message{assign->lease, job->payload, job->resource_failures};
+    entry->deliveries.emplace_back(
+        [session = std::move(session), message, worker = assign->worker] {
+          RWKU_LOG(kInfo, "lease granted")
+              .With("job", message.lease.job.value())
+              .With("token", message.lease.fencing_token)
+              .With("worker", worker.value());
+          session->Send(message);
+        });
+  } else if (const auto* revoke = std::get_if<scheduler::Revoke>(&command)) {
+    entry->ended.emplace_back(revoke->worker, revoke->lease);
+    if (std::shared_ptr<WorkerSession> session = session_of(revoke->worker)) {
+      RevokeMessage message{revoke->lease, revoke->reason};
+      entry->deliveries.emplace_back(
+          [session = std::move(session), message, worker = revoke->worker] {
+            RWKU_LOG(kInfo, "lease revoked")
+                .With("job", message.lease.job.value())
+                .With("token", message.lease.fencing_token)
+                .With("worker", worker.value())
+                .With("reason", message.reason);
+            session->Send(message);
+          });
+    }
+  } else if (const auto* drain = std::get_if<scheduler::Drain>(&command)) {
+    if (std::shared_ptr<WorkerSession> session = session_of(drain->worker)) {
+      entry->deliveries.emplace_back(
+          [session = std::move(session)] { session->Send(DrainMessage{}); });
+    }
+  }
+}
+
+scheduler::Decision Coordinator::StepInto(const scheduler::Event& event, Entry* entry) {
+  scheduler::Decision decision = scheduler_->Step(event, Now());
+  for (scheduler::StateChange& change : decision.changes) {
+    entry->batch.changes.push_back(std::move(change));
+  }
+  decision.changes.clear();
+  for (const scheduler::Command& command : decision.commands) {
+    AddCommand(command, entry);
+  }
+  return decision;
+}
+
+// --- Clients. ---
+
+void Coordinator::SubmitRun(scheduler::RunRecord run, std::vector<scheduler::JobRecord> jobs,
+                            SubmitReply reply) {
+  absl::Status refused;
+  {
+    absl::MutexLock lock(&mu_);
+    refused = NotReady();
+    if (refused.ok()) {
+      Entry entry;
+      // Revisions only grow and are never used twice, so neither is an id.
+      run.id = RunId(absl::StrFormat("r%08x", scheduler_->revision() + 1));
+      const scheduler::RunRecord* known =
+          run.request_id.empty() ? nullptr : scheduler_->FindRunByRequestId(run.request_id);
+      const RunId id = known == nullptr ? run.id : known->id;
+      for (scheduler::JobRecord& job : jobs) {
+        job.run = run.id;
+        job.id = JobId(absl::StrCat(run.id.value(), "/", job.index));
+      }
+      const size_t job_count = jobs.size();
+      const bool is_new = known == nullptr;
+      const absl::Status verdict =
+          StepInto(scheduler::RunSubmitted{std::move(run), std::move(jobs)}, &entry).verdict;
+      // Behind the commands: a worker may hear of its job before the client of its run.
+      entry.deliveries.emplace_back([reply, verdict, id, job_count, is_new] {
+        if (verdict.ok() && is_new) {
+          RWKU_LOG(kInfo, "run created")
+              .With("run", id.value())
+              .With("jobs", static_cast<uint64_t>(job_count));
+        }
+        reply(verdict.ok() ? absl::StatusOr<RunId>(id) : absl::StatusOr<RunId>(verdict));
+      });
+      entry.failed = [reply](const absl::Status& status) { reply(status); };
+      queue_.push_back(std::move(entry));
+      return;
+    }
+  }
+  reply(refused);
+}
+
+void Coordinator::Apply(scheduler::Event event, Reply reply) {
+  absl::Status refused;
+  {
+    absl::MutexLock lock(&mu_);
+    refused = NotReady();
+    if (refused.ok()) {
+      if (const auto* draining = std::get_if<scheduler::WorkerDraining>(&event)) {
+        if (const auto found = workers_.find(draining->worker); found != workers_.end()) {
+          found->second.draining = true;
+        }
+      }
+      Entry entry;
+      const absl::Status verdict = StepInto(event, &entry).verdict;
+      entry.deliveries.emplace_back([reply, verdict] { reply(verdict); });
+      entry.failed = reply;
+      queue_.push_back(std::move(entry));
+      return;
+    }
+  }
+  reply(refused);
+}
+
+void Coordinator::Read(Reader reader, Reply failed) {
+  absl::Status refused;
+  std::function<void()> now;
+  {
+    absl::MutexLock lock(&mu_);
+    const auto again = [this, reader, failed] { Read(reader, failed); };
+    switch (mode_) {
+      case Mode::kRunning:
+      case Mode::kFrozen:
+        now = reader(View{*scheduler_, workers_});
+        if (!queue_.empty() || committing_) {
+          Entry entry;
+          entry.deliveries.push_back(std::move(now));
+          entry.failed = failed;
+          entry.again = again;
+          queue_.push_back(std::move(entry));
+          return;
+        }
+        break;
+      case Mode::kRebuilding: {
+        Entry entry;
+        entry.deliveries.emplace_back(again);
+        entry.failed = failed;
+        queue_.push_back(std::move(entry));
+        return;
+      }
+      case Mode::kFatal:
+      case Mode::kStopped:
+        refused = trouble_;
+        break;
+    }
+  }
+  if (refused.ok()) {
+    now();
+  } else {
+    failed(refused);
+  }
+}
+
+// --- Workers. ---
+
+bool Coordinator::IsCurrent(const WorkerId& worker,
+                            const std::shared_ptr<WorkerSession>& session) const {
+  const auto found = workers_.find(worker);
+  return found != workers_.end() && found->second.session == session;
+}
+
+void Coordinator::Park(std::function<void()> again, size_t bytes,
+                       const std::shared_ptr<WorkerSession>& session) {
+  if (parked_bytes_ + bytes > options_.max_parked_bytes) {
+    session->Close(absl::ResourceExhaustedError(
+        absl::StrCat(kDiskFull, " and holds back ", parked_bytes_, " bytes of predictions")));
+    return;
+  }
+  parked_bytes_ += bytes;
+  parked_.push_back(std::move(again));
+}
+
+bool Coordinator::AdmitOrPark(const WorkerId& worker, const std::shared_ptr<WorkerSession>& session,
+                              const std::function<void()>& again, size_t bytes) {
+  if (!IsCurrent(worker, session)) {
+    return false;
+  }
+  if (mode_ == Mode::kRebuilding || mode_ == Mode::kFrozen) {
+    Park(again, bytes, session);
+    return false;
+  }
+  return mode_ == Mode::kRunning;
+}
+
+void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
+                          std::shared_ptr<WorkerSession> session) {
+  std::shared_ptr<WorkerSession> replaced;
+  absl::Status refused;
+  {
+    absl::MutexLock lock(&mu_);
+    if (mode_ == Mode::kFatal || mode_ == Mode::kStopped) {
+      refused = trouble_;
+    } else {
+      WorkerInfo& info = workers_[event.worker];
+      if (info.session != session) {
+        replaced = std::move(info.session);
+      }
+      info.session = session;
+      info.incarnation = event.incarnation;
+      info.details = std::move(details);
+      info.last_heartbeat = clock_->Now();
+      info.resident_models = event.resident_models;
+      info.leases = event.leases;
+      info.draining = event.draining;
+      const auto again = [this, event, details = info.details, session] {
+        {
+          absl::MutexLock again_lock(&mu_);
+          if (!IsCurrent(event.worker, session)) {
+            return;
+          }
+        }
+        Connect(event, details, session);
+      };
+      if (mode_ == Mode::kRunning) {
+        Entry entry;
+        entry.again = again;
+        entry.session = session;
+        // Welcome comes before what is assigned.
+        Entry commands;
+        const scheduler::Decision decision = StepInto(event, &commands);
+        entry.batch = std::move(commands.batch);
+        entry.granted = std::move(commands.granted);
+        entry.ended = std::move(commands.ended);
+        entry.deliveries.emplace_back(
+            [session, kept = decision.kept_leases] { session->Send(WelcomeMessage{kept}); });
+        std::move(commands.deliveries.begin(), commands.deliveries.end(),
+                  std::back_inserter(entry.deliveries));
+        queue_.push_back(std::move(entry));
+      } else {
+        Park(again, 0, session);
+      }
+    }
+  }
+  if (replaced != nullptr) {
+    replaced->Close(absl::AbortedError(absl::StrCat(
+        "a newer connection of worker \"", event.worker.value(), "\" took this one's place")));
+  }
+  if (!refused.ok()) {
+    session->Close(refused);
+  }
+}
+
+void Coordinator::Disconnect(const WorkerId& worker,
+                             const std::shared_ptr<WorkerSession>& session) {
+  absl::MutexLock lock(&mu_);
+  if (!IsCurrent(worker, session)) {
+    return;
+  }
+  WorkerInfo& info = workers_[worker];
+  info.session = nullptr;
+  if (mode_ == Mode::kRunning) {
+    Entry entry;
+    StepInto(scheduler::WorkerDisconnected{worker, info.incarnation}, &entry);
+    queue_.push_back(std::move(entry));
+  }
+  // Otherwise the scheduler is made anew, and knows connected workers only.
+}
+
+void Coordinator::Heartbeat(scheduler::WorkerHeartbeat event,
+                            const std::shared_ptr<WorkerSession>& session) {
+  absl::MutexLock lock(&mu_);
+  if (!IsCurrent(event.worker, session)) {
+    return;
+  }
+  WorkerInfo& info = workers_[event.worker];
+  info.last_heartbeat = clock_->Now();
+  info.resident_models = event.resident_models;
+  // A frozen coordinator lets no lease expire, so there is nothing to extend.
+  if (mode_ == Mode::kRunning) {
+    Entry entry;
+    StepInto(event, &entry);
+    if (!entry.batch.empty() || !entry.deliveries.empty()) {
+      queue_.push_back(std::move(entry));
+    }
+  }
+}
+
+void Coordinator::ReportProgress(const WorkerId& worker, const Lease& lease, std::string payload,
+                                 const std::shared_ptr<WorkerSession>& session) {
+  RunId run;
+  {
+    absl::MutexLock lock(&mu_);
+    if (!IsCurrent(worker, session) || mode_ != Mode::kRunning) {
+      return;
+    }
+    if (const absl::Status status = scheduler_->CheckLease(worker, lease); !status.ok()) {
+      Entry entry;
+      AddCommand(scheduler::Revoke{worker, lease, std::string(status.message())}, &entry);
+      queue_.push_back(std::move(entry));
+      return;
+    }
+    run = scheduler_->FindJob(lease.job)->run;
+    progress_.Put(run, ProgressRecord{lease, worker, std::move(payload), 0});
+  }
+  hub_.NotifyChange(run);
+}
+
+void Coordinator::StoreChunk(const WorkerId& worker, store::PredictionChunk chunk,
+                             const std::shared_ptr<WorkerSession>& session) {
+  const Lease lease{chunk.job, chunk.fencing_token};
+  const int sequence = chunk.sequence;
+  const size_t bytes = BytesOf(chunk);
+  absl::MutexLock lock(&mu_);
+  const auto again = [this, worker, chunk, session] { StoreChunk(worker, chunk, session); };
+  if (!AdmitOrPark(worker, session, again, bytes)) {
+    return;
+  }
+  Entry entry;
+  // A lease that ends later puts its EraseAttempt behind this chunk.
+  if (const absl::Status status = scheduler_->CheckLease(worker, lease); !status.ok()) {
+    AddCommand(scheduler::Revoke{worker, lease, std::string(status.message())}, &entry);
+  } else {
+    entry.again = again;
+    entry.bytes = bytes;
+    entry.session = session;
+    entry.batch.chunks.push_back(std::move(chunk));
+    entry.deliveries.emplace_back([session, lease, sequence] {
+      session->Send(ChunkAckMessage{lease, sequence});
+    });
+  }
+  queue_.push_back(std::move(entry));
+}
+
+void Coordinator::AttemptEnded(const WorkerId& worker, const Lease& lease,
+                               const scheduler::Event& event, std::function<void()> again,
+                               size_t bytes, const std::shared_ptr<WorkerSession>& session) {
+  absl::MutexLock lock(&mu_);
+  if (!AdmitOrPark(worker, session, again, bytes)) {
+    return;
+  }
+  Entry entry;
+  entry.again = std::move(again);
+  entry.bytes = bytes;
+  entry.session = session;
+  // The answer goes before what the worker is assigned next.
+  Entry commands;
+  const scheduler::Decision decision = StepInto(event, &commands);
+  entry.batch = std::move(commands.batch);
+  entry.granted = std::move(commands.granted);
+  entry.ended = std::move(commands.ended);
+  if (decision.verdict.ok()) {
+    entry.ended.emplace_back(worker, lease);
+    entry.deliveries.emplace_back([session, lease] { session->Send(ResultAckMessage{lease}); });
+  } else if (!Revokes(decision.commands, worker, lease)) {
+    AddCommand(scheduler::Revoke{worker, lease, std::string(decision.verdict.message())}, &entry);
+  }
+  std::move(commands.deliveries.begin(), commands.deliveries.end(),
+            std::back_inserter(entry.deliveries));
+  queue_.push_back(std::move(entry));
+}
+
+void Coordinator::Complete(scheduler::AttemptCompleted event, int chunks,
+                           const std::shared_ptr<WorkerSession>& session) {
+  const WorkerId worker = event.worker;
+  const Lease lease = event.lease;
+  // Every chunk was acknowledged, so it is on disk, not in the queue.
+  const absl::StatusOr<int> stored = store_->CountChunks(lease.job, lease.fencing_token);
+  if (!stored.ok() || *stored != chunks) {
+    RWKU_LOG(kError, "result refused: its predictions are not complete")
+        .With("job", lease.job.value())
+        .With("token", lease.fencing_token)
+        .With("worker", worker.value());
+    Fail({worker, lease, scheduler::FailureClass::kInfrastructure,
+          stored.ok() ? absl::StrCat("the attempt said that it sent ", chunks, " chunks, but ",
+                                     *stored, " are stored")
+                      : std::string(stored.status().message())},
+         session);
+    return;
+  }
+  const size_t bytes = event.result.size();
+  const auto again = [this, event, chunks, session] { Complete(event, chunks, session); };
+  AttemptEnded(worker, lease, std::move(event), again, bytes, session);
+}
+
+void Coordinator::Fail(scheduler::AttemptFailed event,
+                       const std::shared_ptr<WorkerSession>& session) {
+  RWKU_LOG(kWarning, "attempt failed")
+      .With("job", event.lease.job.value())
+      .With("token", event.lease.fencing_token)
+      .With("worker", event.worker.value())
+      .With("message", event.message);
+  const WorkerId worker = event.worker;
+  const Lease lease = event.lease;
+  const size_t bytes = event.message.size();
+  const auto again = [this, event, session] { Fail(event, session); };
+  AttemptEnded(worker, lease, std::move(event), again, bytes, session);
+}
+
+void Coordinator::WorkerDrains(scheduler::WorkerDraining event,
+                               const std::shared_ptr<WorkerSession>& session) {
+  absl::MutexLock lock(&mu_);
+  const auto again = [this, event, session] { WorkerDrains(event, session); };
+  if (IsCurrent(event.worker, session)) {
+    workers_[event.worker].draining = true;
+  }
+  if (!AdmitOrPark(event.worker, session, again, 0)) {
+    return;
+  }
+  Entry entry;
+  entry.again = again;
+  entry.session = session;
+  for (const Lease& lease : event.released) {
+    entry.ended.emplace_back(event.worker, lease);
+  }
+  StepInto(event, &entry);
+  queue_.push_back(std::move(entry));
+}
+
+std::vector<ProgressRecord> Coordinator::ProgressSince(const RunId& run, uint64_t version) {
+  absl::MutexLock lock(&mu_);
+  return progress_.Since(run, version);
+}
+
+void Coordinator::Tick() {
+  absl::MutexLock lock(&mu_);
+  if (mode_ != Mode::kRunning || scheduler_->NextDeadline() > clock_->Monotonic()) {
+    return;
+  }
+  Entry entry;
+  StepInto(scheduler::Tick{}, &entry);
+  queue_.push_back(std::move(entry));
+}
+
+absl::Status Coordinator::Ready() {
+  absl::MutexLock lock(&mu_);
+  return NotReady();
+}
+
+}  // namespace rwku::coordinator
