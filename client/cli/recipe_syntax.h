@@ -1,0 +1,30 @@
+// The command line's shorthand for a recipe: NAME[:TUNING][,key=value...].
+//
+//   ga            ga with every published default
+//   npo:lora      npo on low-rank adapters
+//   ga:lora,lr=1e-5,epochs=3,label=gentle
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "rwku/v1/recipe.pb.h"
+
+namespace rwku::cli {
+
+// The recipe that `text` says; what it leaves out stays unset, so that the server fills in the
+// published default. INVALID_ARGUMENT names the part that is wrong, with near matches for an
+// unknown key. Names of methods and ranges of values are the server's to check.
+absl::StatusOr<v1::Recipe> ParseRecipe(absl::string_view text);
+
+// One line a key, "  lr=X  peak learning rate ...", for help texts.
+std::string RecipeSyntaxHelp();
+
+// "ga-lora": the label if there is one, else made of method and tuning.
+std::string RecipeName(const v1::Recipe& recipe);
+
+// "none", "full", "lora" or "default".
+absl::string_view TuningName(v1::TuningKind tuning);
+
+}  // namespace rwku::cli
