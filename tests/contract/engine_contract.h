@@ -1,0 +1,182 @@
+// What every Engine promises, as a parametrised suite. A room that has an engine instantiates it:
+//
+//   INSTANTIATE_TEST_SUITE_P(Fake, EngineContract, testing::Values(EngineUnderTest{...}));
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "base/cancel.h"
+#include "worker/engine/engine.h"
+
+namespace rwku::contract {
+
+struct EngineUnderTest {
+  std::string name;  // for the test's name: letters and digits
+  std::function<std::unique_ptr<engine::Engine>()> make;
+  // Makes (or finds) a folder with a model that `make`'s engine can load.
+  std::function<std::filesystem::path()> model_folder;
+};
+
+inline void PrintTo(const EngineUnderTest& engine, std::ostream* out) { *out << engine.name; }
+
+class EngineContract : public ::testing::TestWithParam<EngineUnderTest> {
+ protected:
+  void SetUp() override {
+    engine_ = GetParam().make();
+    const auto info = engine_->Load(GetParam().model_folder(), cancel_);
+    ASSERT_TRUE(info.ok()) << info.status();
+    info_ = *info;
+  }
+
+  static engine::TrainingPlan Plan() {
+    engine::TrainingPlan plan;
+    plan.texts = {"The first text is short.", "The second text is a little longer than that.",
+                  "A third one.", "And a fourth text, to end."};
+    plan.objective = engine::Objective::kGradientAscent;
+    plan.learning_rate = 1e-3;
+    plan.warmup_steps = 1;
+    plan.batch_size = 2;
+    plan.epochs = 2;
+    plan.cutoff_tokens = 32;
+    return plan;
+  }
+
+  std::vector<std::string> Generate(const std::vector<evaluate::ChatPrompt>& prompts) {
+    auto outputs = engine_->model().Generate(prompts, {.max_new_tokens = 8}, nullptr, cancel_);
+    EXPECT_TRUE(outputs.ok()) << outputs.status();
+    return outputs.ok() ? *outputs : std::vector<std::string>{};
+  }
+
+  static std::vector<evaluate::ChatPrompt> Prompts() {
+    return {
+        {.user = "Who wrote it?", .assistant_prefix = "Answer:"},
+        {.user = "Please complete the blank: ___ was born in the north.", .assistant_prefix = ""},
+        {.user = "Where?", .assistant_prefix = "Answer:"}};
+  }
+
+  CancelToken cancel_;
+  std::unique_ptr<engine::Engine> engine_;
+  engine::ModelInfo info_;
+};
+
+TEST_P(EngineContract, LoadingTheResidentModelAgainGivesTheSameModel) {
+  const auto again = engine_->Load(GetParam().model_folder(), cancel_);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->weights_checksum, info_.weights_checksum);
+  EXPECT_FALSE(info_.weights_checksum.empty());
+}
+
+TEST_P(EngineContract, LoadingAFolderThatDoesNotExistNamesIt) {
+  const auto info = engine_->Load(GetParam().model_folder() / "no-such-folder", cancel_);
+  ASSERT_FALSE(info.ok());
+  EXPECT_THAT(std::string(info.status().message()), ::testing::HasSubstr("no-such-folder"));
+}
+
+TEST_P(EngineContract, RestoreRightAfterLoadGivesTheChecksumOfTheLoad) {
+  EXPECT_EQ(engine_->Restore().value_or("error"), info_.weights_checksum);
+}
+
+TEST_P(EngineContract, RestoreAfterATrainingBringsChecksumAndOutputsBack) {
+  const std::vector<std::string> before = Generate(Prompts());
+  for (const auto trained : {engine::TrainedWeights::kFull, engine::TrainedWeights::kLora}) {
+    engine::TrainingPlan plan = Plan();
+    plan.trained = trained;
+    ASSERT_TRUE(engine_->Train(plan, nullptr, cancel_).ok());
+    EXPECT_EQ(engine_->Restore().value_or("error"), info_.weights_checksum);
+    EXPECT_EQ(Generate(Prompts()), before);
+  }
+}
+
+TEST_P(EngineContract, OutputsDoNotDependOnHowManyPromptsComeInOneCall) {
+  const std::vector<std::string> together = Generate(Prompts());
+  std::vector<std::string> apart;
+  for (const evaluate::ChatPrompt& prompt : Prompts()) {
+    for (std::string& output : Generate({prompt})) {
+      apart.push_back(std::move(output));
+    }
+  }
+  EXPECT_EQ(together, apart);
+}
+
+TEST_P(EngineContract, ScoresDoNotDependOnHowManyTextsComeInOneCall) {
+  const std::vector<std::string> texts = {"One text of some words.",
+                                          "Another, longer text, alone."};
+  const auto together = engine_->model().ScoreTexts(texts, nullptr, cancel_);
+  ASSERT_TRUE(together.ok()) << together.status();
+  ASSERT_EQ(together->size(), texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) {
+    const std::vector<std::string> one = {texts[i]};
+    const auto alone = engine_->model().ScoreTexts(one, nullptr, cancel_);
+    ASSERT_TRUE(alone.ok()) << alone.status();
+    EXPECT_EQ(alone->front().log_probabilities, (*together)[i].log_probabilities);
+    EXPECT_EQ(alone->front().means, (*together)[i].means);
+    EXPECT_EQ(alone->front().variances, (*together)[i].variances);
+    EXPECT_FALSE(alone->front().log_probabilities.empty());
+  }
+}
+
+TEST_P(EngineContract, ProgressEndsAtTheNumberOfItems) {
+  size_t last = 0;
+  const auto prompts = Prompts();
+  const auto outputs = engine_->model().Generate(
+      prompts, {.max_new_tokens = 2}, [&](size_t done, size_t) { last = done; }, cancel_);
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  EXPECT_EQ(last, prompts.size());
+}
+
+TEST_P(EngineContract, TrainingReportsEveryStepOnceInOrder) {
+  std::vector<int> steps;
+  const auto report = engine_->Train(
+      Plan(), [&](const engine::TrainingStep& step) { steps.push_back(step.step); }, cancel_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(steps, ::testing::ElementsAre(1, 2, 3, 4));
+  ASSERT_EQ(report->steps.size(), 4U);
+  EXPECT_EQ(report->steps.back().total_steps, 4);
+  EXPECT_GT(report->tokens_per_epoch, 0);
+  ASSERT_TRUE(engine_->Restore().ok());
+}
+
+TEST_P(EngineContract, TheSameTrainingTwiceGivesTheSameCurve) {
+  const auto first = engine_->Train(Plan(), nullptr, cancel_);
+  ASSERT_TRUE(engine_->Restore().ok());
+  const auto second = engine_->Train(Plan(), nullptr, cancel_);
+  ASSERT_TRUE(first.ok() && second.ok());
+  for (size_t i = 0; i < first->steps.size(); ++i) {
+    EXPECT_EQ(first->steps[i].loss, second->steps[i].loss);
+    EXPECT_EQ(first->steps[i].gradient_norm, second->steps[i].gradient_norm);
+  }
+  ASSERT_TRUE(engine_->Restore().ok());
+}
+
+TEST_P(EngineContract, ACancelledTrainingReturnsTheReasonAndCanBeRestored) {
+  CancelToken token;
+  const auto report = engine_->Train(
+      Plan(), [&](const engine::TrainingStep&) { token.Cancel(absl::AbortedError("revoked")); },
+      token);
+  EXPECT_EQ(report.status(), absl::AbortedError("revoked"));
+  EXPECT_EQ(engine_->Restore().value_or("error"), info_.weights_checksum);
+}
+
+TEST_P(EngineContract, ACancelledTokenStopsGeneration) {
+  CancelToken token;
+  token.Cancel(absl::AbortedError("revoked"));
+  const auto outputs = engine_->model().Generate(Prompts(), {.max_new_tokens = 2}, nullptr, token);
+  EXPECT_EQ(outputs.status(), absl::AbortedError("revoked"));
+}
+
+TEST_P(EngineContract, AnEmptyCorpusIsAnInvalidArgument) {
+  engine::TrainingPlan plan = Plan();
+  plan.texts.clear();
+  EXPECT_EQ(engine_->Train(plan, nullptr, cancel_).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+}  // namespace rwku::contract

@@ -1,0 +1,239 @@
+#include "tests/testing/fake_engine.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/random.h"
+#include "base/status_macros.h"
+
+namespace rwku::testing {
+namespace {
+
+constexpr std::array<const char*, 16> kWords = {
+    "amber", "birch", "cedar", "delta", "ember", "fjord", "grove",  "harbor",
+    "iris",  "jade",  "kelp",  "lotus", "maple", "north", "orchid", "pine"};
+
+// 256 bits that stand for `text`.
+std::string Fingerprint(absl::string_view text) {
+  Random random(0, text);
+  return absl::StrFormat("%016x%016x%016x%016x", random.Next(), random.Next(), random.Next(),
+                         random.Next());
+}
+
+// A token cannot wake a sleeper, hence the slices.
+absl::Status Spend(absl::Duration time, const CancelToken& cancel) {
+  const RealClock clock;
+  const absl::Duration end = clock.Monotonic() + time;
+  RWKU_RETURN_IF_ERROR(cancel.Check());
+  for (absl::Duration left = time; left > absl::ZeroDuration(); left = end - clock.Monotonic()) {
+    absl::SleepFor(std::min(left, absl::Milliseconds(2)));
+    RWKU_RETURN_IF_ERROR(cancel.Check());
+  }
+  return absl::OkStatus();
+}
+
+// Everything that the trained weights depend on.
+std::string PlanText(const engine::TrainingPlan& plan) {
+  std::string text = absl::StrJoin(plan.texts, "\x1f");
+  absl::StrAppend(&text, "|", static_cast<int>(plan.objective), "|", static_cast<int>(plan.trained),
+                  "|", plan.learning_rate, "|", plan.warmup_steps, "|", plan.batch_size, "|",
+                  plan.accumulation);
+  absl::StrAppend(&text, "|", plan.epochs, "|", plan.beta, "|", plan.max_gradient_norm, "|",
+                  plan.cutoff_tokens, "|", plan.seed);
+  if (plan.trained == engine::TrainedWeights::kLora) {
+    absl::StrAppend(&text, "|", plan.lora.rank, "|", plan.lora.alpha, "|",
+                    absl::StrJoin(plan.lora.target_modules, ","));
+  }
+  return text;
+}
+
+absl::Status CheckPlan(const engine::TrainingPlan& plan) {
+  const auto below_one = [](absl::string_view field, int value) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("plan.", field, ": ", value, "; at least 1 is allowed"));
+  };
+  if (plan.texts.empty()) {
+    return absl::InvalidArgumentError("plan.texts: empty; at least one text is needed");
+  }
+  if (plan.batch_size < 1) {
+    return below_one("batch_size", plan.batch_size);
+  }
+  if (plan.accumulation < 1) {
+    return below_one("accumulation", plan.accumulation);
+  }
+  if (plan.epochs < 1) {
+    return below_one("epochs", plan.epochs);
+  }
+  if (plan.micro_batch_parts < 1) {
+    return below_one("micro_batch_parts", plan.micro_batch_parts);
+  }
+  return absl::OkStatus();
+}
+
+int CeilDiv(int a, int b) { return (a + b - 1) / b; }
+
+// Linear warm-up, then cosine to 0 at the last step.
+double LearningRate(const engine::TrainingPlan& plan, int step, int total) {
+  if (step <= plan.warmup_steps) {
+    return plan.learning_rate * step / plan.warmup_steps;
+  }
+  const double progress =
+      static_cast<double>(step - plan.warmup_steps) / std::max(1, total - plan.warmup_steps);
+  return plan.learning_rate * 0.5 * (1 + std::cos(std::numbers::pi * progress));
+}
+
+}  // namespace
+
+FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options)), model_(this) {}
+
+absl::StatusOr<engine::ModelInfo> FakeEngine::Load(const std::filesystem::path& folder,
+                                                   const CancelToken& cancel) {
+  RWKU_RETURN_IF_ERROR(cancel.Check());
+  if (!folder_.empty() && folder == folder_) {
+    return info_;
+  }
+  absl::StatusOr<std::string> config = ReadFile(folder / "config.json");
+  if (!config.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("model: ", config.status().message()));
+  }
+  ++loads_;
+  folder_ = folder;
+  info_ = engine::ModelInfo{.family = "llama",
+                            .parameters = 1000,
+                            .bytes = 4000,
+                            .weights_checksum = Fingerprint(*config)};
+  weights_ = info_.weights_checksum;
+  return info_;
+}
+
+absl::StatusOr<engine::TrainingReport> FakeEngine::Train(const engine::TrainingPlan& plan,
+                                                         const engine::StepCallback& on_step,
+                                                         const CancelToken& cancel) {
+  RWKU_RETURN_IF_ERROR(CheckPlan(plan));
+  plans_.push_back(plan);
+  const std::string trained = Fingerprint(absl::StrCat(weights_, "|", PlanText(plan)));
+  // After an error the weights are neither the old nor the new ones.
+  weights_ = Fingerprint(absl::StrCat(trained, "|broken off"));
+
+  const int texts = static_cast<int>(plan.texts.size());
+  const int total = plan.epochs * CeilDiv(CeilDiv(texts, plan.batch_size), plan.accumulation);
+  Random random(plan.seed, trained);
+  engine::TrainingReport report;
+  for (const std::string& text : plan.texts) {
+    const auto words = static_cast<int64_t>(
+        std::vector<std::string>(absl::StrSplit(text, ' ', absl::SkipEmpty())).size());
+    report.tokens_per_epoch += std::min<int64_t>(words + 1, plan.cutoff_tokens);
+  }
+  double last_loss = 0;
+  for (int step = 1; step <= total; ++step) {
+    if (options_.before_step) {
+      options_.before_step(step, cancel);
+    }
+    RWKU_RETURN_IF_ERROR(Spend(options_.step_time, cancel));
+    if (options_.out_of_memory_at_step == step && plan.micro_batch_parts < options_.enough_parts) {
+      return absl::ResourceExhaustedError(absl::StrCat(
+          "out of memory at step ", step, " with ", plan.micro_batch_parts, " micro-batch parts"));
+    }
+    if (options_.nan_at_step == step) {
+      return absl::DataLossError(absl::StrCat("loss is NaN at step ", step, "; last good loss ",
+                                              last_loss, " at step ", step - 1));
+    }
+    last_loss = 2.0 / (1.0 + 0.1 * step) + 0.05 * random.Uniform();
+    if (plan.objective == engine::Objective::kGradientAscent) {
+      last_loss = -last_loss;
+    }
+    report.steps.push_back({.step = step,
+                            .total_steps = total,
+                            .loss = last_loss,
+                            .gradient_norm = 0.5 + random.Uniform(),
+                            .learning_rate = LearningRate(plan, step, total)});
+    if (on_step) {
+      on_step(report.steps.back());
+    }
+  }
+  weights_ = trained;
+  return report;
+}
+
+absl::StatusOr<std::string> FakeEngine::Restore() {
+  if (folder_.empty()) {
+    return absl::FailedPreconditionError("no model is resident");
+  }
+  ++restores_;
+  if (!options_.restore_fails) {
+    weights_ = info_.weights_checksum;
+  }
+  return weights_;
+}
+
+absl::StatusOr<std::vector<std::string>> FakeEngine::Model::Generate(
+    absl::Span<const evaluate::ChatPrompt> prompts, const evaluate::GenerateOptions& options,
+    const evaluate::ProgressCallback& progress, const CancelToken& cancel) {
+  std::vector<std::string> outputs;
+  outputs.reserve(prompts.size());
+  for (const evaluate::ChatPrompt& prompt : prompts) {
+    RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
+    Random random(options.single_bos ? 1 : 2,
+                  absl::StrCat(engine_->weights_, "|", prompt.user, "|", prompt.assistant_prefix));
+    const auto words = static_cast<int>(1 + random.Below(5));
+    std::string output;
+    for (int i = 0; i < std::min(words, options.max_new_tokens); ++i) {
+      absl::StrAppend(&output, " ", kWords[random.Below(kWords.size())]);
+    }
+    outputs.push_back(std::move(output));
+    if (progress) {
+      progress(outputs.size(), prompts.size());
+    }
+  }
+  return outputs;
+}
+
+absl::StatusOr<std::vector<evaluate::TokenScores>> FakeEngine::Model::ScoreTexts(
+    absl::Span<const std::string> texts, const evaluate::ProgressCallback& progress,
+    const CancelToken& cancel) {
+  std::vector<evaluate::TokenScores> scores;
+  scores.reserve(texts.size());
+  for (const std::string& text : texts) {
+    RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
+    // One token a word after a start token: a text of n words has n entries.
+    const std::vector<std::string> words = absl::StrSplit(text, ' ', absl::SkipEmpty());
+    Random random(3, absl::StrCat(engine_->weights_, "|", text));
+    evaluate::TokenScores item;
+    for (size_t i = 0; i < words.size(); ++i) {
+      item.log_probabilities.push_back(static_cast<float>(-6.0 * random.Uniform() - 0.01));
+      item.means.push_back(static_cast<float>(-4.0 * random.Uniform() - 0.01));
+      item.variances.push_back(static_cast<float>(3.0 * random.Uniform() + 0.01));
+    }
+    scores.push_back(std::move(item));
+    if (progress) {
+      progress(scores.size(), texts.size());
+    }
+  }
+  return scores;
+}
+
+absl::Status WriteFakeModel(const std::filesystem::path& folder, int seed) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    return absl::InternalError(absl::StrCat("make ", folder.string(), ": ", error.message()));
+  }
+  return WriteFileAtomically(
+      folder / "config.json",
+      absl::StrCat("{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", "
+                   "\"fake_seed\": ",
+                   seed, "}\n"));
+}
+
+}  // namespace rwku::testing

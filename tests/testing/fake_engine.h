@@ -1,0 +1,87 @@
+// An Engine without a model behind it: what it says is a function of the folder's config.json, the
+// training plan and the prompt. For tests of everything around the engine.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "base/cancel.h"
+#include "worker/engine/engine.h"
+
+namespace rwku::testing {
+
+struct FakeEngineOptions {
+  // Time that a training step, a prompt and a text take. The wait ends early on cancellation.
+  absl::Duration step_time = absl::ZeroDuration();
+  absl::Duration item_time = absl::ZeroDuration();
+  // Called at the start of every optimizer step (from 1) on the engine's thread; may block.
+  std::function<void(int step, const CancelToken& cancel)> before_step;
+
+  // Training fails at this step with RESOURCE_EXHAUSTED, unless the plan splits batches into at
+  // least `enough_parts` parts.
+  std::optional<int> out_of_memory_at_step;
+  int enough_parts = 1 << 30;
+  // Training fails at this step with DATA_LOSS.
+  std::optional<int> nan_at_step;
+  // Restore() after a training leaves the weights trained, and says so by their checksum.
+  bool restore_fails = false;
+};
+
+// Once constructed, for one thread at a time, like every Engine.
+//
+// A step's loss, an output and a score depend on weights and input only; weights depend on the
+// model and on the plan without its micro_batch_parts. An output is one to five lower-case words.
+class FakeEngine final : public engine::Engine {
+ public:
+  explicit FakeEngine(FakeEngineOptions options);
+
+  absl::StatusOr<engine::ModelInfo> Load(const std::filesystem::path& folder,
+                                         const CancelToken& cancel) override;
+  evaluate::LanguageModel& model() override { return model_; }
+  absl::StatusOr<engine::TrainingReport> Train(const engine::TrainingPlan& plan,
+                                               const engine::StepCallback& on_step,
+                                               const CancelToken& cancel) override;
+  absl::StatusOr<std::string> Restore() override;
+
+  // What was asked so far.
+  const std::vector<engine::TrainingPlan>& plans() const { return plans_; }
+  int loads() const { return loads_; }
+  int restores() const { return restores_; }
+
+ private:
+  class Model final : public evaluate::LanguageModel {
+   public:
+    explicit Model(FakeEngine* engine) : engine_(engine) {}
+    absl::StatusOr<std::vector<std::string>> Generate(
+        absl::Span<const evaluate::ChatPrompt> prompts, const evaluate::GenerateOptions& options,
+        const evaluate::ProgressCallback& progress, const CancelToken& cancel) override;
+    absl::StatusOr<std::vector<evaluate::TokenScores>> ScoreTexts(
+        absl::Span<const std::string> texts, const evaluate::ProgressCallback& progress,
+        const CancelToken& cancel) override;
+
+   private:
+    FakeEngine* engine_;  // owns this
+  };
+
+  const FakeEngineOptions options_;
+  Model model_;
+  std::filesystem::path folder_;
+  engine::ModelInfo info_;
+  std::string weights_;  // checksum of the weights as they are now
+  std::vector<engine::TrainingPlan> plans_;
+  int loads_ = 0;
+  int restores_ = 0;
+};
+
+// Writes a model folder that FakeEngine loads: `folder`/config.json of a Llama with `seed` in it.
+absl::Status WriteFakeModel(const std::filesystem::path& folder, int seed);
+
+}  // namespace rwku::testing
