@@ -1,0 +1,171 @@
+"""Writes what HF tokenizers and transformers make of about 1,000 texts and a few chats.
+
+Usage: text_oracle.py OUT_FOLDER. One folder per tokenizer family, each a model folder's tokenizer
+files and cases.json; text/oracle_test.cc compares.
+"""
+
+import json
+import os
+import random
+import sys
+
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import PreTrainedTokenizerFast
+
+LLAMA3_PATTERN = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+LLAMA3_SPECIALS = ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+LLAMA3_TEMPLATE = (
+    "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = '<|start_header_id|>' "
+    "+ message['role'] + '<|end_header_id|>\n\n'+ message['content'] | trim + '<|eot_id|>' %}{% if loop.index0 == 0 %}"
+    "{% set content = bos_token + content %}{% endif %}{{ content }}{% endfor %}{% if add_generation_prompt %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+LLAMA2_TEMPLATE = (
+    "{% if messages[0]['role'] == 'system' %}{% set loop_messages = messages[1:] %}"
+    "{% set system_message = messages[0]['content'] %}{% else %}{% set loop_messages = messages %}"
+    "{% set system_message = false %}{% endif %}{% for message in loop_messages %}"
+    "{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "{% if loop.index0 == 0 and system_message != false %}"
+    "{% set content = '<<SYS>>\\n' + system_message + '\\n<</SYS>>\\n\\n' + message['content'] %}"
+    "{% else %}{% set content = message['content'] %}{% endif %}"
+    "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}"
+    "{% elif message['role'] == 'assistant' %}{{ ' '  + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
+)
+# Leans on Python: methods, slices, namespaces, loop controls, dates, json.dumps, block trimming.
+PYTHON_TEMPLATE = """{#- a comment -#}
+{%- set ns = namespace(count=0) %}
+{% if tools is not none and tools is defined %}
+tools
+{% endif %}
+{{- bos_token }}
+{% for m in messages[::-1] %}
+    {% if m.role not in ['user', 'assistant', 'system'] %}
+        {{ raise_exception("unknown role: " ~ m.role) }}
+    {% endif %}
+    {% if m['content'].startswith('skip') %}{% continue %}{% endif %}
+    {% set ns.count = ns.count + 1 %}
+<{{ m.role.title() }} {{ loop.index }}/{{ messages | length }}>{{ m.content.rstrip().split(' ')[-1] }}
+  {{ m | tojson }}
+{{ m.get('content', '') | tojson(indent=2) }}
+    {%- if not loop.last %}, {% else %}.
+{% endif %}
+{% endfor %}
+{{ strftime_now('%Y')|length }} {{ ns.count }} {{ add_generation_prompt }} {{ none }} {{ 7 // 2 }} {{ 'a' if ns.count > 1 else 'b' }}
+{% if add_generation_prompt %}
+<Assistant>
+{% endif %}
+"""
+
+WORDS = (
+    "the of and person born Stephen King Beyoncé Gárulk Müller naïve l'été I'm don't we'll IT'S 1947 12345 3.14 "
+    "日本語 中文字符 한국어 русский עברית العربية ñandú ﬁn Å Å e\u0301 🎉 👩‍👩‍👧 🇫🇷 … — “quoted” <b> & %s {x} \\n http://a.b/c?d=e "
+    "fooBar snake_case  ABC-def $5 €10 ½ ² \u200b \ufeff \u00a0"
+).split(" ")
+SPACES = [" ", "  ", "\n", "\n\n", "\t", " \n ", "\r\n", "\u00a0", "\u3000", "   "]
+
+
+def make_texts(specials):
+    rng = random.Random(7)
+    texts = ["", " ", "\n", "\n\n ", "\t\t", "a", "\x00", "\x7f", "é" * 50, " . , ! ?", "a 's b n't ' x 've"]
+    texts += specials + [s + " x" for s in specials] + ["x" + s + s + "y" for s in specials]
+    while len(texts) < 1000:
+        parts = []
+        for _ in range(rng.randint(1, 25)):
+            parts.append(rng.choice(WORDS) if rng.random() > 0.05 else rng.choice(specials))
+            parts.append(rng.choice(SPACES) if rng.random() < 0.25 else " ")
+        if rng.random() < 0.2:
+            parts.append("".join(chr(rng.choice([rng.randint(32, 126), rng.randint(160, 0x2FFF), rng.randint(0x1F300, 0x1FAFF)]))
+                                 for _ in range(rng.randint(1, 30))))
+        texts.append("".join(parts))
+    return texts
+
+
+def byte_level():
+    tokenizer = Tokenizer(models.BPE(ignore_merges=True))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
+        pre_tokenizers.Split(Regex(LLAMA3_PATTERN), behavior="isolated", invert=False),
+        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+    ])
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=LLAMA3_SPECIALS, show_progress=False,
+                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(make_texts(["x"]), trainer)
+    tokenizer.post_processor = processors.Sequence([
+        processors.ByteLevel(trim_offsets=False),
+        processors.TemplateProcessing(single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", 0)]),
+    ])
+    return tokenizer
+
+
+def sentencepiece_like():
+    """Llama-2's layout: byte fallback, the normalizer that writes U+2581, <s> in front."""
+    tokenizer = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(),
+                                           decoders.Strip(content=" ", left=1)])
+    specials = ["<unk>", "<s>", "</s>"] + [f"<0x{i:02X}>" for i in range(256)]
+    trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=specials, limit_alphabet=100, show_progress=False)
+    tokenizer.train_from_iterator(make_texts(["x"]), trainer)
+    # The bytes are ordinary vocabulary; only the first three are special.
+    state = json.loads(tokenizer.to_str())
+    state["added_tokens"] = state["added_tokens"][:3]
+    tokenizer = Tokenizer.from_str(json.dumps(state))
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    return tokenizer
+
+
+def write_family(folder, tokenizer, bos, eos, template, specials, clean_up, template_in_config):
+    os.makedirs(folder, exist_ok=True)
+    # Truncation and padding in the file must not have an effect.
+    tokenizer.enable_truncation(5)
+    tokenizer.enable_padding(length=9, pad_token=eos, pad_id=tokenizer.token_to_id(eos))
+    tokenizer.save(os.path.join(folder, "tokenizer.json"))
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "bos_token": bos, "eos_token": eos,
+              "clean_up_tokenization_spaces": clean_up}
+    if template_in_config:
+        config["chat_template"] = template
+    else:
+        with open(os.path.join(folder, "chat_template.jinja"), "w", encoding="utf-8") as file:
+            file.write(template)
+    with open(os.path.join(folder, "tokenizer_config.json"), "w", encoding="utf-8") as file:
+        json.dump(config, file)
+
+    hf = PreTrainedTokenizerFast.from_pretrained(folder)
+    texts = []
+    for text in make_texts(specials):
+        ids = hf.encode(text, add_special_tokens=False)
+        texts.append({"text": text, "ids": ids, "ids_special": hf.encode(text, add_special_tokens=True),
+                      "decoded": hf.decode(ids, skip_special_tokens=True)})
+    chats = []
+    user, answer = {"role": "user", "content": "  Who is \"Beyoncé\" <b>?\n"}, {"role": "assistant", "content": "A singer. "}
+    system = {"role": "system", "content": "skip it: be brief"}
+    for messages in ([user], [system, user], [user, answer, user], [system, user, answer], [answer], [user, user],
+                     [{"role": "wizard", "content": "x\ty\\z\u2028é🎉"}, user]):
+        for add in (False, True):
+            try:
+                rendered = hf.apply_chat_template(messages, tokenize=False, add_generation_prompt=add)
+            except Exception as error:  # raise_exception of the template
+                print(f"{folder}: {type(error).__name__}: {error}")
+                rendered = None
+            chats.append({"messages": messages, "add_generation_prompt": add, "rendered": rendered})
+    cases = {"texts": texts, "chats": chats, "vocabulary_size": len(hf), "bos_id": hf.bos_token_id, "eos_id": hf.eos_token_id}
+    with open(os.path.join(folder, "cases.json"), "w", encoding="utf-8") as file:
+        json.dump(cases, file)
+
+
+def main():
+    out = sys.argv[1]
+    write_family(os.path.join(out, "llama3"), byte_level(), "<|begin_of_text|>", "<|eot_id|>", LLAMA3_TEMPLATE,
+                 LLAMA3_SPECIALS, clean_up=True, template_in_config=True)
+    write_family(os.path.join(out, "llama2"), sentencepiece_like(), "<s>", "</s>", LLAMA2_TEMPLATE, ["<s>", "</s>"],
+                 clean_up=False, template_in_config=False)
+    write_family(os.path.join(out, "python"), byte_level(), "<|begin_of_text|>", "<|end_of_text|>", PYTHON_TEMPLATE,
+                 LLAMA3_SPECIALS, clean_up=False, template_in_config=False)
+
+
+if __name__ == "__main__":
+    main()

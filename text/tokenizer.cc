@@ -1,0 +1,201 @@
+#include "text/tokenizer.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include <nlohmann/json.hpp>
+
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "text/rust_string.h"
+#include "text/rwku_text.h"
+#include "text/tokenizer_files.h"
+
+namespace rwku::text {
+namespace {
+
+struct Close {
+  void operator()(rwku_text_tokenizer* tokenizer) const { rwku_text_tokenizer_close(tokenizer); }
+};
+using Handle = std::unique_ptr<rwku_text_tokenizer, Close>;
+
+// transformers' clean_up_tokenization, whose replacements follow one another.
+std::string CleanUpSpaces(std::string text) {
+  constexpr std::pair<const char*, const char*> kReplacements[] = {
+      {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
+      {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  for (const auto& [from, to] : kReplacements) {
+    absl::StrReplaceAll({{from, to}}, &text);
+  }
+  return text;
+}
+
+std::optional<int32_t> FindToken(const Handle& handle, absl::string_view token) {
+  const int64_t id = rwku_text_token_to_id(handle.get(), ToView(token));
+  return id < 0 ? std::nullopt : std::optional<int32_t>(static_cast<int32_t>(id));
+}
+
+class RustTokenizer final : public Tokenizer {
+ public:
+  RustTokenizer(Handle handle, TokenizerFiles files, std::optional<int32_t> bos_id, int32_t eos_id)
+      : handle_(std::move(handle)),
+        special_tokens_(std::move(files.special_tokens)),
+        chat_template_(std::move(files.chat_template)),
+        chat_template_file_(std::move(files.chat_template_file)),
+        clean_up_spaces_(files.clean_up_tokenization_spaces),
+        bos_id_(bos_id),
+        eos_id_(eos_id) {
+    end_ids_.push_back(eos_id);
+    for (const int64_t id : files.end_ids) {
+      AddEndId(static_cast<int32_t>(id));
+    }
+    if (const std::optional<int32_t> turn_end = TokenToId("<|eot_id|>")) {
+      AddEndId(*turn_end);
+    }
+  }
+
+  std::vector<int32_t> Encode(absl::string_view text, bool add_special_tokens) const override {
+    rwku_text_ids ids{};
+    rwku_text_string error{};
+    const rwku_text_code code =
+        rwku_text_encode(handle_.get(), ToView(text), add_special_tokens ? 1 : 0, &ids, &error);
+    if (code != RWKU_TEXT_OK) {
+      Report(TakeError(code, "encoding a text", error));
+      return {};
+    }
+    std::vector<int32_t> result(ids.data, ids.data + ids.length);
+    rwku_text_ids_free(ids);
+    return result;
+  }
+
+  std::string Decode(absl::Span<const int32_t> ids) const override {
+    std::vector<uint32_t> unsigned_ids;
+    unsigned_ids.reserve(ids.size());
+    std::copy_if(ids.begin(), ids.end(), std::back_inserter(unsigned_ids),
+                 [](int32_t id) { return id >= 0; });
+    rwku_text_string text{};
+    rwku_text_string error{};
+    const rwku_text_code code =
+        rwku_text_decode(handle_.get(), unsigned_ids.data(), unsigned_ids.size(),
+                         /*skip_special_tokens=*/1, &text, &error);
+    if (code != RWKU_TEXT_OK) {
+      Report(TakeError(code, "decoding tokens", error));
+      return {};
+    }
+    std::string result = TakeString(text);
+    return clean_up_spaces_ ? CleanUpSpaces(std::move(result)) : result;
+  }
+
+  absl::StatusOr<std::string> ApplyChatTemplate(absl::Span<const ChatMessage> messages,
+                                                bool add_generation_prompt) const override {
+    if (!chat_template_.has_value()) {
+      return absl::FailedPreconditionError(
+          "the tokenizer has no chat template: neither chat_template.jinja nor chat_template in "
+          "tokenizer_config.json");
+    }
+    // Field order is what a template that prints a message shows.
+    nlohmann::ordered_json context = nlohmann::ordered_json::object();
+    context["messages"] = nlohmann::ordered_json::array();
+    for (const ChatMessage& message : messages) {
+      context["messages"].push_back({{"role", message.role}, {"content", message.content}});
+    }
+    context["add_generation_prompt"] = add_generation_prompt;
+    for (const auto& [name, token] : special_tokens_) {
+      context[name] = token;
+    }
+    // transformers passes these as None, which templates tell from undefined.
+    context["tools"] = nullptr;
+    context["documents"] = nullptr;
+    const std::string json =
+        context.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace);
+    rwku_text_string text{};
+    rwku_text_string error{};
+    const rwku_text_code code =
+        rwku_text_render(ToView(*chat_template_), ToView(json), &text, &error);
+    if (code != RWKU_TEXT_OK) {
+      return TakeError(code, absl::StrCat("chat template of ", chat_template_file_), error);
+    }
+    return TakeString(text);
+  }
+
+  std::optional<int32_t> TokenToId(absl::string_view token) const override {
+    return FindToken(handle_, token);
+  }
+  int vocabulary_size() const override {
+    return static_cast<int>(rwku_text_vocabulary_size(handle_.get()));
+  }
+  std::optional<int32_t> bos_id() const override { return bos_id_; }
+  int32_t eos_id() const override { return eos_id_; }
+  const std::vector<int32_t>& end_ids() const override { return end_ids_; }
+
+ private:
+  // Any text can be encoded and any ids decoded unless the library itself is at fault.
+  static void Report(const absl::Status& status) { RWKU_LOG(kError, status.message()); }
+
+  void AddEndId(int32_t id) {
+    if (std::find(end_ids_.begin(), end_ids_.end(), id) == end_ids_.end()) {
+      end_ids_.push_back(id);
+    }
+  }
+
+  const Handle handle_;
+  const std::map<std::string, std::string> special_tokens_;
+  const std::optional<std::string> chat_template_;
+  const std::string chat_template_file_;
+  const bool clean_up_spaces_;
+  const std::optional<int32_t> bos_id_;
+  const int32_t eos_id_;
+  std::vector<int32_t> end_ids_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::filesystem::path& folder) {
+  RWKU_ASSIGN_OR_RETURN(TokenizerFiles files, ReadTokenizerFiles(folder));
+  rwku_text_tokenizer* opened = nullptr;
+  rwku_text_string error{};
+  const rwku_text_code code =
+      rwku_text_tokenizer_open(ToView(files.tokenizer_json), &opened, &error);
+  if (code != RWKU_TEXT_OK) {
+    return TakeError(code, (folder / "tokenizer.json").string(), error);
+  }
+  Handle handle(opened);
+  files.tokenizer_json = std::string();
+
+  std::optional<int32_t> ids[2];
+  const char* const names[2] = {"bos_token", "eos_token"};
+  for (int i = 0; i < 2; ++i) {
+    const auto token = files.special_tokens.find(names[i]);
+    if (token == files.special_tokens.end()) {
+      continue;
+    }
+    ids[i] = FindToken(handle, token->second);
+    if (!ids[i].has_value()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat((folder / "tokenizer_config.json").string(), ": ", names[i], " \"",
+                       token->second, "\" is not in the vocabulary of tokenizer.json"));
+    }
+  }
+  if (!ids[1].has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat((folder / "tokenizer_config.json").string(),
+                     ": no eos_token, which ends training texts and generations"));
+  }
+  return std::make_unique<RustTokenizer>(std::move(handle), std::move(files), ids[0], *ids[1]);
+}
+
+}  // namespace rwku::text
