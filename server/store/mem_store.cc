@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "base/status_macros.h"
+#include "server/store/keys.h"
 
 namespace rwku::store {
 
@@ -30,6 +31,7 @@ absl::StatusOr<scheduler::PersistentState> MemStore::Load() {
 }
 
 absl::Status MemStore::Commit(const std::vector<Batch>& batches) {
+  RWKU_RETURN_IF_ERROR(CheckKeys(batches));
   CommitHook hook;
   {
     absl::MutexLock lock(&mu_);

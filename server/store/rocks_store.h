@@ -1,0 +1,54 @@
+// The Store on disk: RocksDB below one folder, every commit synced. docs/storage.md has the keys.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include "server/store/store.h"
+
+namespace rwku::store {
+
+// The layout that this program writes. Older ones are migrated when opened, newer ones refused.
+inline constexpr uint64_t kSchemaVersion = 1;
+
+struct RocksStoreOptions {
+  std::filesystem::path folder;  // made if it does not exist
+  // Reads every block once when opening, so that damage is found before it is served.
+  bool verify_checksums = true;
+};
+
+// Thread-safe.
+class RocksStore final : public Store {
+ public:
+  // DATA_LOSS: damaged, the message names what was found and that a backup must be restored.
+  // FAILED_PRECONDITION: another process has it open, or its schema is newer than kSchemaVersion.
+  // RESOURCE_EXHAUSTED: the disk is full. PERMISSION_DENIED: the folder cannot be used.
+  static absl::StatusOr<std::unique_ptr<RocksStore>> Open(const RocksStoreOptions& options);
+  ~RocksStore() override;
+
+  absl::StatusOr<scheduler::PersistentState> Load() override;
+  absl::Status Commit(const std::vector<Batch>& batches) override;
+  absl::StatusOr<std::vector<EventRecord>> ReadEvents(const RunId& run, uint64_t after,
+                                                      size_t limit) override;
+  absl::Status ReadPredictions(
+      const JobId& job, uint64_t fencing_token, size_t first,
+      const std::function<bool(size_t position, absl::string_view prediction)>& visit) override;
+  absl::StatusOr<int> CountChunks(const JobId& job, uint64_t fencing_token) override;
+  // ALREADY_EXISTS if `folder` exists. On the same file system the copy shares its immutable files
+  // with the store: move it to another disk to be safe from this one.
+  absl::Status Backup(const std::filesystem::path& folder) override;
+
+ private:
+  class Impl;
+  explicit RocksStore(std::unique_ptr<Impl> impl);
+
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rwku::store
