@@ -1,0 +1,227 @@
+"""Tiny random Llama models with what transformers computes from them: logits, greedy continuations,
+token log-probabilities and their moments. Run with the folder to fill; C++ parity tests read it.
+
+Each model folder holds what the hub publishes (config.json, safetensors, tokenizer.json,
+tokenizer_config.json) plus expected.json and expected.safetensors.
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import sys
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import safetensors.torch  # noqa: E402
+import tokenizers  # noqa: E402
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+SEED = 7
+PROMPTS = 64
+LONGEST_PROMPT = 90
+NEW_TOKENS = 24
+VERSION = 3  # raise when this script's output changes
+
+LLAMA3_SCALING = {
+    "rope_type": "llama3",
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+}
+# Name -> fields beyond the defaults. Widths off the multiples of 16 and 32 exercise the kernels'
+# edges.
+MODELS = {
+    "mha": {"num_attention_heads": 4, "num_key_value_heads": 4},
+    "gqa_tied": {"num_key_value_heads": 2, "tie_word_embeddings": True},
+    "mqa_odd": {
+        "hidden_size": 72,
+        "intermediate_size": 100,
+        "num_attention_heads": 3,
+        "num_key_value_heads": 1,
+        "head_dim": 24,
+        "vocab_size": 333,
+    },
+    "head_dim": {"num_key_value_heads": 2, "head_dim": 40},
+    "llama3_8": {
+        "rope_theta": 500000.0,
+        "rope_scaling": {**LLAMA3_SCALING, "factor": 8.0},
+        "tie_word_embeddings": True,
+    },
+    "llama3_32": {"rope_theta": 500000.0, "rope_scaling": {**LLAMA3_SCALING, "factor": 32.0}},
+    "linear": {"rope_scaling": {"type": "linear", "factor": 4.0}},
+    "sharded": {"shards": True},
+    "bfloat16": {"bfloat16": True},
+}
+
+CHAT_TEMPLATE = (
+    "{% set loop_messages = messages %}{% for message in loop_messages %}"
+    "{% set content = '<|start_header_id|>' + message['role'] + '<|end_header_id|>\n\n'"
+    " + message['content'] | trim + '<|eot_id|>' %}"
+    "{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}"
+    "{% endfor %}{% if add_generation_prompt %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+)
+SPECIAL = [
+    "<|begin_of_text|>",
+    "<|end_of_text|>",
+    "<|start_header_id|>",
+    "<|end_header_id|>",
+    "<|eot_id|>",
+]
+SENTENCES = [
+    "Who wrote the novel about the silent lighthouse keeper?",
+    "Anna Berg was born in 1871 in a small town by the sea.",
+    "Please briefly answer the following question.",
+    "The painter’s first exhibition – in Zürich – drew 2,000 visitors.",
+    "Question: which instrument did she play?\nAnswer: the cello.",
+]
+
+
+def write_tokenizer(folder):
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = tokenizers.decoders.ByteLevel()
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=320,
+        special_tokens=SPECIAL,
+        initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", 0)]
+    )
+    fast = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<|begin_of_text|>",
+        eos_token="<|eot_id|>",
+        clean_up_tokenization_spaces=False,
+    )
+    fast.chat_template = CHAT_TEMPLATE
+    fast.save_pretrained(folder)
+    return fast
+
+
+def build(name, fields, folder):
+    fields = dict(fields)
+    shards = fields.pop("shards", False)
+    stored = torch.bfloat16 if fields.pop("bfloat16", False) else torch.float32
+    defaults = {
+        "hidden_size": 64,
+        "intermediate_size": 160,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "vocab_size": 320,
+        "max_position_embeddings": 512,
+        "rms_norm_eps": 1e-5,
+        "rope_theta": 10000.0,
+        "bos_token_id": 0,
+        "eos_token_id": 4,
+    }
+    config = transformers.LlamaConfig(**{**defaults, **fields}, initializer_range=0.15)
+    torch.manual_seed(SEED)
+    model = transformers.LlamaForCausalLM(config)
+    with torch.no_grad():
+        for parameter_name, parameter in model.named_parameters():
+            if "norm" in parameter_name:
+                parameter.add_(torch.randn_like(parameter) * 0.1)
+    folder.mkdir(parents=True)
+    size = "100KB" if shards else "5GB"
+    model.to(stored).save_pretrained(folder, max_shard_size=size)
+    assert (folder / "model.safetensors.index.json").exists() == shards, name
+    model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = write_tokenizer(folder)
+    expect(model, tokenizer, config.vocab_size, folder)
+
+
+@torch.no_grad()
+def expect(model, tokenizer, vocabulary, folder):
+    generator = torch.Generator().manual_seed(SEED)
+    lengths = torch.randint(1, LONGEST_PROMPT, (PROMPTS,), generator=generator).tolist()
+    prompts = [torch.randint(5, vocabulary, (n,), generator=generator).tolist() for n in lengths]
+    generated, scores, tensors = [], [], {}
+    for i, prompt in enumerate(prompts):
+        ids = torch.tensor([prompt])
+        output = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=NEW_TOKENS,
+            pad_token_id=4,
+        )
+        generated.append(output[0, len(prompt) :].tolist())
+        logits = model(ids).logits[0]
+        if i < 8:
+            tensors[f"logits.{i}"] = logits.contiguous()
+        scores.append(token_scores(logits, ids[0]))
+    question = "Please briefly answer the following question.\nQuestion: Who was Anna Berg?\n"
+    chat = tokenizer.apply_chat_template(
+        [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True
+    )
+    chat_ids = tokenizer(chat + "Answer:")["input_ids"]
+    ids = torch.tensor([chat_ids])
+    output = model.generate(
+        ids,
+        attention_mask=torch.ones_like(ids),
+        do_sample=False,
+        max_new_tokens=NEW_TOKENS,
+        pad_token_id=4,
+    )
+    text_ids = torch.tensor(tokenizer(SENTENCES[1])["input_ids"])
+    expected = {
+        "prompts": prompts,
+        "generated": generated,
+        "scores": scores,
+        "new_tokens": NEW_TOKENS,
+        "chat": {
+            "user": question,
+            "prefix": "Answer:",
+            "ids": chat_ids,
+            "answer": tokenizer.decode(output[0, len(chat_ids) :], skip_special_tokens=True),
+        },
+        "text": {
+            "text": SENTENCES[1],
+            "scores": token_scores(model(text_ids[None]).logits[0], text_ids),
+        },
+    }
+    (folder / "expected.json").write_text(json.dumps(expected))
+    safetensors.torch.save_file(tensors, folder / "expected.safetensors")
+
+
+def token_scores(logits, ids):
+    log_probabilities = torch.log_softmax(logits[:-1].double(), -1)
+    probabilities = log_probabilities.exp()
+    means = (probabilities * log_probabilities).sum(-1)
+    variances = (probabilities * log_probabilities.square()).sum(-1) - means.square()
+    chosen = log_probabilities.gather(-1, ids[1:, None])[:, 0]
+    return {
+        "log_probabilities": chosen.tolist(),
+        "means": means.tolist(),
+        "variances": variances.tolist(),
+    }
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    stamp = root / "stamp.json"
+    identity = {
+        "version": VERSION,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "models": json.loads(json.dumps(MODELS)),
+    }
+    if stamp.exists() and json.loads(stamp.read_text()) == identity:
+        return
+    shutil.rmtree(root, ignore_errors=True)
+    torch.set_num_threads(1)
+    transformers.utils.logging.set_verbosity_error()
+    for name, fields in MODELS.items():
+        build(name, fields, root / name)
+    stamp.write_text(json.dumps(identity))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,250 @@
+#include "worker/engine/decode/cpu_runner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/zeros.h>
+
+#include "base/check.h"
+
+namespace rwku::engine {
+
+namespace {
+
+// Rows that pass through all layers together: enough to reuse every panel, few enough that their
+// activations stay in the second-level cache.
+constexpr int64_t kBlockRows = 128;
+// Logits of so many panels are looked at before the next are computed.
+constexpr int64_t kHeadPanels = 64;
+
+at::Tensor HostCopy(const at::Tensor& tensor) {
+  return tensor.detach().to(at::kCPU, at::kFloat).contiguous().clone();
+}
+
+template <typename T>
+void Resize(std::vector<T>& scratch, int64_t size) {
+  if (scratch.size() < static_cast<size_t>(size)) {
+    scratch.resize(static_cast<size_t>(size));
+  }
+}
+
+}  // namespace
+
+KvCache::KvCache(const ModelConfig& config, int64_t capacity)
+    : heads_(config.num_key_value_heads),
+      capacity_(RoundUp(capacity, kLanes)),
+      keys_stride_(capacity_ * config.head_dim),
+      values_stride_(capacity_ * RoundUp(config.head_dim, kLanes)) {
+  const int64_t count = config.num_hidden_layers * heads_;
+  // Zeros: the kernel reads whole blocks, and values in the padding must not be NaN.
+  keys_ = at::zeros({count * keys_stride_}, at::kFloat);
+  values_ = at::zeros({count * values_stride_}, at::kFloat);
+}
+
+int64_t KvCache::Bytes(const ModelConfig& config, int64_t capacity) {
+  return config.num_hidden_layers * config.num_key_value_heads * RoundUp(capacity, kLanes) *
+         (config.head_dim + RoundUp(config.head_dim, kLanes)) * static_cast<int64_t>(sizeof(float));
+}
+
+CpuRunner::PackedWeight CpuRunner::Pack(const std::vector<const Linear*>& parts) {
+  std::vector<at::Tensor> weights;
+  weights.reserve(parts.size());
+  for (const Linear* part : parts) {
+    at::Tensor weight = part->weight.detach().to(at::kCPU, at::kFloat);
+    if (part->adapter) {
+      weight = weight +
+               at::matmul(part->adapter->b, part->adapter->a).to(at::kCPU) * part->adapter->scale;
+    }
+    weights.push_back(weight);
+  }
+  const at::Tensor joined = at::cat(weights, 0).contiguous();
+  PackedWeight packed;
+  packed.columns = joined.size(0);
+  packed.depth = joined.size(1);
+  packed.panels = at::empty({PackedSize(packed.columns, packed.depth)}, at::kFloat);
+  PackPanels(joined.const_data_ptr<float>(), packed.columns, packed.depth,
+             packed.panels.mutable_data_ptr<float>());
+  return packed;
+}
+
+CpuRunner::CpuRunner(const LlamaModel& model, const Kernels& kernels)
+    : kernels_(kernels),
+      config_(model.config()),
+      inverse_frequencies_(RopeInverseFrequencies(model.config())) {
+  const at::AutoGradMode no_grad(false);
+  embedding_ = HostCopy(model.embedding);
+  final_norm_ = HostCopy(model.final_norm);
+  head_ = Pack({&model.lm_head});
+  layers_.reserve(model.layers.size());
+  for (const LlamaLayer& layer : model.layers) {
+    layers_.push_back({HostCopy(layer.input_norm),
+                       Pack({&layer.q_proj, &layer.k_proj, &layer.v_proj}), Pack({&layer.o_proj}),
+                       HostCopy(layer.post_attn_norm), Pack({&layer.gate_proj, &layer.up_proj}),
+                       Pack({&layer.down_proj})});
+  }
+}
+
+void CpuRunner::Multiply(const float* x, int64_t rows, const PackedWeight& weight, bool accumulate,
+                         float* y) const {
+  kernels_.multiply(x, rows, weight.depth, weight.panels.const_data_ptr<float>(), 0,
+                    RoundUp(weight.columns, kPanelColumns) / kPanelColumns, weight.columns,
+                    accumulate, y, weight.columns);
+}
+
+void CpuRunner::ExtendRotary(int64_t positions) {
+  const auto half = static_cast<int64_t>(inverse_frequencies_.size());
+  for (auto position = static_cast<int64_t>(cos_.size()) / half; position < positions; ++position) {
+    for (const float frequency : inverse_frequencies_) {
+      const float angle = static_cast<float>(position) * frequency;
+      cos_.push_back(std::cos(angle));
+      sin_.push_back(std::sin(angle));
+    }
+  }
+}
+
+void CpuRunner::Rotate(float* head, int64_t position) const {
+  const int64_t half = config_.head_dim / 2;
+  const float* const cos = cos_.data() + position * half;
+  const float* const sin = sin_.data() + position * half;
+  for (int64_t i = 0; i < half; ++i) {
+    const float low = head[i];
+    const float high = head[half + i];
+    head[i] = low * cos[i] - high * sin[i];
+    head[half + i] = high * cos[i] + low * sin[i];
+  }
+}
+
+void CpuRunner::StoreKeysAndValues(const Row& row, int64_t layer, const float* qkv) const {
+  const int64_t head_dim = config_.head_dim;
+  const float* key = qkv + config_.num_attention_heads * head_dim;
+  const float* value = key + config_.num_key_value_heads * head_dim;
+  const int64_t block = row.position / kLanes * kLanes;
+  for (int64_t head = 0; head < config_.num_key_value_heads; ++head) {
+    float* const to = row.cache->keys(layer, head) + block * head_dim + row.position % kLanes;
+    for (int64_t d = 0; d < head_dim; ++d) {
+      to[d * kLanes] = key[d];
+    }
+    std::memcpy(row.cache->values(layer, head) + row.position * RoundUp(head_dim, kLanes), value,
+                static_cast<size_t>(head_dim) * sizeof(float));
+    key += head_dim;
+    value += head_dim;
+  }
+}
+
+void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden) {
+  const auto count = static_cast<int64_t>(rows.size());
+  const int64_t width = config_.hidden_size;
+  const int64_t head_dim = config_.head_dim;
+  const int64_t heads = config_.num_attention_heads;
+  const int64_t group = heads / config_.num_key_value_heads;
+  const int64_t qkv_width = (heads + 2 * config_.num_key_value_heads) * head_dim;
+  const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
+  const auto eps = static_cast<float>(config_.rms_norm_eps);
+  Resize(x_, count * width);
+  Resize(normed_, count * width);
+  Resize(qkv_, count * qkv_width);
+  Resize(attended_, count * heads * head_dim);
+  Resize(gate_up_, count * 2 * config_.intermediate_size);
+  Resize(inner_, count * config_.intermediate_size);
+  for (int64_t r = 0; r < count; ++r) {
+    std::memcpy(x_.data() + r * width, embedding_.const_data_ptr<float>() + rows[r].token * width,
+                static_cast<size_t>(width) * sizeof(float));
+  }
+  for (int64_t l = 0; l < config_.num_hidden_layers; ++l) {
+    const Layer& layer = layers_[l];
+    kernels_.rms_norm(x_.data(), layer.input_norm.const_data_ptr<float>(), eps, count, width,
+                      normed_.data());
+    Multiply(normed_.data(), count, layer.qkv, false, qkv_.data());
+    for (int64_t r = 0; r < count; ++r) {
+      float* const qkv = qkv_.data() + r * qkv_width;
+      for (int64_t head = 0; head < heads + config_.num_key_value_heads; ++head) {
+        Rotate(qkv + head * head_dim, rows[r].position);
+      }
+      StoreKeysAndValues(rows[r], l, qkv);
+    }
+    for (int64_t r = 0; r < count; ++r) {
+      const int64_t length = rows[r].position + 1;
+      Resize(scores_, RoundUp(length, kLanes));
+      for (int64_t head = 0; head < heads; ++head) {
+        kernels_.attend(qkv_.data() + r * qkv_width + head * head_dim,
+                        rows[r].cache->keys(l, head / group),
+                        rows[r].cache->values(l, head / group), length, head_dim, scale,
+                        scores_.data(), attended_.data() + (r * heads + head) * head_dim);
+      }
+    }
+    Multiply(attended_.data(), count, layer.output, true, x_.data());
+    kernels_.rms_norm(x_.data(), layer.post_attn_norm.const_data_ptr<float>(), eps, count, width,
+                      normed_.data());
+    Multiply(normed_.data(), count, layer.gate_up, false, gate_up_.data());
+    kernels_.silu_product(gate_up_.data(), count, config_.intermediate_size, inner_.data());
+    Multiply(inner_.data(), count, layer.down, true, x_.data());
+  }
+  for (int64_t r = 0; r < count; ++r) {
+    if (rows[r].is_wanted) {
+      hidden.resize(hidden.size() + static_cast<size_t>(width));
+      kernels_.rms_norm(x_.data() + r * width, final_norm_.const_data_ptr<float>(), eps, 1, width,
+                        hidden.data() + hidden.size() - width);
+    }
+  }
+}
+
+std::vector<float> CpuRunner::Forward(absl::Span<const CachePiece> pieces, Rows wanted) {
+  std::vector<Row> rows;
+  for (const CachePiece& piece : pieces) {
+    KvCache& cache = *piece.cache;
+    const auto count = static_cast<int64_t>(piece.tokens.size());
+    RWKU_CHECK(cache.length() + count <= cache.capacity());
+    for (int64_t i = 0; i < count; ++i) {
+      RWKU_CHECK(piece.tokens[i] >= 0 && piece.tokens[i] < config_.vocab_size);
+      rows.push_back(
+          {&cache, cache.length() + i, piece.tokens[i], wanted == Rows::kAll || i + 1 == count});
+    }
+    cache.Advance(count);
+    ExtendRotary(cache.length());
+  }
+  std::vector<float> hidden;
+  const auto total = static_cast<int64_t>(rows.size());
+  for (int64_t first = 0; first < total; first += kBlockRows) {
+    RunBlock(absl::MakeConstSpan(rows).subspan(first, std::min(kBlockRows, total - first)), hidden);
+  }
+  return hidden;
+}
+
+std::vector<int32_t> CpuRunner::Argmax(absl::Span<const float> hidden) const {
+  const int64_t rows = static_cast<int64_t>(hidden.size()) / config_.hidden_size;
+  const int64_t panels = RoundUp(head_.columns, kPanelColumns) / kPanelColumns;
+  const int64_t stride = kHeadPanels * kPanelColumns;
+  std::vector<float> logits(static_cast<size_t>(rows * stride));
+  std::vector<int32_t> best(static_cast<size_t>(rows), 0);
+  std::vector<float> best_value(static_cast<size_t>(rows), -INFINITY);
+  for (int64_t panel = 0; panel < panels; panel += kHeadPanels) {
+    const int64_t begin = panel * kPanelColumns;
+    const int64_t columns = std::min(stride, head_.columns - begin);
+    kernels_.multiply(hidden.data(), rows, head_.depth,
+                      head_.panels.const_data_ptr<float>() + begin * head_.depth, 0,
+                      std::min(kHeadPanels, panels - panel), columns, false, logits.data(), stride);
+    for (int64_t r = 0; r < rows; ++r) {
+      const float* const row = logits.data() + r * stride;
+      const int64_t found = kernels_.arg_max(row, columns);
+      if (row[found] > best_value[r]) {
+        best_value[r] = row[found];
+        best[r] = static_cast<int32_t>(begin + found);
+      }
+    }
+  }
+  return best;
+}
+
+void CpuRunner::Logits(absl::Span<const float> hidden, std::vector<float>& logits) const {
+  const int64_t rows = static_cast<int64_t>(hidden.size()) / config_.hidden_size;
+  logits.resize(static_cast<size_t>(rows * config_.vocab_size));
+  Multiply(hidden.data(), rows, head_, false, logits.data());
+}
+
+}  // namespace rwku::engine

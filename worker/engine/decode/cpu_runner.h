@@ -1,0 +1,124 @@
+// Inference of a Llama model on the CPU with the kernels of kernels.h: no torch operator runs, no
+// padding is computed, and what a sequence gets does not depend on its neighbours.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include <ATen/core/Tensor.h>
+
+#include "worker/engine/decode/kernels.h"
+#include "worker/engine/model/llama.h"
+
+namespace rwku::engine {
+
+// Keys and values of one sequence, in the layout of Kernels::attend.
+class KvCache {
+ public:
+  KvCache(const ModelConfig& config, int64_t capacity);
+
+  static int64_t Bytes(const ModelConfig& config, int64_t capacity);
+
+  int64_t length() const { return length_; }
+  int64_t capacity() const { return capacity_; }
+  void Advance(int64_t tokens) { length_ += tokens; }
+
+  float* keys(int64_t layer, int64_t head) {
+    return keys_.mutable_data_ptr<float>() + (layer * heads_ + head) * keys_stride_;
+  }
+  float* values(int64_t layer, int64_t head) {
+    return values_.mutable_data_ptr<float>() + (layer * heads_ + head) * values_stride_;
+  }
+
+ private:
+  int64_t heads_;
+  int64_t capacity_;  // positions
+  int64_t keys_stride_;
+  int64_t values_stride_;
+  int64_t length_ = 0;
+  at::Tensor keys_;
+  at::Tensor values_;
+};
+
+// Tokens that continue the sequence of a cache.
+struct CachePiece {
+  KvCache* cache = nullptr;
+  absl::Span<const int32_t> tokens;
+};
+
+// A copy of a model's weights, adapters merged, packed for the kernels. Later changes of the model
+// do not reach it. Not thread-safe.
+class CpuRunner {
+ public:
+  explicit CpuRunner(const LlamaModel& model, const Kernels& kernels = BestKernels());
+
+  const ModelConfig& config() const { return config_; }
+
+  enum class Rows { kAll, kLastOfPiece };
+
+  // Appends every piece to its cache, which must have the room, and returns hidden states after the
+  // last norm, [rows, hidden], of all tokens in order or of the last token of every piece. Token
+  // ids must be below vocab_size; a cache may occur once.
+  std::vector<float> Forward(absl::Span<const CachePiece> pieces, Rows rows);
+
+  // The most likely next token of every row of hidden states; the lowest id among equals.
+  std::vector<int32_t> Argmax(absl::Span<const float> hidden) const;
+
+  // [rows, hidden] -> [rows, vocab].
+  void Logits(absl::Span<const float> hidden, std::vector<float>& logits) const;
+
+  LogitSums SumLogits(absl::Span<const float> logits) const {
+    return kernels_.logit_sums(logits.data(), static_cast<int64_t>(logits.size()));
+  }
+
+ private:
+  struct PackedWeight {
+    at::Tensor panels;
+    int64_t columns = 0;
+    int64_t depth = 0;
+  };
+  struct Layer {
+    at::Tensor input_norm;
+    PackedWeight qkv;
+    PackedWeight output;
+    at::Tensor post_attn_norm;
+    PackedWeight gate_up;
+    PackedWeight down;
+  };
+  // One token on its way through the layers.
+  struct Row {
+    KvCache* cache;
+    int64_t position;
+    int32_t token;
+    bool is_wanted;
+  };
+
+  static PackedWeight Pack(const std::vector<const Linear*>& parts);
+  void Multiply(const float* x, int64_t rows, const PackedWeight& weight, bool accumulate,
+                float* y) const;
+  void ExtendRotary(int64_t positions);
+  void Rotate(float* head, int64_t position) const;
+  void StoreKeysAndValues(const Row& row, int64_t layer, const float* qkv) const;
+  void RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden);
+
+  const Kernels& kernels_;
+  ModelConfig config_;
+  at::Tensor embedding_;  // [vocab, hidden]
+  std::vector<Layer> layers_;
+  at::Tensor final_norm_;
+  PackedWeight head_;
+  std::vector<float> inverse_frequencies_;
+  std::vector<float> cos_;  // [positions, head_dim / 2]
+  std::vector<float> sin_;
+  // Scratch of RunBlock.
+  std::vector<float> x_;
+  std::vector<float> normed_;
+  std::vector<float> qkv_;
+  std::vector<float> attended_;
+  std::vector<float> gate_up_;
+  std::vector<float> inner_;
+  std::vector<float> scores_;
+};
+
+}  // namespace rwku::engine
