@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -36,12 +37,9 @@ constexpr std::array<Range, 10> kDoubleWidth = {{{0x1100, 0x115F},
 
 template <size_t kSize>
 bool Contains(const std::array<Range, kSize>& ranges, uint32_t code_point) {
-  for (const Range& range : ranges) {
-    if (code_point >= range.first && code_point <= range.last) {
-      return true;
-    }
-  }
-  return false;
+  return std::any_of(ranges.begin(), ranges.end(), [&](const Range& range) {
+    return code_point >= range.first && code_point <= range.last;
+  });
 }
 
 int WidthOf(uint32_t code_point) {

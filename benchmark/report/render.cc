@@ -16,14 +16,17 @@ namespace {
 
 constexpr absl::string_view kGap = "  ";
 
-std::string Spaces(int count) { return std::string(static_cast<size_t>(std::max(count, 0)), ' '); }
+std::string Repeat(char c, int count) {
+  std::string text(static_cast<size_t>(std::max(count, 0)), c);
+  return text;
+}
 
 std::string PadLeft(absl::string_view text, int width) {
-  return absl::StrCat(Spaces(width - DisplayWidth(text)), text);
+  return absl::StrCat(Repeat(' ', width - DisplayWidth(text)), text);
 }
 
 std::string PadRight(absl::string_view text, int width) {
-  return absl::StrCat(text, Spaces(width - DisplayWidth(text)));
+  return absl::StrCat(text, Repeat(' ', width - DisplayWidth(text)));
 }
 
 void AppendLine(std::string line, std::string& out) {
@@ -66,7 +69,7 @@ void MakeRoomForGroups(const ReportTable& table, std::vector<int>& widths) {
 
 // Group names over the first of their columns, cut at the group's own width.
 std::string GroupLine(const ReportTable& table, const std::vector<int>& widths, int label_width) {
-  std::string line = Spaces(label_width);
+  std::string line = Repeat(' ', label_width);
   size_t column = 0;
   while (column < table.columns.size()) {
     const std::string& group = table.columns[column].group;
@@ -93,9 +96,9 @@ std::vector<std::string> RowLabels(const ReportTable& table) {
   return labels;
 }
 
-std::string CsvField(absl::string_view field) {
-  if (field.find_first_of("\",\r\n") == absl::string_view::npos) {
-    return std::string(field);
+std::string CsvField(const std::string& field) {
+  if (field.find_first_of("\",\r\n") == std::string::npos) {
+    return field;
   }
   return absl::StrCat("\"", absl::StrReplaceAll(field, {{"\"", "\"\""}}), "\"");
 }
@@ -154,7 +157,7 @@ std::string RenderText(const ReportTable& table) {
   for (const int width : widths) {
     total_width += static_cast<int>(kGap.size()) + width;
   }
-  const std::string rule(static_cast<size_t>(total_width), '-');
+  const std::string rule = Repeat('-', total_width);
   const size_t first_count = lines.size() - 2;
   for (size_t i = 0; i < lines.size(); ++i) {
     if (i == 1 || i == first_count) {

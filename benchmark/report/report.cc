@@ -17,9 +17,9 @@ constexpr absl::string_view kRecall = "rouge_l_recall";
 constexpr absl::string_view kLoss = "loss";
 
 struct ColumnSpec {
-  absl::string_view key;
-  absl::string_view title;
-  absl::string_view group;
+  const char* key;
+  const char* title;
+  const char* group;
   bool higher_is_better;
   absl::string_view score;
   double factor;  // of the score in the figure
@@ -69,8 +69,7 @@ std::vector<ReportColumn> SummaryColumns() {
   std::vector<ReportColumn> columns;
   columns.reserve(kColumns.size());
   for (const ColumnSpec& column : kColumns) {
-    columns.push_back({std::string(column.key), std::string(column.title),
-                       std::string(column.group), column.higher_is_better});
+    columns.push_back({column.key, column.title, column.group, column.higher_is_better});
   }
   return columns;
 }
@@ -95,9 +94,10 @@ void ReportBuilder::AddScore(size_t row, absl::string_view target, dataset::Prob
   if (!value.has_value() || !std::isfinite(*value)) {
     return;
   }
+  const std::string target_name(target);
   for (size_t i = 0; i < kColumns.size(); ++i) {
     if (Measures(kColumns.at(i), probe_set, name)) {
-      rows_[row].columns[i][std::string(target)].push_back(*value);
+      rows_[row].columns[i][target_name].push_back(*value);
     }
   }
 }
