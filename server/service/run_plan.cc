@@ -1,0 +1,345 @@
+#include "server/service/run_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "rwku/v1/worker.pb.h"
+
+#include "base/digest.h"
+#include "base/near_match.h"
+#include "benchmark/dataset/corpora.h"
+#include "benchmark/dataset/dataset.h"
+#include "benchmark/methods/registry.h"
+#include "benchmark/methods/resolve.h"
+#include "net/status.h"
+#include "server/service/recipe_convert.h"
+
+namespace rwku::service {
+namespace {
+
+constexpr size_t kMaxRequestId = 64;
+constexpr int kMaxDisplayName = 200;
+constexpr int kMaxPriority = 100;
+constexpr int kMaxMaxFailures = 20;
+constexpr int kDefaultMaxFailures = 3;
+constexpr uint64_t kDefaultSeed = 42;
+constexpr int kMaxRecipes = 100;
+constexpr int kMaxSeeds = 1000;
+constexpr size_t kMaxJobs = 100000;
+// A table of missing corpora longer than this helps nobody.
+constexpr size_t kMaxCorpusErrors = 10;
+
+constexpr std::array<dataset::ProbeSet, 7> kEvaluated = {
+    dataset::ProbeSet::kForgetLevel1,   dataset::ProbeSet::kForgetLevel2,
+    dataset::ProbeSet::kForgetLevel3,   dataset::ProbeSet::kNeighborLevel1,
+    dataset::ProbeSet::kNeighborLevel2, dataset::ProbeSet::kForgetMia,
+    dataset::ProbeSet::kRetainMia};
+
+std::string Message(const absl::Status& status) { return std::string(status.message()); }
+
+bool HasProbeSet(const dataset::TargetInfo& target, const std::string& name) {
+  return std::any_of(target.probe_sets.begin(), target.probe_sets.end(),
+                     [&](dataset::ProbeSet set) { return dataset::ProbeSetName(set) == name; });
+}
+
+std::string Describe(const dataset::TargetInfo& target) {
+  return absl::StrCat("target ", target.number, " \"", target.name, "\"");
+}
+
+// Gathers problems while the parts of a request are checked one after another.
+class Planner {
+ public:
+  Planner(const v1::CreateRunRequest& request, const Catalog& catalog)
+      : request_(request), catalog_(catalog) {
+    plan_.spec = request.spec();
+  }
+
+  absl::StatusOr<RunPlan> Plan() {
+    CheckScalars();
+    CheckModel();
+    CheckDataset();
+    CheckRecipes();
+    CheckProbeSets();
+    CheckSeeds();
+    CheckCorpora();
+    if (!errors_.empty()) {
+      return net::InvalidFields(errors_);
+    }
+    return Expand();
+  }
+
+ private:
+  void Error(std::string field, std::string description) {
+    errors_.push_back({std::move(field), std::move(description)});
+  }
+
+  void CheckScalars() {
+    if (request_.request_id().size() > kMaxRequestId) {
+      Error("request_id", absl::StrCat("found ", request_.request_id().size(),
+                                       " bytes, allowed at most ", kMaxRequestId));
+    }
+    v1::RunSpec& spec = plan_.spec;
+    if (static_cast<int>(spec.display_name().size()) > kMaxDisplayName) {
+      Error("spec.display_name", absl::StrCat("found ", spec.display_name().size(),
+                                              " bytes, allowed at most ", kMaxDisplayName));
+    }
+    if (spec.priority() < -kMaxPriority || spec.priority() > kMaxPriority) {
+      Error("spec.priority", absl::StrCat("found ", spec.priority(), ", allowed ", -kMaxPriority,
+                                          " to ", kMaxPriority));
+    }
+    if (!spec.has_max_failures()) {
+      spec.set_max_failures(kDefaultMaxFailures);
+    } else if (spec.max_failures() < 1 || spec.max_failures() > kMaxMaxFailures) {
+      Error("spec.max_failures",
+            absl::StrCat("found ", spec.max_failures(), ", allowed 1 to ", kMaxMaxFailures));
+    }
+    spec.mutable_protocol();
+  }
+
+  void CheckModel() {
+    const absl::StatusOr<ModelInfo> model = catalog_.FindModel(plan_.spec.model());
+    if (model.ok()) {
+      family_ = model->family;
+    } else {
+      Error("spec.model", Message(model.status()));
+    }
+  }
+
+  void CheckDataset() {
+    auto found = catalog_.FindDataset(plan_.spec.dataset());
+    if (!found.ok()) {
+      Error("spec.dataset", Message(found.status()));
+      return;
+    }
+    dataset_ = *std::move(found);
+    // One by one, so that every bad selector is named.
+    bool good = true;
+    for (int i = 0; i < plan_.spec.targets_size(); ++i) {
+      const std::vector<std::string> one = {plan_.spec.targets(i)};
+      if (const auto selected = dataset_->Select(one); !selected.ok()) {
+        Error(absl::StrCat("spec.targets[", i, "]"), Message(selected.status()));
+        good = false;
+      }
+    }
+    if (!good) {
+      return;
+    }
+    const std::vector<std::string> selectors(plan_.spec.targets().begin(),
+                                             plan_.spec.targets().end());
+    const auto selected = dataset_->Select(selectors);
+    if (!selected.ok()) {
+      Error("spec.targets", Message(selected.status()));
+      return;
+    }
+    targets_ = *selected;
+    if (targets_.empty()) {
+      Error("spec.targets", "the dataset has no targets");
+    }
+    plan_.spec.clear_targets();
+    for (const dataset::TargetInfo* target : targets_) {
+      plan_.spec.add_targets(target->name);
+    }
+  }
+
+  void CheckRecipes() {
+    const int count = plan_.spec.recipes_size();
+    if (count < 1 || count > kMaxRecipes) {
+      Error("spec.recipes", absl::StrCat("found ", count, ", expected 1 to ", kMaxRecipes));
+      return;
+    }
+    std::map<std::string, int> labels;
+    for (int i = 0; i < count; ++i) {
+      const std::string field = absl::StrCat("spec.recipes[", i, "]");
+      const absl::StatusOr<methods::RecipeRequest> request = FromProto(plan_.spec.recipes(i));
+      if (!request.ok()) {
+        Error(absl::StrCat(field, ".tuning"), Message(request.status()));
+        continue;
+      }
+      std::vector<methods::FieldError> problems;
+      const auto recipe = methods::ResolveRecipe(*request, family_, &problems);
+      if (!recipe.ok()) {
+        for (const methods::FieldError& problem : problems) {
+          Error(absl::StrCat(field, ".", problem.field), problem.description);
+        }
+        if (problems.empty()) {
+          Error(field, Message(recipe.status()));
+        }
+        continue;
+      }
+      if (const auto [known, is_new] = labels.emplace(recipe->label, i); !is_new) {
+        Error(absl::StrCat(field, ".label"),
+              absl::StrCat("\"", recipe->label, "\" is the label of recipes[", known->second,
+                           "], too; tables tell recipes apart by it, so give each its own"));
+      }
+      *plan_.spec.mutable_recipes(i) = ToProto(*recipe);
+    }
+  }
+
+  void CheckProbeSets() {
+    const std::vector<std::string> evaluated = EvaluatedProbeSets();
+    if (plan_.spec.probe_sets().empty()) {
+      for (const std::string& name : evaluated) {
+        if (std::any_of(targets_.begin(), targets_.end(),
+                        [&](const auto* target) { return HasProbeSet(*target, name); })) {
+          plan_.spec.add_probe_sets(name);
+        }
+      }
+      for (const dataset::TargetInfo* target : targets_) {
+        if (std::none_of(evaluated.begin(), evaluated.end(),
+                         [&](const std::string& name) { return HasProbeSet(*target, name); })) {
+          Error("spec.probe_sets",
+                absl::StrCat(Describe(*target), " has none of ", absl::StrJoin(evaluated, ", ")));
+          return;
+        }
+      }
+      return;
+    }
+    std::set<std::string> seen;
+    for (int i = 0; i < plan_.spec.probe_sets_size(); ++i) {
+      const std::string& name = plan_.spec.probe_sets(i);
+      const std::string field = absl::StrCat("spec.probe_sets[", i, "]");
+      if (!seen.insert(name).second) {
+        Error(field, absl::StrCat("\"", name, "\" is there twice"));
+      } else if (const auto set = dataset::ParseProbeSet(name); !set.ok()) {
+        Error(field, UnknownNameMessage("probe set", name, evaluated));
+      } else if (std::find(evaluated.begin(), evaluated.end(), name) == evaluated.end()) {
+        Error(field, absl::StrCat("this version does not evaluate \"", name, "\"; it evaluates ",
+                                  absl::StrJoin(evaluated, ", ")));
+      } else {
+        for (const dataset::TargetInfo* target : targets_) {
+          if (!HasProbeSet(*target, name)) {
+            Error(field, absl::StrCat(Describe(*target), " has no probe set \"", name, "\""));
+            break;
+          }
+        }
+      }
+    }
+  }
+
+  void CheckSeeds() {
+    if (plan_.spec.seeds().empty()) {
+      plan_.spec.add_seeds(kDefaultSeed);
+    }
+    if (plan_.spec.seeds_size() > kMaxSeeds) {
+      Error("spec.seeds",
+            absl::StrCat("found ", plan_.spec.seeds_size(), ", allowed at most ", kMaxSeeds));
+    }
+    std::set<uint64_t> seen;
+    for (int i = 0; i < plan_.spec.seeds_size(); ++i) {
+      if (!seen.insert(plan_.spec.seeds(i)).second) {
+        Error(absl::StrCat("spec.seeds[", i, "]"),
+              absl::StrCat(plan_.spec.seeds(i), " is there twice"));
+      }
+    }
+  }
+
+  // A method that trains needs its corpus for every target.
+  void CheckCorpora() {
+    size_t missing = 0;
+    for (int i = 0; i < plan_.spec.recipes_size(); ++i) {
+      const std::string& name = plan_.spec.recipes(i).method();
+      const auto method = methods::FindMethod(name, family_);
+      if (!method.ok() || method->corpus.empty()) {
+        continue;
+      }
+      const auto kind = dataset::ParseCorpusKind(method->corpus);
+      if (!kind.ok()) {
+        Error(absl::StrCat("spec.recipes[", i, "].method"), Message(kind.status()));
+        continue;
+      }
+      const std::string corpus =
+          std::filesystem::path(dataset::CorpusFile(*kind, family_)).stem().string();
+      for (const dataset::TargetInfo* target : targets_) {
+        if (std::find(target->corpora.begin(), target->corpora.end(), corpus) !=
+            target->corpora.end()) {
+          continue;
+        }
+        if (++missing > kMaxCorpusErrors) {
+          return;
+        }
+        Error("spec.targets",
+              absl::StrCat(
+                  Describe(*target), " has no corpus \"", corpus, "\", which method \"", name,
+                  "\" trains on; the dataset has ",
+                  target->corpora.empty() ? "no corpus" : absl::StrJoin(target->corpora, ", "),
+                  " for it"));
+      }
+    }
+  }
+
+  absl::StatusOr<RunPlan> Expand() {
+    const v1::RunSpec& spec = plan_.spec;
+    const size_t count = targets_.size() * static_cast<size_t>(spec.recipes_size()) *
+                         static_cast<size_t>(spec.seeds_size());
+    if (count > kMaxJobs) {
+      return net::InvalidFields(
+          {{"spec", absl::StrCat(targets_.size(), " targets x ", spec.recipes_size(), " recipes x ",
+                                 spec.seeds_size(), " seeds are ", count, " jobs, allowed at most ",
+                                 kMaxJobs)}});
+    }
+    plan_.run.payload = spec.SerializeAsString();
+    plan_.run.request_id = request_.request_id();
+    plan_.run.request_digest = Sha256Hex(request_.spec().SerializeAsString());
+    plan_.run.priority = spec.priority();
+    plan_.run.max_failures = spec.max_failures();
+    plan_.jobs.reserve(count);
+    for (const v1::Recipe& recipe : spec.recipes()) {
+      for (const uint64_t seed : spec.seeds()) {
+        for (const dataset::TargetInfo* target : targets_) {
+          v1::JobSpec job;
+          job.set_model(spec.model());
+          job.set_dataset(spec.dataset());
+          job.set_target(target->name);
+          job.set_target_number(target->number);
+          *job.mutable_recipe() = recipe;
+          job.set_seed(seed);
+          for (const std::string& name : spec.probe_sets()) {
+            if (HasProbeSet(*target, name)) {
+              job.add_probe_sets(name);
+            }
+          }
+          *job.mutable_protocol() = spec.protocol();
+          scheduler::JobRecord record;
+          record.index = static_cast<int>(plan_.jobs.size());
+          record.payload = job.SerializeAsString();
+          record.model = spec.model();
+          plan_.jobs.push_back(std::move(record));
+        }
+      }
+    }
+    return std::move(plan_);
+  }
+
+  const v1::CreateRunRequest& request_;
+  const Catalog& catalog_;
+  RunPlan plan_;
+  std::string family_;
+  std::shared_ptr<const dataset::Dataset> dataset_;
+  std::vector<const dataset::TargetInfo*> targets_;
+  std::vector<net::FieldError> errors_;
+};
+
+}  // namespace
+
+absl::StatusOr<RunPlan> PlanRun(const v1::CreateRunRequest& request, const Catalog& catalog) {
+  return Planner(request, catalog).Plan();
+}
+
+std::vector<std::string> EvaluatedProbeSets() {
+  std::vector<std::string> names;
+  names.reserve(kEvaluated.size());
+  for (const dataset::ProbeSet set : kEvaluated) {
+    names.emplace_back(dataset::ProbeSetName(set));
+  }
+  return names;
+}
+
+}  // namespace rwku::service
