@@ -14,6 +14,7 @@
     }                                                             \
   } while (false)
 
+// NOLINTBEGIN(bugprone-macro-parentheses): `lhs` may be a declaration.
 #define RWKU_STATUS_CONCAT_INNER(a, b) a##b
 #define RWKU_STATUS_CONCAT(a, b) RWKU_STATUS_CONCAT_INNER(a, b)
 #define RWKU_ASSIGN_OR_RETURN_IMPL(statusor, lhs, expr) \
@@ -27,3 +28,4 @@
 // error.
 #define RWKU_ASSIGN_OR_RETURN(lhs, expr) \
   RWKU_ASSIGN_OR_RETURN_IMPL(RWKU_STATUS_CONCAT(rwku_statusor_, __LINE__), lhs, expr)
+// NOLINTEND(bugprone-macro-parentheses)
