@@ -42,6 +42,8 @@ struct FakeEngineOptions {
 class FakeEngine final : public engine::Engine {
  public:
   explicit FakeEngine(FakeEngineOptions options);
+  FakeEngine(const FakeEngine&) = delete;
+  FakeEngine& operator=(const FakeEngine&) = delete;
 
   absl::StatusOr<engine::ModelInfo> Load(const std::filesystem::path& folder,
                                          const CancelToken& cancel) override;

@@ -1,0 +1,105 @@
+// The worker's side of WorkerService.Connect: keeps a stream to the coordinator open, and runs what
+// comes over it, one attempt after another.
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "rwku/v1/worker.grpc.pb.h"
+
+#include "base/clock.h"
+#include "worker/agent/agent_state.h"
+#include "worker/agent/backoff.h"
+#include "worker/agent/stream.h"
+#include "worker/job/attempt.h"
+
+namespace rwku::agent {
+
+struct AgentOptions {
+  AgentStateOptions state;
+  BackoffOptions backoff;
+  // A coordinator that does not say Welcome, or does not end a closed stream, for this long is
+  // left.
+  absl::Duration handshake_timeout = absl::Seconds(20);
+  absl::Duration close_timeout = absl::Seconds(5);
+};
+
+// Two threads: Run's own keeps the stream, its heartbeats and its watchdog going; a second one runs
+// attempts. Neither waits for the other's work, so the engine may be busy for hours.
+class Agent final : private StreamHandler {
+ public:
+  // `stub` and `clock` outlive the agent. `runner` is called from one thread at a time.
+  Agent(AgentOptions options, v1::WorkerService::StubInterface* stub, const Clock* clock,
+        job::AttemptRunner runner);
+  ~Agent() override;
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+
+  // Serves until drained: OK then. An unreachable or broken coordinator is tried again for ever;
+  // one that refuses this worker for good (protocol version, name, credentials) ends Run with its
+  // status. Call once.
+  absl::Status Run();
+
+  // Thread-safe. No new leases; what is held may end within `timeout`, then it is given back and
+  // Run returns.
+  void Drain(absl::Duration timeout);
+
+ private:
+  void OnMessage(const v1::CoordinatorMessage& message) override;
+  void OnWritten(bool ok) override;
+  void OnReadClosed() override;
+  void OnDone(const absl::Status& status) override;
+
+  // Opens a stream and serves it to its end; returns how it ended.
+  absl::Status ServeStream();
+  // The next thing to do on the stream; waits for a reason to look again if there is none. False
+  // once the stream is over.
+  bool StepStream(Stream* stream);
+  // Waits before the next stream; false once there should be none.
+  bool WaitForRetry(absl::Duration wait);
+  // Gives leases back once the time for draining is up.
+  void CheckDrain(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Sleeps until something changed or `deadline` (monotonic).
+  void AwaitChange(absl::Duration deadline) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  void JobLoop();
+  void RunAttempt(Attempt* attempt);
+  absl::Status AddPredictions(Attempt* attempt,
+                              const std::vector<evaluate::Prediction>& predictions);
+  bool JobLoopMayGoOn() const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
+    return stopping_ || state_.HasQueued();
+  }
+
+  const AgentOptions options_;
+  v1::WorkerService::StubInterface* const stub_;
+  const Clock* const clock_;
+  const job::AttemptRunner runner_;
+
+  absl::Mutex mu_;
+  AgentState state_ ABSL_GUARDED_BY(mu_);
+  bool changed_ ABSL_GUARDED_BY(mu_) = false;   // the stream's thread should look again
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;  // the job thread should end
+  absl::Duration drain_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
+
+  // Of the present stream.
+  bool write_in_flight_ ABSL_GUARDED_BY(mu_) = false;
+  bool write_failed_ ABSL_GUARDED_BY(mu_) = false;
+  bool read_closed_ ABSL_GUARDED_BY(mu_) = false;
+  bool writes_closed_ ABSL_GUARDED_BY(mu_) = false;
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Duration give_up_at_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
+  absl::Status refused_ ABSL_GUARDED_BY(mu_);  // why this side broke the stream off
+  std::optional<absl::Status> done_ ABSL_GUARDED_BY(mu_);
+
+  // Of Run's thread alone.
+  Backoff backoff_;
+  bool reported_down_ = false;  // the broken connection was logged
+};
+
+}  // namespace rwku::agent

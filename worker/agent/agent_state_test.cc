@@ -1,0 +1,210 @@
+#include "worker/agent/agent_state.h"
+
+#include <string>
+#include <utility>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "worker/agent/backoff.h"
+
+namespace rwku::agent {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr absl::Duration kStart = absl::Seconds(1000);
+
+AgentStateOptions Options() {
+  AgentStateOptions options;
+  options.worker = "w0";
+  options.incarnation = "one";
+  options.version = "1.2.3";
+  return options;
+}
+
+v1::CoordinatorMessage MakeWelcome() {
+  v1::CoordinatorMessage message;
+  message.mutable_welcome()->set_protocol_version(1);
+  message.mutable_welcome()->set_server_version("9.9.9");
+  message.mutable_welcome()->mutable_heartbeat_interval()->set_seconds(3);
+  message.mutable_welcome()->mutable_lease_duration()->set_seconds(15);
+  return message;
+}
+
+v1::CoordinatorMessage MakeAssign(const std::string& job, uint64_t token) {
+  v1::CoordinatorMessage message;
+  v1::Assign* assign = message.mutable_assign();
+  assign->mutable_lease()->set_job(job);
+  assign->mutable_lease()->set_fencing_token(token);
+  assign->mutable_spec()->mutable_recipe()->set_tuning(v1::TUNING_KIND_NONE);
+  return message;
+}
+
+// A state whose stream is welcomed at kStart and whose first heartbeat is out.
+class AgentStateTest : public ::testing::Test {
+ protected:
+  AgentStateTest() : state_(Options()) { Connect(MakeWelcome()); }
+
+  void Connect(const v1::CoordinatorMessage& welcome) {
+    state_.OnConnected();
+    EXPECT_TRUE(state_.NextWrite(kStart)->has_hello());
+    state_.OnWritten();
+    EXPECT_TRUE(state_.OnMessage(welcome, kStart).ok());
+    EXPECT_TRUE(state_.NextWrite(kStart)->has_heartbeat());
+    state_.OnWritten();
+  }
+
+  void Take(const v1::CoordinatorMessage& message, absl::Duration now = kStart) {
+    EXPECT_TRUE(state_.OnMessage(message, now).ok());
+  }
+
+  AgentState state_;
+};
+
+TEST_F(AgentStateTest, HeartbeatsComeAtTheIntervalOfWelcome) {
+  EXPECT_FALSE(state_.NextWrite(kStart + absl::Milliseconds(2999)).has_value());
+  EXPECT_EQ(state_.NextDeadline(/*may_write=*/true), kStart + absl::Seconds(3));
+  EXPECT_TRUE(state_.NextWrite(kStart + absl::Seconds(3))->has_heartbeat());
+}
+
+TEST_F(AgentStateTest, NothingButHelloIsWrittenBeforeWelcome) {
+  AgentState state(Options());
+  state.OnConnected();
+  EXPECT_TRUE(state.NextWrite(kStart)->has_hello());
+  state.OnWritten();
+  EXPECT_FALSE(state.NextWrite(kStart + absl::Hours(1)).has_value());
+}
+
+TEST_F(AgentStateTest, AWelcomeOfAnotherProtocolNamesBothVersions) {
+  AgentState state(Options());
+  state.OnConnected();
+  v1::CoordinatorMessage welcome = MakeWelcome();
+  welcome.mutable_welcome()->set_protocol_version(77);
+  const absl::Status status = state.OnMessage(welcome, kStart);
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("version 1"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("version 77"));
+}
+
+TEST_F(AgentStateTest, ALeaseIsOverALeaseDurationAfterTheLastHeartbeatThatWasSent) {
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  Attempt* attempt = state_.TakeNext();
+  ASSERT_NE(attempt, nullptr);
+  ASSERT_TRUE(state_.NextWrite(kStart + absl::Seconds(3))->has_heartbeat());
+  state_.OnWritten();
+  state_.OnDisconnected();
+  state_.CheckLeases(kStart + absl::Seconds(17));
+  EXPECT_FALSE(attempt->cancel.cancelled());
+  EXPECT_EQ(state_.NextDeadline(/*may_write=*/false), kStart + absl::Seconds(18));
+  state_.CheckLeases(kStart + absl::Seconds(18));
+  EXPECT_TRUE(attempt->cancel.cancelled());
+  EXPECT_TRUE(state_.Leases().empty());
+}
+
+TEST_F(AgentStateTest, AHeartbeatThatWasNotHandedOverRenewsNothing) {
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  Attempt* attempt = state_.TakeNext();
+  ASSERT_TRUE(state_.NextWrite(kStart + absl::Seconds(3))->has_heartbeat());
+  state_.OnDisconnected();
+  state_.CheckLeases(kStart + absl::Seconds(15));
+  EXPECT_TRUE(attempt->cancel.cancelled());
+}
+
+TEST_F(AgentStateTest, AFinishedResultOutlivesTheLeaseDuration) {
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  state_.OnAttemptEnd(state_.TakeNext(), job::AttemptResult{});
+  state_.OnDisconnected();
+  state_.CheckLeases(kStart + absl::Hours(1));
+  EXPECT_EQ(state_.Leases().size(), 1U);
+}
+
+TEST_F(AgentStateTest, ANewerLeaseOfAJobEndsTheOlderOne) {
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  const Attempt* older = state_.TakeNext();
+  Take(MakeAssign("runs/r/jobs/0", 2));
+  EXPECT_TRUE(older->cancel.cancelled());
+  ASSERT_EQ(state_.Leases().size(), 1U);
+  EXPECT_EQ(state_.Leases()[0].fencing_token(), 2U);
+}
+
+TEST_F(AgentStateTest, AnAssignWhileDrainingIsGivenBack) {
+  state_.Drain();
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  EXPECT_FALSE(state_.Drained());
+  const auto draining = state_.NextWrite(kStart);
+  ASSERT_TRUE(draining.has_value());
+  ASSERT_EQ(draining->draining().released_size(), 1);
+  EXPECT_TRUE(state_.Drained());
+}
+
+TEST_F(AgentStateTest, TheNewestProgressReplacesWhatWaits) {
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  Attempt* attempt = state_.TakeNext();
+  for (int step = 1; step <= 3; ++step) {
+    state_.OnProgress(attempt,
+                      {.stage = job::Stage::kUnlearn, .done = step, .total = 9, .loss = -1.5});
+  }
+  const auto progress = state_.NextWrite(kStart);
+  ASSERT_TRUE(progress.has_value());
+  EXPECT_EQ(progress->progress().progress().done(), 3);
+  EXPECT_EQ(progress->progress().progress().stage(), "unlearn");
+  state_.OnProgress(attempt, {.stage = job::Stage::kUnlearn, .done = 4, .total = 9, .loss = {}});
+  EXPECT_FALSE(state_.NextWrite(kStart).has_value());
+  EXPECT_TRUE(state_.NextWrite(kStart + absl::Seconds(1))->has_progress());
+}
+
+struct FailureCase {
+  std::string name;
+  absl::Status error;
+  v1::FailureClass expected;
+};
+
+class FailureClassTest : public ::testing::TestWithParam<FailureCase> {};
+
+TEST_P(FailureClassTest, IsTheOneThatTheErrorStandsFor) {
+  AgentState state(Options());
+  state.OnConnected();
+  ASSERT_TRUE(state.NextWrite(kStart)->has_hello());
+  ASSERT_TRUE(state.OnMessage(MakeWelcome(), kStart).ok());
+  ASSERT_TRUE(state.NextWrite(kStart)->has_heartbeat());
+  ASSERT_TRUE(state.OnMessage(MakeAssign("runs/r/jobs/0", 1), kStart).ok());
+  state.OnAttemptEnd(state.TakeNext(), GetParam().error);
+  const auto failed = state.NextWrite(kStart);
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->failed().failure_class(), GetParam().expected);
+  EXPECT_EQ(failed->failed().message(), "why");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, FailureClassTest,
+    ::testing::Values(
+        FailureCase{"Resource", absl::ResourceExhaustedError("why"), v1::FAILURE_CLASS_RESOURCE},
+        FailureCase{"Numeric", absl::DataLossError("why"), v1::FAILURE_CLASS_NUMERIC},
+        FailureCase{"Argument", absl::InvalidArgumentError("why"), v1::FAILURE_CLASS_INPUT},
+        FailureCase{"Missing", absl::NotFoundError("why"), v1::FAILURE_CLASS_INPUT},
+        FailureCase{"Unimplemented", absl::UnimplementedError("why"), v1::FAILURE_CLASS_INPUT},
+        FailureCase{"Unavailable", absl::UnavailableError("why"), v1::FAILURE_CLASS_INFRASTRUCTURE},
+        FailureCase{"Internal", absl::InternalError("why"), v1::FAILURE_CLASS_INTERNAL},
+        FailureCase{"Unknown", absl::UnknownError("why"), v1::FAILURE_CLASS_INTERNAL}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(BackoffTest, DoublesUpToTheLimitWithJitterBelowTheNominalWait) {
+  Backoff backoff({.initial = absl::Seconds(1), .limit = absl::Seconds(4)}, "w0");
+  for (const int nominal : {1, 2, 4, 4}) {
+    const absl::Duration wait = backoff.Next();
+    EXPECT_GE(wait, absl::Seconds(nominal) * 0.5);
+    EXPECT_LE(wait, absl::Seconds(nominal));
+  }
+  backoff.Reset();
+  EXPECT_LE(backoff.Next(), absl::Seconds(1));
+}
+
+TEST(BackoffTest, WorkersOfDifferentNamesWaitDifferently) {
+  Backoff one({}, "w0");
+  Backoff other({}, "w1");
+  EXPECT_NE(one.Next(), other.Next());
+}
+
+}  // namespace
+}  // namespace rwku::agent

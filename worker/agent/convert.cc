@@ -1,0 +1,169 @@
+#include "worker/agent/convert.h"
+
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+
+namespace rwku::agent {
+namespace {
+
+// Beyond this a batch of 4096 texts has long been split into single texts.
+constexpr int kMaxHalvings = 12;
+
+absl::StatusOr<methods::Tuning> ToTuning(v1::TuningKind kind) {
+  switch (kind) {
+    case v1::TUNING_KIND_NONE:
+      return methods::Tuning::kNone;
+    case v1::TUNING_KIND_FULL:
+      return methods::Tuning::kFull;
+    case v1::TUNING_KIND_LORA:
+      return methods::Tuning::kLora;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat("spec.recipe.tuning: ", static_cast<int>(kind),
+                                                     "; none, full or lora is allowed"));
+  }
+}
+
+absl::StatusOr<methods::Recipe> ToRecipe(const v1::Recipe& proto) {
+  methods::Recipe recipe;
+  recipe.method = proto.method();
+  RWKU_ASSIGN_OR_RETURN(recipe.tuning, ToTuning(proto.tuning()));
+  if (proto.has_lora()) {
+    recipe.lora.rank = proto.lora().rank();
+    recipe.lora.alpha = proto.lora().alpha();
+    recipe.lora.target_modules.assign(proto.lora().target_modules().begin(),
+                                      proto.lora().target_modules().end());
+  }
+  recipe.learning_rate = proto.learning_rate();
+  recipe.batch_size = proto.batch_size();
+  recipe.accumulation = proto.accumulation();
+  recipe.epochs = proto.epochs();
+  recipe.warmup_steps = proto.warmup_steps();
+  recipe.beta = proto.beta();
+  recipe.max_gradient_norm = proto.max_gradient_norm();
+  recipe.cutoff_tokens = proto.cutoff_tokens();
+  recipe.max_texts = proto.max_texts();
+  recipe.label = proto.label();
+  return recipe;
+}
+
+}  // namespace
+
+absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign) {
+  if (assign.world_size() > 1) {
+    return absl::UnimplementedError(absl::StrCat("world_size: ", assign.world_size(),
+                                                 "; this worker runs jobs of one rank only"));
+  }
+  if (assign.micro_batch_halvings() < 0 || assign.micro_batch_halvings() > kMaxHalvings) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("micro_batch_halvings: ", assign.micro_batch_halvings(), "; 0 to ",
+                     kMaxHalvings, " are allowed"));
+  }
+  const v1::JobSpec& proto = assign.spec();
+  job::AttemptSpec spec;
+  spec.model = proto.model();
+  spec.dataset = proto.dataset();
+  spec.target = proto.target();
+  spec.target_number = proto.target_number();
+  RWKU_ASSIGN_OR_RETURN(spec.recipe, ToRecipe(proto.recipe()));
+  spec.seed = proto.seed();
+  for (const std::string& name : proto.probe_sets()) {
+    RWKU_ASSIGN_OR_RETURN(const dataset::ProbeSet set, dataset::ParseProbeSet(name));
+    spec.probe_sets.push_back(set);
+  }
+  spec.single_bos = proto.protocol().single_bos();
+  spec.micro_batch_halvings = assign.micro_batch_halvings();
+  return spec;
+}
+
+v1::Prediction ToProto(const evaluate::Prediction& prediction) {
+  v1::Prediction proto;
+  proto.set_target(prediction.target);
+  proto.set_probe_set(std::string(dataset::ProbeSetName(prediction.probe_set)));
+  proto.set_index(prediction.index);
+  proto.set_type(prediction.type);
+  proto.set_query(prediction.query);
+  proto.set_answer(prediction.answer);
+  proto.set_neighbor(prediction.neighbor);
+  proto.set_output(prediction.output);
+  for (const evaluate::Score& score : prediction.scores) {
+    v1::Score* added = proto.add_scores();
+    added->set_name(score.name);
+    if (score.value.has_value()) {
+      added->set_value(*score.value);
+    }
+  }
+  proto.mutable_token_log_probabilities()->Add(prediction.token_log_probabilities.begin(),
+                                               prediction.token_log_probabilities.end());
+  proto.mutable_token_means()->Add(prediction.token_means.begin(), prediction.token_means.end());
+  proto.mutable_token_variances()->Add(prediction.token_variances.begin(),
+                                       prediction.token_variances.end());
+  return proto;
+}
+
+v1::JobProgress ToProto(const job::Progress& progress) {
+  v1::JobProgress proto;
+  proto.set_stage(std::string(job::StageName(progress.stage)));
+  proto.set_done(progress.done);
+  proto.set_total(progress.total);
+  if (progress.loss.has_value()) {
+    proto.set_loss(*progress.loss);
+  }
+  return proto;
+}
+
+v1::FailureClass ToProto(job::FailureClass failure_class) {
+  switch (failure_class) {
+    case job::FailureClass::kInfrastructure:
+      return v1::FAILURE_CLASS_INFRASTRUCTURE;
+    case job::FailureClass::kResource:
+      return v1::FAILURE_CLASS_RESOURCE;
+    case job::FailureClass::kNumeric:
+      return v1::FAILURE_CLASS_NUMERIC;
+    case job::FailureClass::kInput:
+      return v1::FAILURE_CLASS_INPUT;
+    case job::FailureClass::kInternal:
+      return v1::FAILURE_CLASS_INTERNAL;
+  }
+  CheckFailed(__FILE__, __LINE__, "failure class is one of the enum's");
+}
+
+v1::JobResult ToProto(const job::AttemptResult& result) {
+  v1::JobResult proto;
+  for (const engine::TrainingStep& step : result.training_curve) {
+    v1::TrainingStep* added = proto.add_training_curve();
+    added->set_step(step.step);
+    added->set_loss(step.loss);
+    added->set_gradient_norm(step.gradient_norm);
+    added->set_learning_rate(step.learning_rate);
+  }
+  proto.mutable_timings()->set_load_seconds(absl::ToDoubleSeconds(result.timings.load));
+  proto.mutable_timings()->set_corpus_seconds(absl::ToDoubleSeconds(result.timings.corpus));
+  proto.mutable_timings()->set_unlearn_seconds(absl::ToDoubleSeconds(result.timings.unlearn));
+  proto.mutable_timings()->set_evaluate_seconds(absl::ToDoubleSeconds(result.timings.evaluate));
+  proto.set_original_weights_checksum(result.original_weights_checksum);
+  proto.set_restored_weights_checksum(result.restored_weights_checksum);
+  proto.set_corpus_texts(result.corpus_texts);
+  proto.set_corpus_tokens(result.corpus_tokens);
+  return proto;
+}
+
+std::string SerializeDeterministically(const v1::Prediction& prediction) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    RWKU_CHECK(prediction.SerializeToCodedStream(&coded));
+  }
+  return bytes;
+}
+
+}  // namespace rwku::agent

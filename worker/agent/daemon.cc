@@ -1,0 +1,250 @@
+#include "worker/agent/daemon.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "rwku/v1/worker.grpc.pb.h"
+#include <CLI/CLI.hpp>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+#include "net/channel.h"
+#include "net/protocol_version.h"
+#include "net/signal_waiter.h"
+#include "worker/agent/agent.h"
+#include "worker/job/run_attempt.h"
+
+namespace rwku::agent {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitUsage = 2;
+constexpr size_t kMaxNameBytes = 64;
+
+struct Flags {
+  std::string server = "127.0.0.1:7450";
+  std::string name;
+  std::string models;
+  std::string datasets;
+  std::string device = "auto";
+  int threads = 1;
+  std::string drain_timeout = "30s";
+  std::string log_level = "info";
+};
+
+bool IsNameCharacter(char c) {
+  return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
+}
+
+// "<host>-<pid>", made of the characters that a worker's name may have.
+std::string DefaultName() {
+  std::array<char, 256> host{};
+  if (gethostname(host.data(), host.size() - 1) != 0) {
+    host = {'w', 'o', 'r', 'k', 'e', 'r', '\0'};
+  }
+  std::string name = host.data();
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !IsNameCharacter(c); }, '-');
+  const std::string suffix = absl::StrCat("-", getpid());
+  return absl::StrCat(name.substr(0, kMaxNameBytes - suffix.size()), suffix);
+}
+
+// Tells this start of the process from every other.
+std::string NewIncarnation() {
+  std::random_device random;
+  return absl::StrFormat("%08x%08x", random(), random());
+}
+
+std::string CpuName() {
+  const absl::StatusOr<std::string> info = ReadFile("/proc/cpuinfo");
+  if (!info.ok()) {
+    return "CPU";
+  }
+  for (absl::string_view line : absl::StrSplit(*info, '\n')) {
+    if (absl::ConsumePrefix(&line, "model name")) {
+      return std::string(absl::StripLeadingAsciiWhitespace(
+          absl::StripPrefix(absl::StripLeadingAsciiWhitespace(line), ":")));
+    }
+  }
+  return "CPU";
+}
+
+uint64_t MachineMemory() {
+  const int64_t pages = sysconf(_SC_PHYS_PAGES);
+  const int64_t page = sysconf(_SC_PAGE_SIZE);
+  return pages > 0 && page > 0 ? static_cast<uint64_t>(pages) * static_cast<uint64_t>(page) : 0;
+}
+
+std::string CheckName(const std::string& name) {
+  if (name.empty() || name.size() > kMaxNameBytes ||
+      !std::all_of(name.begin(), name.end(), IsNameCharacter)) {
+    return absl::StrCat("\"", name,
+                        "\" is no worker name; 1 to 64 letters, digits, '.', '_' or '-' are "
+                        "allowed");
+  }
+  return "";
+}
+
+std::string CheckDevice(const std::string& device) {
+  absl::string_view rest = device;
+  const bool cuda = absl::ConsumePrefix(&rest, "cuda:") && !rest.empty() &&
+                    std::all_of(rest.begin(), rest.end(), [](char c) {
+                      return absl::ascii_isdigit(static_cast<unsigned char>(c));
+                    });
+  return device == "auto" || device == "cpu" || cuda
+             ? ""
+             : absl::StrCat("\"", device, "\" is no device; cpu, cuda:N or auto is allowed");
+}
+
+std::string CheckDuration(const std::string& text) {
+  absl::Duration duration;
+  return absl::ParseDuration(text, &duration) && duration >= absl::ZeroDuration()
+             ? ""
+             : absl::StrCat("\"", text, "\" is no duration; e.g. 30s or 2m is allowed");
+}
+
+// Parses into `flags`. A value where the process should end with that exit code at once.
+std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
+  CLI::App app{"The rwku worker: unlearns and measures what a coordinator leases to it."};
+  app.set_version_flag("--version", absl::StrCat("rwku-worker ", std::string(net::BinaryVersion()),
+                                                 " (worker protocol ", net::kProtocolVersion, ")"));
+  app.add_option("--server", flags->server, "host:port of the coordinator")
+      ->envname("RWKU_SERVER")
+      ->capture_default_str();
+  app.add_option("--name", flags->name, "Stable name of this worker (default: host and process)")
+      ->envname("RWKU_NAME")
+      ->check(CheckName);
+  app.add_option("--models", flags->models, "Folder with the models, one folder each")
+      ->envname("RWKU_MODELS")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--datasets", flags->datasets, "Folder with the datasets, one folder each")
+      ->envname("RWKU_DATASETS")
+      ->required()
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--device", flags->device, "cpu, cuda:N or auto")
+      ->envname("RWKU_DEVICE")
+      ->check(CheckDevice)
+      ->capture_default_str();
+  app.add_option("--threads", flags->threads, "Threads of computation on the CPU")
+      ->envname("RWKU_THREADS")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  app.add_option("--drain-timeout", flags->drain_timeout,
+                 "How long the present attempt may go on after SIGTERM")
+      ->envname("RWKU_DRAIN_TIMEOUT")
+      ->check(CheckDuration)
+      ->capture_default_str();
+  app.add_option("--log-level", flags->log_level, "debug, info, warning or error")
+      ->envname("RWKU_LOG_LEVEL")
+      ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
+      ->capture_default_str();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  if (flags->name.empty()) {
+    flags->name = DefaultName();
+  }
+  return std::nullopt;
+}
+
+LogSeverity ToSeverity(const std::string& level) {
+  static const std::map<std::string, LogSeverity> levels = {{"debug", LogSeverity::kDebug},
+                                                            {"info", LogSeverity::kInfo},
+                                                            {"warning", LogSeverity::kWarning},
+                                                            {"error", LogSeverity::kError}};
+  return levels.at(level);
+}
+
+v1::Device DescribeDevice(const EngineSetup& setup) {
+  v1::Device device;
+  device.set_name(setup.device);
+  device.set_description(setup.description.empty() ? CpuName() : setup.description);
+  device.set_memory_bytes(setup.memory_bytes == 0 ? MachineMemory() : setup.memory_bytes);
+  return device;
+}
+
+absl::Status Serve(const Flags& flags, const EngineFactory& make_engine) {
+  // First, so that every thread below leaves the signals alone.
+  auto signals = std::make_unique<net::SignalWaiter>();
+  absl::Duration drain_timeout;
+  absl::ParseDuration(flags.drain_timeout, &drain_timeout);
+  RWKU_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
+                        net::CreateChannel(flags.server));
+  RWKU_ASSIGN_OR_RETURN(const EngineSetup setup,
+                        make_engine({.device = flags.device, .threads = flags.threads}));
+  const RealClock clock;
+  const job::Roots roots{.models = flags.models, .datasets = flags.datasets};
+  const std::unique_ptr<v1::WorkerService::Stub> stub = v1::WorkerService::NewStub(channel);
+
+  AgentOptions options;
+  options.state.worker = flags.name;
+  options.state.incarnation = NewIncarnation();
+  options.state.version = std::string(net::BinaryVersion());
+  options.state.devices = {DescribeDevice(setup)};
+  RWKU_LOG(kInfo, "worker starts")
+      .With("version", net::BinaryVersion())
+      .With("incarnation", options.state.incarnation)
+      .With("server", flags.server)
+      .With("models", flags.models)
+      .With("datasets", flags.datasets)
+      .With("device", setup.device)
+      .With("threads", flags.threads)
+      .With("drain_timeout", flags.drain_timeout)
+      .With("log_level", flags.log_level);
+
+  Agent agent(std::move(options), stub.get(), &clock,
+              [&](const job::AttemptSpec& spec, const job::AttemptCallbacks& callbacks,
+                  const CancelToken& cancel) {
+                return job::RunAttempt(spec, roots, *setup.engine, clock, callbacks, cancel);
+              });
+  bool asked_before = false;
+  signals->Start([&agent, &asked_before, drain_timeout](int signal) {
+    RWKU_LOG(kInfo, asked_before ? "gives its leases back" : "drains").With("signal", signal);
+    agent.Drain(asked_before ? absl::ZeroDuration() : drain_timeout);
+    asked_before = true;
+  });
+  const absl::Status status = agent.Run();
+  signals.reset();  // its thread uses the agent
+  return status;
+}
+
+}  // namespace
+
+int RunDaemon(int argc, char** argv, const EngineFactory& make_engine) {
+  Flags flags;
+  if (const std::optional<int> exit_code = ParseFlags(argc, argv, &flags); exit_code.has_value()) {
+    return *exit_code;
+  }
+  SetMinimumLogSeverity(ToSeverity(flags.log_level));
+  SetLogContext("worker", flags.name);
+  const absl::Status status = Serve(flags, make_engine);
+  if (!status.ok()) {
+    RWKU_LOG(kError, "worker ends").With("error", status.ToString());
+    return kExitFailed;
+  }
+  RWKU_LOG(kInfo, "worker ends");
+  return 0;
+}
+
+}  // namespace rwku::agent

@@ -1,0 +1,83 @@
+// One attempt of a job as plain values: what to do, how far it is, what came out. Names neither the
+// wire nor torch.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+
+#include "base/cancel.h"
+#include "benchmark/dataset/probe_set.h"
+#include "benchmark/evaluate/prediction.h"
+#include "benchmark/methods/recipe.h"
+#include "worker/engine/engine.h"
+
+namespace rwku::job {
+
+struct AttemptSpec {
+  std::string model;    // folder below the model root
+  std::string dataset;  // folder below the dataset root
+  std::string target;   // name of the target
+  int target_number = 0;
+  methods::Recipe recipe;
+  uint64_t seed = 42;
+  std::vector<dataset::ProbeSet> probe_sets;
+  bool single_bos = false;
+  int micro_batch_halvings = 0;  // every batch is split into 2^this many parts
+};
+
+// In this order; every attempt passes through all of them.
+enum class Stage { kLoad, kCorpus, kUnlearn, kEvaluate, kCommit };
+
+// "load", "corpus", "unlearn", "evaluate", "commit".
+absl::string_view StageName(Stage stage);
+
+struct Progress {
+  Stage stage = Stage::kLoad;
+  int64_t done = 0;  // of `total` steps or probes of the stage
+  int64_t total = 0;
+  std::optional<double> loss;  // of the newest training step
+};
+
+struct Timings {
+  absl::Duration load;  // with the restore of the original weights
+  absl::Duration corpus;
+  absl::Duration unlearn;
+  absl::Duration evaluate;
+};
+
+struct AttemptResult {
+  std::vector<engine::TrainingStep> training_curve;  // empty for methods that do not train
+  Timings timings;
+  std::string original_weights_checksum;
+  std::string restored_weights_checksum;  // equals the original one
+  int corpus_texts = 0;
+  int64_t corpus_tokens = 0;  // of one epoch
+};
+
+// Called from the thread that runs the attempt.
+struct AttemptCallbacks {
+  std::function<void(const Progress&)> on_progress;
+  // Takes the next predictions, in order. May block; an error ends the attempt with it.
+  std::function<absl::Status(std::vector<evaluate::Prediction>)> on_predictions;
+};
+
+// Runs one attempt to its end. Returns the token's reason once `cancel` fires.
+using AttemptRunner = std::function<absl::StatusOr<AttemptResult>(
+    const AttemptSpec& spec, const AttemptCallbacks& callbacks, const CancelToken& cancel)>;
+
+// Why an attempt failed; decides whether and how the coordinator tries again.
+enum class FailureClass { kInfrastructure, kResource, kNumeric, kInput, kInternal };
+
+// RESOURCE_EXHAUSTED is resource, DATA_LOSS numeric, INVALID_ARGUMENT, NOT_FOUND and UNIMPLEMENTED
+// input, UNAVAILABLE infrastructure, every other error internal.
+FailureClass Classify(const absl::Status& error);
+
+}  // namespace rwku::job

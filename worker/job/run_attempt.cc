@@ -1,0 +1,233 @@
+#include "worker/job/run_attempt.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+
+#include "base/file.h"
+#include "base/status_macros.h"
+#include "benchmark/dataset/dataset.h"
+#include "benchmark/evaluate/evaluate.h"
+#include "benchmark/methods/registry.h"
+
+namespace rwku::job {
+namespace {
+
+constexpr int kMaxHalvings = 12;
+
+// Measures one stage, also of an attempt that breaks off in it.
+class StageTimer {
+ public:
+  StageTimer(const Clock& clock, absl::Duration* total)
+      : clock_(clock), total_(total), start_(clock.Monotonic()) {}
+  ~StageTimer() { *total_ += clock_.Monotonic() - start_; }
+  StageTimer(const StageTimer&) = delete;
+  StageTimer& operator=(const StageTimer&) = delete;
+
+ private:
+  const Clock& clock_;
+  absl::Duration* const total_;
+  const absl::Duration start_;
+};
+
+class AttemptRun {
+ public:
+  AttemptRun(const AttemptSpec& spec, const Roots& roots, engine::Engine& engine,
+             const Clock& clock, const AttemptCallbacks& callbacks, const CancelToken& cancel)
+      : spec_(spec),
+        roots_(roots),
+        engine_(engine),
+        clock_(clock),
+        callbacks_(callbacks),
+        cancel_(cancel) {}
+
+  absl::StatusOr<AttemptResult> Run() {
+    RWKU_RETURN_IF_ERROR(Enter(Stage::kLoad, 1));
+    RWKU_RETURN_IF_ERROR(Load());
+    RWKU_RETURN_IF_ERROR(Enter(Stage::kCorpus, 1));
+    RWKU_RETURN_IF_ERROR(ReadCorpus());
+    RWKU_RETURN_IF_ERROR(Enter(Stage::kUnlearn, 0));
+    RWKU_RETURN_IF_ERROR(Unlearn());
+    RWKU_RETURN_IF_ERROR(Enter(Stage::kEvaluate, 0));
+    RWKU_RETURN_IF_ERROR(Evaluate());
+    RWKU_RETURN_IF_ERROR(Enter(Stage::kCommit, 1));
+    return std::move(result_);
+  }
+
+ private:
+  void Report(const Progress& progress) const {
+    if (callbacks_.on_progress) {
+      callbacks_.on_progress(progress);
+    }
+  }
+
+  absl::Status Enter(Stage stage, int64_t total) const {
+    RWKU_RETURN_IF_ERROR(cancel_.Check());
+    Report({.stage = stage, .done = 0, .total = total, .loss = std::nullopt});
+    return absl::OkStatus();
+  }
+
+  absl::Status Load() {
+    const StageTimer timer(clock_, &result_.timings.load);
+    // What costs nothing comes first: a wrong name should not wait for gigabytes.
+    RWKU_ASSIGN_OR_RETURN(const std::filesystem::path model_folder,
+                          ResolveBelow(roots_.models, spec_.model, "model"));
+    RWKU_ASSIGN_OR_RETURN(const std::filesystem::path data_folder,
+                          ResolveBelow(roots_.datasets, spec_.dataset, "dataset"));
+    RWKU_ASSIGN_OR_RETURN(data_, dataset::Dataset::Open(data_folder));
+    RWKU_ASSIGN_OR_RETURN(target_, data_->FindTarget(spec_.target));
+    if (spec_.target_number != 0 && spec_.target_number != target_->number) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("target \"", spec_.target, "\": number ", target_->number, " in dataset \"",
+                       spec_.dataset, "\" of this worker, ", spec_.target_number, " in the job"));
+    }
+    RWKU_ASSIGN_OR_RETURN(const engine::ModelInfo model, engine_.Load(model_folder, cancel_));
+    RWKU_ASSIGN_OR_RETURN(const std::string restored, engine_.Restore());
+    if (restored != model.weights_checksum) {
+      return absl::InternalError(
+          absl::StrCat("model \"", spec_.model, "\": the restored weights have the checksum ",
+                       restored, ", the original ones ", model.weights_checksum));
+    }
+    family_ = model.family;
+    result_.original_weights_checksum = model.weights_checksum;
+    result_.restored_weights_checksum = restored;
+    RWKU_ASSIGN_OR_RETURN(method_, methods::FindMethod(spec_.recipe.method, family_));
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadCorpus() {
+    const StageTimer timer(clock_, &result_.timings.corpus);
+    if (method_.objective == methods::Objective::kNone) {
+      return absl::OkStatus();
+    }
+    RWKU_ASSIGN_OR_RETURN(const dataset::CorpusKind kind, dataset::ParseCorpusKind(method_.corpus));
+    RWKU_ASSIGN_OR_RETURN(texts_, data_->LoadCorpus(*target_, kind, family_));
+    const auto limit = static_cast<size_t>(std::max(0, spec_.recipe.max_texts));
+    if (limit > 0 && texts_.size() > limit) {
+      texts_.resize(limit);
+    }
+    result_.corpus_texts = static_cast<int>(texts_.size());
+    return absl::OkStatus();
+  }
+
+  absl::Status Unlearn() {
+    const StageTimer timer(clock_, &result_.timings.unlearn);
+    if (method_.objective == methods::Objective::kNone) {
+      return absl::OkStatus();
+    }
+    RWKU_ASSIGN_OR_RETURN(const engine::TrainingPlan plan,
+                          MakeTrainingPlan(spec_, std::move(texts_)));
+    RWKU_ASSIGN_OR_RETURN(engine::TrainingReport report,
+                          engine_.Train(
+                              plan,
+                              [this](const engine::TrainingStep& step) {
+                                Report({.stage = Stage::kUnlearn,
+                                        .done = step.step,
+                                        .total = step.total_steps,
+                                        .loss = step.loss});
+                              },
+                              cancel_));
+    result_.training_curve = std::move(report.steps);
+    result_.corpus_tokens = report.tokens_per_epoch;
+    return absl::OkStatus();
+  }
+
+  absl::Status Evaluate() {
+    const StageTimer timer(clock_, &result_.timings.evaluate);
+    evaluate::EvaluateOptions options;
+    if (method_.uses_icu_prefix) {
+      options.icu_subject = target_->name;
+    }
+    options.single_bos = spec_.single_bos;
+    const evaluate::PredictionSink sink = [this](std::vector<evaluate::Prediction> predictions) {
+      RWKU_RETURN_IF_ERROR(cancel_.Check());
+      return callbacks_.on_predictions ? callbacks_.on_predictions(std::move(predictions))
+                                       : absl::OkStatus();
+    };
+    const evaluate::ProgressCallback progress = [this](size_t done, size_t total) {
+      Report({.stage = Stage::kEvaluate,
+              .done = static_cast<int64_t>(done),
+              .total = static_cast<int64_t>(total),
+              .loss = std::nullopt});
+    };
+    return evaluate::Evaluate(*data_, *target_, spec_.probe_sets, options, engine_.model(), sink,
+                              progress, cancel_);
+  }
+
+  const AttemptSpec& spec_;
+  const Roots& roots_;
+  engine::Engine& engine_;
+  const Clock& clock_;
+  const AttemptCallbacks& callbacks_;
+  const CancelToken& cancel_;
+
+  std::unique_ptr<dataset::Dataset> data_;
+  const dataset::TargetInfo* target_ = nullptr;  // data_ owns it
+  std::string family_;
+  methods::MethodInfo method_;
+  std::vector<std::string> texts_;
+  AttemptResult result_;
+};
+
+}  // namespace
+
+absl::StatusOr<engine::TrainingPlan> MakeTrainingPlan(const AttemptSpec& spec,
+                                                      std::vector<std::string> texts) {
+  const methods::Recipe& recipe = spec.recipe;
+  RWKU_ASSIGN_OR_RETURN(const methods::MethodInfo method, methods::FindMethod(recipe.method, ""));
+  engine::TrainingPlan plan;
+  switch (method.objective) {
+    case methods::Objective::kNone:
+      return absl::InvalidArgumentError(
+          absl::StrCat("recipe.method: \"", recipe.method, "\" does not train"));
+    case methods::Objective::kGradientAscent:
+      plan.objective = engine::Objective::kGradientAscent;
+      break;
+    case methods::Objective::kNpo:
+      plan.objective = engine::Objective::kNpo;
+      break;
+  }
+  switch (recipe.tuning) {
+    case methods::Tuning::kNone:
+      return absl::InvalidArgumentError(
+          absl::StrCat("recipe.tuning: none; method \"", recipe.method, "\" needs full or lora"));
+    case methods::Tuning::kFull:
+      plan.trained = engine::TrainedWeights::kFull;
+      break;
+    case methods::Tuning::kLora:
+      plan.trained = engine::TrainedWeights::kLora;
+      break;
+  }
+  if (spec.micro_batch_halvings < 0 || spec.micro_batch_halvings > kMaxHalvings) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("micro_batch_halvings: ", spec.micro_batch_halvings, "; 0 to ", kMaxHalvings,
+                     " are allowed"));
+  }
+  plan.texts = std::move(texts);
+  plan.lora = {.rank = recipe.lora.rank,
+               .alpha = recipe.lora.alpha,
+               .target_modules = recipe.lora.target_modules};
+  plan.learning_rate = recipe.learning_rate;
+  plan.warmup_steps = recipe.warmup_steps;
+  plan.batch_size = recipe.batch_size;
+  plan.accumulation = recipe.accumulation;
+  plan.epochs = recipe.epochs;
+  plan.beta = recipe.beta;
+  plan.max_gradient_norm = recipe.max_gradient_norm;
+  plan.cutoff_tokens = recipe.cutoff_tokens;
+  plan.seed = spec.seed;
+  plan.micro_batch_parts = 1 << spec.micro_batch_halvings;
+  return plan;
+}
+
+absl::StatusOr<AttemptResult> RunAttempt(const AttemptSpec& spec, const Roots& roots,
+                                         engine::Engine& engine, const Clock& clock,
+                                         const AttemptCallbacks& callbacks,
+                                         const CancelToken& cancel) {
+  return AttemptRun(spec, roots, engine, clock, callbacks, cancel).Run();
+}
+
+}  // namespace rwku::job

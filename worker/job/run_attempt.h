@@ -1,0 +1,42 @@
+// One attempt, as stages: load -> corpus -> unlearn -> evaluate -> commit. Every one can be
+// cancelled between its steps, and every target starts from the original weights.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "worker/engine/engine.h"
+#include "worker/job/attempt.h"
+
+namespace rwku::job {
+
+// Below these folders every model and dataset name must resolve.
+struct Roots {
+  std::filesystem::path models;
+  std::filesystem::path datasets;
+};
+
+// Loads the model (free if it is resident), puts the original weights back and proves it by their
+// checksum, trains what the recipe says, evaluates the probe sets and hands the predictions to
+// `callbacks` in order. Blocks until the end; `engine` is used by nobody else meanwhile.
+//
+// INVALID_ARGUMENT and NOT_FOUND name the model, dataset, target, file or recipe field at fault;
+// INTERNAL names both checksums if the weights are not the original ones; errors of the engine, of
+// the callbacks and the reason of `cancel` come through as they are (see Classify). After an error
+// the engine may go on to the next attempt.
+absl::StatusOr<AttemptResult> RunAttempt(const AttemptSpec& spec, const Roots& roots,
+                                         engine::Engine& engine, const Clock& clock,
+                                         const AttemptCallbacks& callbacks,
+                                         const CancelToken& cancel);
+
+// What `spec`'s recipe trains on `texts`. INVALID_ARGUMENT for a method that does not train, or
+// with a tuning that trains nothing.
+absl::StatusOr<engine::TrainingPlan> MakeTrainingPlan(const AttemptSpec& spec,
+                                                      std::vector<std::string> texts);
+
+}  // namespace rwku::job
