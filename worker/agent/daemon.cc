@@ -180,7 +180,8 @@ v1::Device DescribeDevice(const EngineSetup& setup) {
   v1::Device device;
   device.set_name(setup.device);
   device.set_description(setup.description.empty() ? CpuName() : setup.description);
-  device.set_memory_bytes(setup.memory_bytes == 0 ? MachineMemory() : setup.memory_bytes);
+  const bool machine = setup.memory_bytes == 0 && setup.device == "cpu";
+  device.set_memory_bytes(machine ? MachineMemory() : setup.memory_bytes);
   return device;
 }
 

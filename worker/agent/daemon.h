@@ -22,7 +22,7 @@ struct EngineSetup {
   std::unique_ptr<engine::Engine> engine;
   std::string device;         // the one chosen: "cpu" or "cuda:0"
   std::string description;    // e.g. "NVIDIA H200"; empty: the CPU's model name
-  uint64_t memory_bytes = 0;  // 0: the machine's
+  uint64_t memory_bytes = 0;  // 0: unknown, or the machine's for "cpu"
 };
 
 using EngineFactory = std::function<absl::StatusOr<EngineSetup>(const EngineRequest&)>;
