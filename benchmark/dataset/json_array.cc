@@ -101,31 +101,37 @@ absl::Status JsonArrayReader::ReadElement(std::string* text) {
   int depth = 1;  // of the array itself
   bool in_string = false;
   bool escaped = false;
-  while (true) {
-    const int c = Peek();
-    if (c < 0) {
+  bool ended = false;
+  while (!ended) {
+    if (Peek() < 0) {
       return Error(absl::StrCat("record ", next_index_, ": the file ends within it"));
     }
-    if (in_string) {
-      in_string = escaped || c != '"';
-      escaped = !escaped && c == '\\';
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kMaxJsonDepth) {
-        return Error(absl::StrCat("record ", next_index_, ": nested deeper than ", kMaxJsonDepth));
+    // Looks through what is buffered and takes it over in one piece: these files are large.
+    const size_t start = used_;
+    for (; used_ < buffer_.size(); ++used_) {
+      const char c = buffer_[used_];
+      if (in_string) {
+        in_string = escaped || c != '"';
+        escaped = !escaped && c == '\\';
+      } else if (c == '"') {
+        in_string = true;
+      } else if (c == '{' || c == '[') {
+        if (++depth > kMaxJsonDepth) {
+          return Error(
+              absl::StrCat("record ", next_index_, ": nested deeper than ", kMaxJsonDepth));
+        }
+      } else if (depth > 1 && (c == '}' || c == ']')) {
+        --depth;
+      } else if (depth == 1 && (c == ',' || c == ']')) {
+        ended = true;
+        break;
       }
-    } else if (depth > 1 && (c == '}' || c == ']')) {
-      --depth;
-    } else if (depth == 1 && (c == ',' || c == ']')) {
-      break;
     }
-    if (text->size() >= kMaxElementBytes) {
+    text->append(buffer_, start, used_ - start);
+    if (text->size() > kMaxElementBytes) {
       return Error(absl::StrCat("record ", next_index_, ": longer than ", kMaxElementBytes,
                                 " bytes, the most that is allowed"));
     }
-    text->push_back(static_cast<char>(c));
-    Skip();
   }
   if (text->empty()) {
     return Error(absl::StrCat("record ", next_index_, ": found ", Shown(Peek()),
