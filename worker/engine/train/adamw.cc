@@ -1,0 +1,66 @@
+#include "worker/engine/train/adamw.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+
+namespace rwku::engine {
+
+AdamW::AdamW(std::vector<at::Tensor> parameters, AdamWOptions options)
+    : parameters_(std::move(parameters)), options_(options) {
+  const c10::AutoGradMode no_grad(false);
+  for (const at::Tensor& parameter : parameters_) {
+    first_moments_.push_back(at::zeros_like(parameter));
+    second_moments_.push_back(at::zeros_like(parameter));
+    steps_.push_back(at::zeros({}, parameter.options()));
+  }
+}
+
+double AdamW::GradientNorm() const {
+  const c10::AutoGradMode no_grad(false);
+  std::vector<at::Tensor> gradients;
+  for (const at::Tensor& parameter : parameters_) {
+    if (parameter.grad().defined()) {
+      gradients.push_back(parameter.grad());
+    }
+  }
+  if (gradients.empty()) {
+    return 0;
+  }
+  return at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
+}
+
+void AdamW::Step(double learning_rate, double norm) {
+  const c10::AutoGradMode no_grad(false);
+  std::vector<at::Tensor> gradients;
+  for (const at::Tensor& parameter : parameters_) {
+    const at::Tensor& gradient = parameter.grad();
+    gradients.push_back(gradient.defined() ? gradient : at::zeros_like(parameter));
+  }
+  at::_foreach_add_(steps_, 1);
+  // The kernel divides the gradients by grad_scale as it reads them: clipping costs no pass.
+  std::optional<at::Tensor> divisor;
+  const double scale = std::min(1.0, options_.max_gradient_norm / (norm + 1e-6));
+  if (scale < 1.0) {
+    divisor = at::full({}, 1.0 / scale, parameters_.front().options());
+  }
+  at::_fused_adamw_(parameters_, gradients, first_moments_, second_moments_,
+                    /*max_exp_avg_sqs=*/{}, steps_, learning_rate, options_.beta1, options_.beta2,
+                    options_.weight_decay, options_.epsilon, /*amsgrad=*/false,
+                    /*maximize=*/false, divisor, /*found_inf=*/std::nullopt);
+  for (const at::Tensor& parameter : parameters_) {
+    parameter.mutable_grad().reset();
+  }
+}
+
+}  // namespace rwku::engine

@@ -1,0 +1,40 @@
+// AdamW with clipping over float32 weights (Loshchilov and Hutter, 2019).
+#pragma once
+
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+namespace rwku::engine {
+
+struct AdamWOptions {
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0;
+  double max_gradient_norm = 1;  // global L2 norm
+};
+
+// Holds two float32 moments a weight. Not thread-safe. Methods throw torch's exceptions.
+class AdamW {
+ public:
+  // `parameters` are float32 leaves; their gradients are read at every Step.
+  AdamW(std::vector<at::Tensor> parameters, AdamWOptions options);
+
+  // L2 norm over all gradients; a weight without gradient counts as zero.
+  double GradientNorm() const;
+
+  // One update at `learning_rate` with the gradients scaled by
+  // min(1, max_gradient_norm / (norm + 1e-6)), as torch's clip_grad_norm_ does; `norm` is what
+  // GradientNorm() returned and is finite. Drops the gradients.
+  void Step(double learning_rate, double norm);
+
+ private:
+  const std::vector<at::Tensor> parameters_;
+  const AdamWOptions options_;
+  std::vector<at::Tensor> first_moments_;
+  std::vector<at::Tensor> second_moments_;
+  std::vector<at::Tensor> steps_;  // one float32 number a weight, as the fused kernel wants it
+};
+
+}  // namespace rwku::engine

@@ -1,0 +1,79 @@
+#include "worker/engine/train/lora.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+
+#include "base/near_match.h"
+#include "base/random.h"
+
+namespace rwku::engine {
+namespace {
+
+const std::vector<std::string>& Projections() {
+  static const auto* const kNames = new std::vector<std::string>{
+      "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  return *kNames;
+}
+
+bool Targets(const LoraPlan& plan, const std::string& linear) {
+  return std::any_of(
+      plan.target_modules.begin(), plan.target_modules.end(),
+      [&](const std::string& module) { return absl::EndsWith(linear, absl::StrCat(".", module)); });
+}
+
+}  // namespace
+
+absl::Status ValidateLoraPlan(const LoraPlan& plan) {
+  constexpr int kMaxRank = 65536;
+  if (plan.rank < 1 || plan.rank > kMaxRank) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("lora.rank is ", plan.rank, ", must be 1 to ", kMaxRank));
+  }
+  if (!std::isfinite(plan.alpha) || plan.alpha <= 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("lora.alpha is ", plan.alpha, ", must be a positive number"));
+  }
+  if (plan.target_modules.empty()) {
+    return absl::InvalidArgumentError("lora.target_modules is empty, at least one is needed");
+  }
+  for (const std::string& module : plan.target_modules) {
+    const std::vector<std::string>& known = Projections();
+    if (std::find(known.begin(), known.end(), module) == known.end()) {
+      return absl::InvalidArgumentError(UnknownNameMessage("lora.target_modules", module, known));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void AttachLora(const LoraPlan& plan, uint64_t seed, LlamaModel* model) {
+  for (auto& [name, linear] : model->NamedLinears()) {
+    if (!Targets(plan, name)) {
+      continue;
+    }
+    const int64_t outputs = linear->weight.size(0);
+    const int64_t inputs = linear->weight.size(1);
+    const double bound = 1.0 / std::sqrt(static_cast<double>(inputs));
+    Random random(seed, absl::StrCat("lora_A.", name));
+    at::Tensor a = at::empty({plan.rank, inputs}, at::TensorOptions().dtype(at::kFloat));
+    auto* const values = a.mutable_data_ptr<float>();
+    for (int64_t i = 0; i < a.numel(); ++i) {
+      values[i] = static_cast<float>((2 * random.Uniform() - 1) * bound);
+    }
+    LoraAdapter adapter;
+    adapter.a = a.to(model->device());
+    adapter.b = at::zeros({outputs, plan.rank},
+                          at::TensorOptions().dtype(at::kFloat).device(model->device()));
+    adapter.scale = plan.alpha / plan.rank;
+    linear->adapter = adapter;
+  }
+}
+
+}  // namespace rwku::engine

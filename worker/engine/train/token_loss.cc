@@ -1,0 +1,113 @@
+#include "worker/engine/train/token_loss.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/linear.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros_like.h>
+#include <c10/core/GradMode.h>
+
+namespace rwku::engine {
+namespace {
+
+// Logits of a chunk: about a megabyte where a core's cache holds them, large where launching a
+// kernel is what costs.
+constexpr int64_t kChunkElementsCpu = int64_t{1} << 18;
+constexpr int64_t kChunkElementsGpu = int64_t{1} << 28;
+constexpr int64_t kSmallestChunk = 64;
+
+struct ChunkLoss {
+  at::Tensor exponentials;  // [n, vocab] float32, exp(logit - largest logit)
+  at::Tensor sums;          // [n, 1], of the row's exponentials
+  at::Tensor nll;           // [n]
+};
+
+// `weight` is the head's, in hidden's dtype; `targets` is [n, 1].
+ChunkLoss Evaluate(const at::Tensor& hidden, const at::Tensor& weight, const at::Tensor& targets) {
+  ChunkLoss loss;
+  at::Tensor logits = at::linear(hidden, weight).to(at::kFloat);
+  logits.sub_(logits.amax(-1, /*keepdim=*/true));
+  const at::Tensor labelled = logits.gather(-1, targets);
+  loss.exponentials = logits.exp_();
+  loss.sums = loss.exponentials.sum(-1, /*keepdim=*/true);
+  loss.nll = (loss.sums.log() - labelled).squeeze(-1);
+  return loss;
+}
+
+void AddHeadGradient(const at::Tensor& weight, const at::Tensor& logit_gradient,
+                     const at::Tensor& hidden) {
+  at::Tensor& gradient = weight.mutable_grad();
+  if (!gradient.defined()) {
+    gradient = at::zeros_like(weight);
+  }
+  if (hidden.scalar_type() == gradient.scalar_type()) {
+    gradient.addmm_(logit_gradient.t(), hidden);
+  } else {
+    gradient.add_(at::mm(logit_gradient.t(), hidden));
+  }
+}
+
+}  // namespace
+
+std::vector<int64_t> ChunkEnds(const LlamaModel& model, int64_t count) {
+  const int64_t elements = model.device().is_cuda() ? kChunkElementsGpu : kChunkElementsCpu;
+  const int64_t rows = std::max(kSmallestChunk, elements / model.config().vocab_size);
+  std::vector<int64_t> ends;
+  for (int64_t begin = 0; begin < count; begin += rows) {
+    ends.push_back(std::min(begin + rows, count));
+  }
+  return ends;
+}
+
+at::Tensor TokenNll(const LlamaModel& model, const at::Tensor& hidden, const at::Tensor& targets) {
+  const c10::AutoGradMode no_grad(false);
+  const at::Tensor weight = model.lm_head.weight.detach().to(hidden.scalar_type());
+  std::vector<at::Tensor> parts;
+  int64_t begin = 0;
+  for (const int64_t end : ChunkEnds(model, hidden.size(0))) {
+    parts.push_back(Evaluate(hidden.detach().slice(0, begin, end), weight,
+                             targets.slice(0, begin, end).unsqueeze(-1))
+                        .nll);
+    begin = end;
+  }
+  return parts.empty() ? at::empty({0}, hidden.options().dtype(at::kFloat)) : at::cat(parts);
+}
+
+void BackwardThroughHead(const LlamaModel& model, const at::Tensor& hidden,
+                         const at::Tensor& targets, const std::vector<int64_t>& chunk_ends,
+                         const LossWeights& weights) {
+  if (chunk_ends.empty()) {
+    return;
+  }
+  const at::Tensor values = hidden.detach();
+  at::Tensor gradient = at::empty_like(values);
+  {
+    const c10::AutoGradMode no_grad(false);
+    const at::Tensor weight = model.lm_head.weight.detach().to(values.scalar_type());
+    int64_t begin = 0;
+    for (const int64_t end : chunk_ends) {
+      const at::Tensor rows = values.slice(0, begin, end);
+      const at::Tensor labels = targets.slice(0, begin, end).unsqueeze(-1);
+      ChunkLoss loss = Evaluate(rows, weight, labels);
+      const at::Tensor by_nll = weights(begin, loss.nll).unsqueeze(-1);
+      // dNLL/dlogit = softmax - onehot(label).
+      loss.exponentials.mul_(by_nll / loss.sums);
+      loss.exponentials.scatter_add_(-1, labels, -by_nll);
+      const at::Tensor logit_gradient = loss.exponentials.to(values.scalar_type());
+      at::Tensor out = gradient.slice(0, begin, end);
+      at::mm_out(out, logit_gradient, weight);
+      if (model.lm_head.weight.requires_grad()) {
+        AddHeadGradient(model.lm_head.weight, logit_gradient, rows);
+      }
+      begin = end;
+    }
+  }
+  hidden.backward(gradient);
+}
+
+}  // namespace rwku::engine
