@@ -48,8 +48,8 @@ std::string ChangeOf(const v1::Job& job) {
           job.attempts() > 1 ? absl::StrCat(" (attempt ", job.attempts(), ")") : "");
     case v1::JOB_STATE_SUCCEEDED:
       return job.has_start_time() && job.has_end_time()
-                 ? absl::StrCat("succeeded in ",
-                                FormatDuration(ToTime(job.end_time()) - ToTime(job.start_time())))
+                 ? absl::StrCat("succeeded in ", cli::FormatDuration(ToTime(job.end_time()) -
+                                                                     ToTime(job.start_time())))
                  : "succeeded";
     case v1::JOB_STATE_FAILED:
       return absl::StrCat("failed (", FailureText(job.last_failure()), ")");

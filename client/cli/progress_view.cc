@@ -34,12 +34,12 @@ std::string Title(const ProgressModel& model, absl::Time now) {
   absl::StrAppend(&title, "  ", OneLine(run.spec().model()));
   if (run.has_create_time()) {
     const absl::Time end = run.has_end_time() ? ToTime(run.end_time()) : now;
-    absl::StrAppend(&title, "  ", FormatDuration(end - ToTime(run.create_time())));
+    absl::StrAppend(&title, "  ", cli::FormatDuration(end - ToTime(run.create_time())));
   }
   if (model.terminal()) {
     absl::StrAppend(&title, "  ", StateName(run.state()));
   } else if (const auto remaining = model.Remaining(now); remaining.has_value()) {
-    absl::StrAppend(&title, "  ETA ", FormatDuration(*remaining));
+    absl::StrAppend(&title, "  ETA ", cli::FormatDuration(*remaining));
   }
   return title;
 }

@@ -1,0 +1,176 @@
+// rwku local: runs a command against a private server and workers that live as long as it does.
+#include <filesystem>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+#include "client/cli/command_tree.h"
+#include "client/cli/exit_code.h"
+#include "client/local/cluster.h"
+
+namespace rwku::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct LocalFlags {
+  int workers = 0;  // 0 = one a GPU, or one CPU slot
+  int threads = 0;  // 0 = the worker's choice
+  std::string data_dir = ".rwku";
+  std::string models;
+  std::string datasets;
+};
+
+// If `name` is an existing folder and no root was given, makes its parent the root and leaves the
+// folder's own name.
+void SplitFolder(std::string* name, std::string& root) {
+  std::error_code error;
+  if (name == nullptr || name->empty() || !root.empty() || !fs::is_directory(*name, error)) {
+    return;
+  }
+  // Resolved, because a server takes no link that leads out of its root.
+  const fs::path folder = fs::canonical(*name, error);
+  if (!error && folder.has_filename()) {
+    root = folder.parent_path().string();
+    *name = folder.filename().string();
+  }
+}
+
+// The word as a shell takes it.
+std::string Word(const std::string& text) {
+  constexpr char kPlain[] =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-/:=,+@%";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos) {
+    return text;
+  }
+  std::string quoted = "'";
+  for (const char c : text) {
+    quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  }
+  return quoted + "'";
+}
+
+std::string Invocation(const LocalFlags& flags) {
+  std::string text = "rwku local";
+  const auto add = [&text](const char* flag, const std::string& value) {
+    absl::StrAppend(&text, " ", flag, " ", Word(value));
+  };
+  if (flags.data_dir != LocalFlags().data_dir) {
+    add("--data-dir", flags.data_dir);
+  }
+  if (!flags.models.empty()) {
+    add("--models", flags.models);
+  }
+  if (!flags.datasets.empty()) {
+    add("--datasets", flags.datasets);
+  }
+  if (flags.workers > 0) {
+    add("--workers", absl::StrCat(flags.workers));
+  }
+  if (flags.threads > 0) {
+    add("--threads", absl::StrCat(flags.threads));
+  }
+  return text;
+}
+
+int Local(Session& outer, const std::vector<std::string>& args, LocalFlags flags) {
+  CommandTree tree(outer.globals());
+  AddAllCommands(tree);
+  int exit_code = kExitDone;
+  const Command* command = tree.Parse(args, outer.env(), &exit_code);
+  if (command == nullptr) {
+    return exit_code;
+  }
+  if (tree.app().get_subcommands().front()->get_name() == "local") {
+    outer.err() << "error: local inside local\n";
+    return kExitUsage;
+  }
+  const Needs needs = command->needs_now ? command->needs_now() : command->needs;
+  if (needs == Needs::kNothing) {
+    Session session(outer.env(), tree.globals());
+    return command->run(session);
+  }
+  SplitFolder(command->model, flags.models);
+  SplitFolder(command->dataset, flags.datasets);
+
+  local::ClusterOptions options;
+  options.executable = outer.env().executable;
+  options.server_binary = outer.env().variable("RWKU_SERVER_BINARY").value_or("");
+  options.worker_binary = outer.env().variable("RWKU_WORKER_BINARY").value_or("");
+  options.data_dir = flags.data_dir;
+  options.models = flags.models.empty() ? "." : flags.models;
+  options.datasets = flags.datasets.empty() ? "." : flags.datasets;
+  options.workers = flags.workers;
+  options.with_workers = needs == Needs::kWorkers;
+  options.threads = flags.threads;
+  options.clock = outer.env().clock;
+  options.stop_asked = [interrupt = outer.env().interrupt] { return interrupt->raised(); };
+  // From here on Ctrl-C must not end the process before its children have ended.
+  outer.env().interrupt->SetHandler([] {});
+  absl::StatusOr<std::unique_ptr<local::Cluster>> cluster = local::Cluster::Start(options);
+  if (!cluster.ok()) {
+    return outer.Fail(cluster.status());
+  }
+  Globals globals = tree.globals();
+  globals.server = (*cluster)->address();
+  {
+    Session session(outer.env(), globals);
+    session.SetLocal(Invocation(flags));
+    exit_code = command->run(session);
+    outer.env().interrupt->SetHandler([] {});
+  }
+  const absl::Status health = (*cluster)->Check();
+  (*cluster)->Stop();
+  outer.env().interrupt->SetHandler(nullptr);
+  // A command that lost its server says less than the server's own last words.
+  if (exit_code != kExitDone && !health.ok() && !outer.env().interrupt->raised()) {
+    outer.Fail(health);
+  }
+  return exit_code;
+}
+
+}  // namespace
+
+void AddLocal(CommandTree& tree) {
+  CLI::App* app = tree.Add(
+      "local", "Run a command against a private server and workers on this machine",
+      {"rwku local submit --model ./tiny --dataset ./rwku --targets 1-3 --method ga",
+       "rwku local --workers 2 --data-dir work submit --model tiny --dataset rwku --method npo",
+       "rwku local results r0000000a"},
+      "rwku local [OPTIONS] COMMAND ...: options of local come before the command, the command's "
+      "own after it.\n"
+      "Data and logs stay in the data folder; a run that was interrupted goes on at the next\n"
+      "`rwku local watch RUN`. --model and --dataset also take paths of folders; submit waits for "
+      "the run.\n");
+  app->fallthrough(false);
+  app->prefix_command();
+  auto flags = std::make_shared<LocalFlags>();
+  app->add_option("--workers", flags->workers,
+                  "Workers to start (default: one a GPU, else one CPU slot)")
+      ->check(CLI::Range(1, 64));
+  app->add_option("--threads", flags->threads, "CPU threads of one worker (default: its choice)")
+      ->check(CLI::Range(1, 1024));
+  app->add_option("--data-dir", flags->data_dir, "Folder of data and logs")->capture_default_str();
+  app->add_option("--models", flags->models,
+                  "Folder of models (default: the folder that --model lies in, or .)");
+  app->add_option("--datasets", flags->datasets,
+                  "Folder of datasets (default: the folder that --dataset lies in, or .)");
+  Command command;
+  command.needs = Needs::kNothing;
+  command.run = [flags, &tree](Session& session) {
+    const std::vector<std::string> rest = tree.Remaining("local");
+    if (rest.empty()) {
+      session.err() << "error: local needs a command\nRun `rwku local --help` for usage.\n";
+      return kExitUsage;
+    }
+    return Local(session, rest, *flags);
+  };
+  tree.Define(app, std::move(command));
+}
+
+}  // namespace rwku::cli

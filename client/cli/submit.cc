@@ -1,0 +1,174 @@
+// rwku submit: describe a run, create it, and perhaps follow it.
+#include <cstdint>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/status_macros.h"
+#include "client/cli/command_tree.h"
+#include "client/cli/exit_code.h"
+#include "client/cli/format.h"
+#include "client/cli/recipe_syntax.h"
+#include "client/cli/target_list.h"
+#include "client/cli/watch.h"
+
+namespace rwku::cli {
+namespace {
+
+struct SubmitFlags {
+  std::string model;
+  std::string dataset;
+  std::vector<std::string> target_lists;
+  std::vector<std::string> targets;
+  std::vector<std::string> methods;
+  std::vector<std::string> sets;
+  std::vector<std::string> seeds;
+  int priority = 0;
+  int max_failures = 0;
+  std::string name;
+  std::string request_id;
+  bool single_bos = false;
+  bool wait = false;
+  bool watch = false;
+  bool detach = false;
+  bool validate_only = false;
+};
+
+absl::StatusOr<v1::CreateRunRequest> MakeRequest(const SubmitFlags& flags) {
+  v1::CreateRunRequest request;
+  request.set_request_id(flags.request_id);
+  request.set_validate_only(flags.validate_only);
+  v1::RunSpec& spec = *request.mutable_spec();
+  spec.set_model(flags.model);
+  spec.set_dataset(flags.dataset);
+  for (const std::string& list : flags.target_lists) {
+    RWKU_ASSIGN_OR_RETURN(const std::vector<std::string> targets, ParseList("--targets", list));
+    spec.mutable_targets()->Add(targets.begin(), targets.end());
+  }
+  spec.mutable_targets()->Add(flags.targets.begin(), flags.targets.end());
+  for (const std::string& method : flags.methods) {
+    RWKU_ASSIGN_OR_RETURN(*spec.add_recipes(), ParseRecipe(method));
+  }
+  for (const std::string& list : flags.sets) {
+    RWKU_ASSIGN_OR_RETURN(const std::vector<std::string> sets, ParseList("--sets", list));
+    spec.mutable_probe_sets()->Add(sets.begin(), sets.end());
+  }
+  for (const std::string& list : flags.seeds) {
+    RWKU_ASSIGN_OR_RETURN(const std::vector<uint64_t> seeds, ParseSeeds(list));
+    spec.mutable_seeds()->Add(seeds.begin(), seeds.end());
+  }
+  spec.set_priority(flags.priority);
+  if (flags.max_failures != 0) {
+    spec.set_max_failures(flags.max_failures);
+  }
+  spec.set_display_name(flags.name);
+  spec.mutable_protocol()->set_single_bos(flags.single_bos);
+  return request;
+}
+
+void PrintCreated(const Session& session, const v1::Run& run, bool validate_only) {
+  const int jobs = run.jobs().queued() + run.jobs().leased() + run.jobs().succeeded() +
+                   run.jobs().failed() + run.jobs().cancelled();
+  if (session.json()) {
+    session.PrintJson(run);
+  } else if (validate_only) {
+    session.out() << "valid: " << jobs << " jobs\n";
+  } else if (session.globals().quiet) {
+    session.out() << ShortName(run.name()) << "\n";
+  } else {
+    session.out() << "run " << ShortName(run.name()) << ": " << jobs << " jobs\n" << std::flush;
+  }
+}
+
+int Submit(Session& session, const SubmitFlags& flags) {
+  const absl::StatusOr<v1::CreateRunRequest> request = MakeRequest(flags);
+  if (!request.ok()) {
+    return session.Fail(request.status());
+  }
+  const absl::StatusOr<client::Client*> client = session.client();
+  if (!client.ok()) {
+    return session.Fail(client.status());
+  }
+  const absl::StatusOr<v1::Run> run = (*client)->CreateRun(*request);
+  if (!run.ok()) {
+    return session.Fail(run.status());
+  }
+  const bool follow = flags.watch || flags.wait || (session.local() && !flags.detach);
+  if (flags.validate_only || !follow) {
+    PrintCreated(session, *run, flags.validate_only);
+    return kExitDone;
+  }
+  if (!session.json() && !(flags.wait && !flags.watch)) {
+    if (session.globals().quiet) {
+      PrintCreated(session, *run, false);
+    }
+    return WatchToEnd(session, run->name());
+  }
+  // --wait, and JSON, which is one document: nothing is shown on the way.
+  client::WatchOptions options;
+  options.omit_progress = true;
+  const absl::StatusOr<v1::Run> end =
+      (*client)->WatchRun(run->name(), options, [](const v1::RunEvent&) {});
+  if (!end.ok()) {
+    if (session.env().interrupt->raised()) {
+      session.err() << "run " << ShortName(run->name())
+                    << " was submitted; watch it with: " << session.invocation() << " watch "
+                    << ShortName(run->name()) << "\n";
+    }
+    return session.Fail(end.status());
+  }
+  PrintCreated(session, *end, false);
+  return ExitCodeOf(end->state());
+}
+
+}  // namespace
+
+void AddSubmit(CommandTree& tree) {
+  CLI::App* app = tree.Add(
+      "submit", "Create a run: model x dataset x targets x methods x seeds",
+      {"rwku submit --model tiny --dataset rwku --targets 1-10 --method ga --method npo:lora",
+       R"(rwku submit --model tiny --dataset rwku --targets '1-3,"King, Stephen"' --method icu)",
+       "rwku submit --model tiny --dataset rwku --method ga:lora,lr=1e-5,epochs=3,label=gentle "
+       "--watch"},
+      absl::StrCat("Methods: NAME[:full|lora][,key=value...]; what is left out takes the published "
+                   "default. Keys:\n",
+                   RecipeSyntaxHelp()));
+  auto flags = std::make_shared<SubmitFlags>();
+  const auto many = [app](const char* name, std::vector<std::string>& values, const char* help) {
+    return app->add_option(name, values, help)->allow_extra_args(false);
+  };
+  app->add_option("--model", flags->model, "Name of the model")->required();
+  app->add_option("--dataset", flags->dataset, "Name of the dataset")->required();
+  many("--targets", flags->target_lists,
+       "Targets by name, number or range, separated by commas (default: all)");
+  many("--target", flags->targets, "One target by name, number or range; repeatable");
+  many("--method", flags->methods, "Method with its settings, see below; repeatable")->required();
+  many("--sets", flags->sets, "Probe sets, separated by commas (default: all)");
+  many("--seed", flags->seeds, "Seeds of the training order, e.g. 42 or 1-3 (default: 42)");
+  app->add_option("--priority", flags->priority, "-100..100, higher runs first (default: 0)");
+  app->add_option("--max-failures", flags->max_failures,
+                  "Own failures after which a job fails, 1..20 (default: 3)")
+      ->check(CLI::Range(1, 20));
+  app->add_option("--name", flags->name, "A name for people");
+  app->add_option("--request-id", flags->request_id,
+                  "Submitting again with the same id makes no second run");
+  app->add_flag("--single-bos", flags->single_bos,
+                "Start templated prompts with one BOS token, not the reference's two");
+  app->add_flag("--watch", flags->watch, "Follow the run to its end (default in rwku local)");
+  app->add_flag("--wait", flags->wait, "Wait for the run's end without showing progress");
+  app->add_flag("--detach", flags->detach, "In rwku local: do not wait for the run");
+  app->add_flag("--validate-only", flags->validate_only, "Check the request, create nothing");
+  Command command;
+  command.needs = Needs::kWorkers;
+  command.needs_now = [flags] {
+    return flags->validate_only || flags->detach ? Needs::kServer : Needs::kWorkers;
+  };
+  command.model = &flags->model;
+  command.dataset = &flags->dataset;
+  command.run = [flags](Session& session) { return Submit(session, *flags); };
+  tree.Define(app, std::move(command));
+}
+
+}  // namespace rwku::cli

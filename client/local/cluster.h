@@ -1,0 +1,73 @@
+// A private server and its workers as child processes on loopback: the embedded mode.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "base/clock.h"
+#include "client/local/child_process.h"
+
+namespace rwku::local {
+
+struct ClusterOptions {
+  // Path of this program; the binaries are looked for beside it unless named.
+  std::string executable;
+  std::string server_binary;
+  std::string worker_binary;
+  std::filesystem::path data_dir;  // made if missing; holds server/ and logs/
+  std::string models;
+  std::string datasets;
+  bool with_workers = true;
+  int workers = 0;  // 0 = one a GPU, or one CPU slot where there is none
+  int threads = 0;  // of one worker; 0 = its own choice
+  absl::Duration start_timeout = absl::Minutes(2);
+  absl::Duration stop_timeout = absl::Seconds(20);
+  const Clock* clock = nullptr;      // not null, outlives the cluster
+  std::function<bool()> stop_asked;  // looked at while waiting
+  std::filesystem::path device_root = "/dev";
+};
+
+// Not thread-safe; used from the main thread, whose end kills the children.
+class Cluster {
+ public:
+  // Starts the processes and returns once the server serves and every worker is connected.
+  // CANCELLED if `stop_asked` says so; otherwise the error of the process that ended early, with
+  // the end of its log (a second cluster on the same data folder gets the server's words about its
+  // lock this way); DEADLINE_EXCEEDED after `start_timeout`.
+  static absl::StatusOr<std::unique_ptr<Cluster>> Start(const ClusterOptions& options);
+  ~Cluster();
+  Cluster(const Cluster&) = delete;
+  Cluster& operator=(const Cluster&) = delete;
+
+  // "127.0.0.1:port" of the server.
+  const std::string& address() const { return address_; }
+  // OK while every process runs.
+  absl::Status Check();
+  // Ends the workers, then the server: SIGTERM, and SIGKILL after `stop_timeout`. Idempotent.
+  void Stop();
+
+ private:
+  explicit Cluster(ClusterOptions options) : options_(std::move(options)) {}
+  absl::Status StartServer();
+  absl::Status StartWorkers();
+  // Calls `ready` until it is true, while the processes run.
+  absl::Status Await(const std::string& what, const std::function<bool()>& ready);
+
+  const ClusterOptions options_;
+  std::string address_;
+  std::unique_ptr<ChildProcess> server_;
+  std::vector<std::unique_ptr<ChildProcess>> workers_;
+};
+
+// "cuda:0", ... for the devices nvidia0, nvidia1, ... below `device_root`; {"cpu"} if none, and
+// `count` entries, devices in turn, if count > 0.
+std::vector<std::string> WorkerDevices(const std::filesystem::path& device_root, int count);
+
+}  // namespace rwku::local
