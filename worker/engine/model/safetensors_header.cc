@@ -305,6 +305,11 @@ absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(absl::string_view prefi
   if (json.empty() || json[0] != '{') {
     return absl::InvalidArgumentError(absl::StrCat(file, ": the header does not begin with '{'"));
   }
+  // The parser takes a NUL for the end, and would leave what follows unread.
+  if (const size_t nul = json.find('\0'); nul != absl::string_view::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(file, ": the header is no JSON (byte ", nul, " of it is NUL)"));
+  }
   SafetensorsHeader header;
   header.data_offset = kLengthBytes + length;
   HeaderReader reader(header, file);

@@ -1,0 +1,241 @@
+#include "worker/engine/torch_engine.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+
+#include "base/check.h"
+#include "base/status_macros.h"
+#include "text/tokenizer.h"
+#include "worker/engine/decode/cpu_runner.h"
+#include "worker/engine/decode/greedy.h"
+#include "worker/engine/model/checksum.h"
+#include "worker/engine/model/llama.h"
+#include "worker/engine/score/score.h"
+#include "worker/engine/torch_status.h"
+#include "worker/engine/train/train.h"
+
+namespace rwku::engine {
+
+namespace {
+
+using evaluate::ChatPrompt;
+using evaluate::GenerateOptions;
+using evaluate::ProgressCallback;
+using evaluate::TokenScores;
+
+// What a folder holds, as far as the file system tells without reading it. Equal identities: the
+// same model.
+std::string FolderIdentity(const std::filesystem::path& folder) {
+  std::error_code error;
+  const std::filesystem::path canonical = std::filesystem::canonical(folder, error);
+  std::vector<std::string> files;
+  for (std::filesystem::directory_iterator entry(canonical, error), end; !error && entry != end;
+       entry.increment(error)) {
+    std::error_code ignored;
+    const auto size = std::filesystem::file_size(entry->path(), ignored);
+    const auto time = std::filesystem::last_write_time(entry->path(), ignored);
+    files.push_back(absl::StrCat(entry->path().filename().string(), "\n", size, "\n",
+                                 time.time_since_epoch().count(), "\n"));
+  }
+  std::sort(files.begin(), files.end());
+  std::string identity = canonical.string();
+  for (const std::string& file : files) {
+    absl::StrAppend(&identity, "\n", file);
+  }
+  return identity;
+}
+
+// A model with all that belongs to it.
+struct Resident {
+  std::string identity;
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  std::unique_ptr<LlamaModel> model;
+  std::vector<at::Tensor> pristine;  // on the host, in the order of NamedParameters()
+  ModelInfo info;
+  bool is_changed = false;            // trained since the last restore
+  std::unique_ptr<CpuRunner> runner;  // of the weights as they are; made when first needed
+};
+
+class TorchLanguageModel final : public evaluate::LanguageModel {
+ public:
+  TorchLanguageModel(Resident& resident, int max_batch)
+      : resident_(resident), max_batch_(max_batch) {}
+
+  absl::StatusOr<std::vector<std::string>> Generate(absl::Span<const ChatPrompt> prompts,
+                                                    const GenerateOptions& options,
+                                                    const ProgressCallback& progress,
+                                                    const CancelToken& cancel) override {
+    std::vector<std::vector<int32_t>> ids;
+    ids.reserve(prompts.size());
+    for (const ChatPrompt& prompt : prompts) {
+      RWKU_ASSIGN_OR_RETURN(ids.emplace_back(), Encode(prompt, options.single_bos));
+    }
+    RWKU_ASSIGN_OR_RETURN(CpuRunner * runner, Runner());
+    GreedyOptions greedy;
+    greedy.max_new_tokens = options.max_new_tokens;
+    greedy.end_ids = resident_.tokenizer->end_ids();
+    greedy.max_batch = max_batch_;
+    RWKU_ASSIGN_OR_RETURN(const auto outputs,
+                          GenerateGreedy(*runner, ids, greedy, progress, cancel));
+    std::vector<std::string> texts;
+    texts.reserve(outputs.size());
+    for (const std::vector<int32_t>& output : outputs) {
+      texts.push_back(resident_.tokenizer->Decode(output));
+    }
+    return texts;
+  }
+
+  absl::StatusOr<std::vector<TokenScores>> ScoreTexts(absl::Span<const std::string> texts,
+                                                      const ProgressCallback& progress,
+                                                      const CancelToken& cancel) override {
+    std::vector<std::vector<int32_t>> ids;
+    ids.reserve(texts.size());
+    for (const std::string& text : texts) {
+      ids.push_back(resident_.tokenizer->Encode(text, /*add_special_tokens=*/true));
+    }
+    RWKU_ASSIGN_OR_RETURN(CpuRunner * runner, Runner());
+    return ScoreSequences(*runner, ids, progress, cancel);
+  }
+
+ private:
+  absl::StatusOr<std::vector<int32_t>> Encode(const ChatPrompt& prompt, bool single_bos) const {
+    RWKU_ASSIGN_OR_RETURN(std::string text,
+                          resident_.tokenizer->ApplyChatTemplate({{"user", prompt.user}},
+                                                                 /*add_generation_prompt=*/true));
+    text += prompt.assistant_prefix;
+    std::vector<int32_t> ids = resident_.tokenizer->Encode(text, /*add_special_tokens=*/true);
+    const std::optional<int32_t> bos = resident_.tokenizer->bos_id();
+    if (single_bos && bos && ids.size() >= 2 && ids[0] == *bos && ids[1] == *bos) {
+      ids.erase(ids.begin());
+    }
+    return ids;
+  }
+
+  absl::StatusOr<CpuRunner*> Runner() {
+    if (!resident_.runner) {
+      RWKU_ASSIGN_OR_RETURN(resident_.runner, CatchTorch([&] {
+                              return std::make_unique<CpuRunner>(*resident_.model);
+                            }));
+    }
+    return resident_.runner.get();
+  }
+
+  Resident& resident_;
+  const int max_batch_;
+};
+
+class TorchEngine final : public Engine {
+ public:
+  explicit TorchEngine(const EngineOptions& options)
+      : device_(options.device),
+        max_batch_(std::max(1, options.max_decode_batch)),
+        language_model_(resident_, max_batch_) {
+    at::set_num_threads(std::max(1, options.threads));
+  }
+
+  absl::StatusOr<ModelInfo> Load(const std::filesystem::path& folder,
+                                 const CancelToken& cancel) override {
+    RWKU_RETURN_IF_ERROR(cancel.Check());
+    std::string identity = FolderIdentity(folder);
+    if (resident_.model && resident_.identity == identity) {
+      if (resident_.is_changed) {
+        RWKU_RETURN_IF_ERROR(Restore().status());
+      }
+      return resident_.info;
+    }
+    // Gone before the next one comes: two models need not fit.
+    resident_ = Resident{};
+    auto loaded = CatchTorch([&] { return LoadResident(folder, std::move(identity), cancel); });
+    RWKU_RETURN_IF_ERROR(loaded.status());
+    resident_ = *std::move(loaded);
+    return resident_.info;
+  }
+
+  evaluate::LanguageModel& model() override {
+    RWKU_CHECK(resident_.model != nullptr);
+    return language_model_;
+  }
+
+  absl::StatusOr<TrainingReport> Train(const TrainingPlan& plan, const StepCallback& on_step,
+                                       const CancelToken& cancel) override {
+    if (!resident_.model) {
+      return absl::FailedPreconditionError("no model is loaded");
+    }
+    resident_.runner.reset();
+    resident_.is_changed = true;
+    return CatchTorch(
+        [&] { return TrainModel(*resident_.model, *resident_.tokenizer, plan, on_step, cancel); });
+  }
+
+  absl::StatusOr<std::string> Restore() override {
+    if (!resident_.model) {
+      return absl::FailedPreconditionError("no model is loaded");
+    }
+    return CatchTorch([&] {
+      const at::AutoGradMode no_grad(false);
+      resident_.runner.reset();
+      resident_.model->RemoveAdapters();
+      std::vector<NamedTensor> parameters = resident_.model->NamedParameters();
+      RWKU_CHECK(parameters.size() == resident_.pristine.size());
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        at::Tensor& parameter = parameters[i].second;
+        parameter.copy_(resident_.pristine[i]);
+        parameter.requires_grad_(false);
+        parameter.mutable_grad().reset();
+      }
+      resident_.is_changed = false;
+      return WeightsChecksum(parameters);
+    });
+  }
+
+ private:
+  absl::StatusOr<Resident> LoadResident(const std::filesystem::path& folder, std::string identity,
+                                        const CancelToken& cancel) const {
+    Resident resident;
+    resident.identity = std::move(identity);
+    RWKU_ASSIGN_OR_RETURN(resident.tokenizer, text::Tokenizer::Load(folder));
+    RWKU_RETURN_IF_ERROR(cancel.Check());
+    RWKU_ASSIGN_OR_RETURN(const at::Device device, ParseDevice());
+    RWKU_ASSIGN_OR_RETURN(resident.model, LoadLlama(folder, device));
+    RWKU_RETURN_IF_ERROR(cancel.Check());
+    const std::vector<NamedTensor> parameters = resident.model->NamedParameters();
+    for (const auto& [name, parameter] : parameters) {
+      resident.pristine.push_back(parameter.detach().to(at::kCPU).clone());
+      resident.info.parameters += parameter.numel();
+      resident.info.bytes += static_cast<int64_t>(parameter.nbytes());
+    }
+    resident.info.family = resident.model->config().model_type;
+    resident.info.weights_checksum = WeightsChecksum(parameters);
+    return resident;
+  }
+
+  absl::StatusOr<at::Device> ParseDevice() const {
+    try {
+      return at::Device(device_);
+    } catch (const c10::Error&) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("device is '", device_, "'; allowed are cpu, cuda and cuda:<number>"));
+    }
+  }
+
+  const std::string device_;
+  const int max_batch_;
+  Resident resident_;
+  TorchLanguageModel language_model_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> CreateTorchEngine(const EngineOptions& options) {
+  return std::make_unique<TorchEngine>(options);
+}
+
+}  // namespace rwku::engine
