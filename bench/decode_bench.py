@@ -1,0 +1,112 @@
+"""Greedy decoding beside transformers' generate: same weights, prompts, batch and dtype, one thread,
+runs interleaved, best of each. Prints one line per shape and batch with the ratio of token rates.
+
+Usage: decode_bench.py <rwku-decode-bench binary> [--model FOLDER]
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch  # noqa: E402
+import transformers  # noqa: E402
+
+PROMPT_TOKENS = 48
+NEW_TOKENS = 30
+ROUNDS = 3
+BATCHES = (1, 16, 64)
+SHAPES = {
+    "4x128": {"hidden_size": 128, "intermediate_size": 384, "num_attention_heads": 4, "vocab_size": 2048},
+    "4x256": {"hidden_size": 256, "intermediate_size": 688, "num_attention_heads": 8, "vocab_size": 4096},
+}
+
+
+def write_model(fields, folder):
+    config = transformers.LlamaConfig(
+        num_hidden_layers=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+        max_position_embeddings=512,
+        initializer_range=0.1,
+        eos_token_id=None,
+        bos_token_id=0,
+        **fields,
+    )
+    torch.manual_seed(0)
+    transformers.LlamaForCausalLM(config).save_pretrained(folder)
+
+
+def run_ours(binary, folder, prompts):
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+        json.dump(prompts, file)
+        file.flush()
+        command = [binary, folder, file.name, str(NEW_TOKENS), str(len(prompts)), "2"]
+        report = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    return min(report["seconds"]), report["tokens"]
+
+
+@torch.no_grad()
+def run_peer(model, prompts):
+    ids = torch.tensor(prompts)
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        output = model.generate(
+            ids,
+            attention_mask=torch.ones_like(ids),
+            do_sample=False,
+            max_new_tokens=NEW_TOKENS,
+            min_new_tokens=NEW_TOKENS,
+            pad_token_id=0,
+        )
+        seconds.append(time.perf_counter() - start)
+    return min(seconds), output[:, ids.shape[1] :].tolist()
+
+
+def measure(binary, name, folder):
+    model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    generator = torch.Generator().manual_seed(1)
+    for batch in BATCHES:
+        shape = (batch, PROMPT_TOKENS)
+        prompts = torch.randint(8, model.config.vocab_size, shape, generator=generator).tolist()
+        ours, peer = [], []
+        for _ in range(ROUNDS):
+            seconds, tokens = run_ours(binary, folder, prompts)
+            ours.append(seconds)
+            seconds, peer_tokens = run_peer(model, prompts)
+            peer.append(seconds)
+        count = batch * NEW_TOKENS
+        equal = sum(a == b for a, b in zip(tokens, peer_tokens))
+        print(
+            f"{name} batch {batch:3d}: {count / min(ours):8.0f} tokens/s, "
+            f"transformers {count / min(peer):8.0f}, ratio {min(peer) / min(ours):5.2f}, "
+            f"{equal} of {batch} continuations equal",
+            flush=True,
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("binary", help="build/.../bin/rwku-decode-bench")
+    parser.add_argument("--model", help="a model folder instead of the built-in shapes")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    transformers.utils.logging.set_verbosity_error()
+    if arguments.model:
+        measure(arguments.binary, pathlib.Path(arguments.model).name, arguments.model)
+        return
+    with tempfile.TemporaryDirectory() as root:
+        for name, fields in SHAPES.items():
+            write_model(fields, f"{root}/{name}")
+            measure(arguments.binary, name, f"{root}/{name}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
