@@ -1,0 +1,340 @@
+// Whole commands against a scripted server in the same process.
+#include "client/cli/command_line.h"
+
+#include <sstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "rwku/v1/unlearning.grpc.pb.h"
+
+#include "base/clock.h"
+#include "net/protocol_version.h"
+#include "net/server.h"
+#include "net/status.h"
+
+namespace rwku::cli {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+v1::Run TestRun(v1::RunState state) {
+  v1::Run run;
+  run.set_name("runs/r1");
+  run.mutable_spec()->set_model("tiny");
+  run.mutable_spec()->set_dataset("people");
+  run.mutable_spec()->add_recipes()->set_label("ga-full");
+  run.set_state(state);
+  run.mutable_jobs()->set_succeeded(state == v1::RUN_STATE_SUCCEEDED ? 2 : 1);
+  run.mutable_jobs()->set_queued(state == v1::RUN_STATE_SUCCEEDED ? 0 : 1);
+  return run;
+}
+
+// Answers what the tests script; one instance a server.
+class ScriptedService final : public v1::UnlearningService::Service {
+ public:
+  grpc::Status CreateRun(grpc::ServerContext* context, const v1::CreateRunRequest* request,
+                         v1::Run* run) override {
+    created = *request;
+    if (request->spec().model() != "tiny") {
+      return net::ToGrpcStatus(
+          net::InvalidFields({{"spec.model", "unknown model"}, {"spec.dataset", "unknown"}}),
+          context);
+    }
+    *run = TestRun(v1::RUN_STATE_RUNNING);
+    return grpc::Status::OK;
+  }
+  grpc::Status GetRun(grpc::ServerContext* /*context*/, const v1::GetRunRequest* request,
+                      v1::Run* run) override {
+    if (request->name() != "runs/r1") {
+      return {grpc::StatusCode::NOT_FOUND, absl::StrCat("no run \"", request->name(), "\"")};
+    }
+    *run = TestRun(v1::RUN_STATE_RUNNING);
+    return grpc::Status::OK;
+  }
+  grpc::Status ListRuns(grpc::ServerContext* /*context*/, const v1::ListRunsRequest* request,
+                        v1::ListRunsResponse* response) override {
+    // Two pages of one run.
+    *response->add_runs() = TestRun(v1::RUN_STATE_RUNNING);
+    if (request->page_token().empty()) {
+      response->set_next_page_token("2");
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status WatchRun(grpc::ServerContext* /*context*/, const v1::WatchRunRequest* request,
+                        grpc::ServerWriter<v1::RunEvent>* writer) override {
+    watched_after = request->after_revision();
+    for (const v1::RunEvent& event : events) {
+      writer->Write(event);
+    }
+    if (hold) {
+      if (!sent.HasBeenNotified()) {  // a watcher may come back before the server is gone
+        sent.Notify();
+      }
+      released.WaitForNotification();
+      return {grpc::StatusCode::UNAVAILABLE, "going down"};
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status GetReport(grpc::ServerContext* /*context*/, const v1::GetReportRequest* /*request*/,
+                         v1::GetReportResponse* response) override {
+    v1::ReportColumn& column = *response->mutable_table()->add_columns();
+    column.set_key("forget_fb");
+    column.set_title("FB");
+    column.set_group("Forget");
+    v1::ReportRow& row = *response->mutable_table()->add_rows();
+    row.set_label("ga-full");
+    row.set_run("runs/r1");
+    row.set_jobs(1);
+    row.set_jobs_succeeded(1);
+    v1::ReportCell& cell = *row.add_cells();
+    cell.set_value(12.5);
+    cell.set_count(3);
+    cell.set_targets(1);
+    return grpc::Status::OK;
+  }
+  grpc::Status GetServerInfo(grpc::ServerContext* /*context*/,
+                             const v1::GetServerInfoRequest* /*request*/,
+                             v1::ServerInfo* info) override {
+    info->set_version("9.9.0");
+    return grpc::Status::OK;
+  }
+  grpc::Status ListPredictions(grpc::ServerContext* /*context*/,
+                               const v1::ListPredictionsRequest* request,
+                               v1::ListPredictionsResponse* response) override {
+    v1::PredictionRow& row = *response->add_predictions();
+    row.set_job(request->parent() + "/jobs/0");
+    row.set_recipe("ga-full");
+    row.mutable_prediction()->set_target("Ann");
+    row.mutable_prediction()->set_probe_set("forget_level1");
+    row.mutable_prediction()->set_output("a\nb");
+    return grpc::Status::OK;
+  }
+
+  v1::CreateRunRequest created;
+  std::vector<v1::RunEvent> events;
+  uint64_t watched_after = 0;
+  bool hold = false;
+  absl::Notification sent;
+  absl::Notification released;
+};
+
+v1::RunEvent RunEventAt(uint64_t revision, v1::RunState state) {
+  v1::RunEvent event;
+  event.set_revision(revision);
+  *event.mutable_run() = TestRun(state);
+  return event;
+}
+
+struct Outcome {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+Outcome RunAt(const std::string& address, std::vector<std::string> args) {
+  const RealClock clock;
+  Interrupt interrupt;
+  std::ostringstream out;
+  std::ostringstream err;
+  Environment environment;
+  environment.out = &out;
+  environment.err = &err;
+  environment.clock = &clock;
+  environment.interrupt = &interrupt;
+  environment.zone = absl::UTCTimeZone();
+  environment.variable = [](const std::string& /*name*/) { return std::nullopt; };
+  environment.retry_window = absl::Milliseconds(50);
+  environment.first_backoff = absl::Milliseconds(1);
+  args.insert(args.begin(), {"--server", address});
+  Outcome outcome;
+  outcome.code = RunCommandLine(args, environment);
+  outcome.out = out.str();
+  outcome.err = err.str();
+  return outcome;
+}
+
+class CommandLineTest : public ::testing::Test {
+ protected:
+  CommandLineTest() : server_(*net::Server::Start({}, {&service_})) {}
+  Outcome Run(std::vector<std::string> args) { return RunAt(server_->address(), std::move(args)); }
+
+  ScriptedService service_;
+  std::unique_ptr<net::Server> server_;
+};
+
+TEST_F(CommandLineTest, StatusShowsARun) {
+  const Outcome outcome = Run({"status", "r1"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out,
+            "run         r1\n"
+            "state       running\n"
+            "jobs        1 of 2 done: 1 succeeded, 0 failed, 0 cancelled, 0 running, 1 queued\n"
+            "model       tiny\n"
+            "dataset     people\n"
+            "methods     ga-full\n");
+}
+
+TEST_F(CommandLineTest, ListGathersPages) {
+  const Outcome outcome = Run({"list"});
+  EXPECT_EQ(outcome.out,
+            "RUN  STATE    DONE  FAILED  MODEL  DATASET  CREATED  METHODS\n"
+            "r1   running   1/2       0  tiny   people   -        ga-full\n"
+            "r1   running   1/2       0  tiny   people   -        ga-full\n");
+}
+
+TEST_F(CommandLineTest, JsonHasTheNamesOfTheProto) {
+  EXPECT_THAT(Run({"status", "r1", "-o", "json"}).out,
+              AllOf(HasSubstr("\"state\": \"RUN_STATE_RUNNING\""), HasSubstr("\"display_name\"")));
+}
+
+TEST_F(CommandLineTest, UnknownRunIsAUsageError) {
+  const Outcome outcome = Run({"status", "r9"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err, "error: no run \"runs/r9\"\n");
+  EXPECT_EQ(outcome.out, "");
+}
+
+TEST_F(CommandLineTest, ResultsComeInEveryFormat) {
+  EXPECT_THAT(Run({"results", "r1"}).out, AllOf(HasSubstr("ga-full"), HasSubstr("12.5")));
+  EXPECT_THAT(Run({"results", "r1", "--output", "csv"}).out, HasSubstr("ga-full,runs/r1,1,1,12.5"));
+  EXPECT_THAT(Run({"results", "r1", "--output", "json"}).out, HasSubstr("\"forget_fb\""));
+}
+
+TEST_F(CommandLineTest, PredictionsAreOneLineEach) {
+  EXPECT_THAT(Run({"predictions", "r1"}).out, HasSubstr("a b"));
+  EXPECT_THAT(Run({"predictions", "r1", "-o", "jsonl"}).out, HasSubstr("\"output\":\"a\\nb\""));
+}
+
+TEST_F(CommandLineTest, SubmitSendsWhatTheFlagsSay) {
+  const Outcome outcome = Run({"submit",
+                               "--model",
+                               "tiny",
+                               "--dataset",
+                               "people",
+                               "--targets",
+                               "1-2,\"A, B\"",
+                               "--target",
+                               "C, D",
+                               "--method",
+                               "ga",
+                               "--method",
+                               "npo:lora,lr=1e-4",
+                               "--seed",
+                               "1-2",
+                               "--sets",
+                               "forget_level1",
+                               "--priority",
+                               "-5",
+                               "--name",
+                               "x"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out, "run r1: 2 jobs\n");
+  const v1::RunSpec& spec = service_.created.spec();
+  EXPECT_THAT(spec.targets(), ::testing::ElementsAre("1-2", "A, B", "C, D"));
+  EXPECT_EQ(spec.recipes(1).learning_rate(), 1e-4);
+  EXPECT_THAT(spec.seeds(), ::testing::ElementsAre(1, 2));
+  EXPECT_EQ(spec.priority(), -5);
+  EXPECT_EQ(service_.created.request_id().size(), 32);
+}
+
+TEST_F(CommandLineTest, ViolationsAreListedBelowTheError) {
+  const Outcome outcome = Run({"submit", "--model", "x", "--dataset", "y", "--method", "ga"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_EQ(outcome.err,
+            "error: the request is wrong in 2 places\n"
+            "  spec.model: unknown model\n"
+            "  spec.dataset: unknown\n");
+}
+
+TEST_F(CommandLineTest, WatchPrintsOneLineAChangeAndExitsByTheRunsEnd) {
+  service_.events = {RunEventAt(1, v1::RUN_STATE_RUNNING), RunEventAt(2, v1::RUN_STATE_RUNNING),
+                     RunEventAt(3, v1::RUN_STATE_FAILED)};
+  const Outcome outcome = Run({"watch", "r1"});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.out,
+            "run r1: running (1 succeeded, 1 queued)\n"
+            "run r1: failed (1 succeeded, 1 queued)\n");
+  EXPECT_EQ(outcome.err, "");
+}
+
+TEST_F(CommandLineTest, WatchGoesOnAfterTheServerWasRestarted) {
+  service_.hold = true;
+  service_.events = {RunEventAt(7, v1::RUN_STATE_RUNNING)};
+  const std::string address = server_->address();
+  Outcome outcome;
+  std::thread watcher([&] { outcome = RunAt(address, {"watch", "r1"}); });
+  service_.sent.WaitForNotification();
+  service_.released.Notify();
+  server_.reset();
+  ScriptedService second;
+  second.events = {RunEventAt(8, v1::RUN_STATE_SUCCEEDED)};
+  const auto restarted =
+      net::Server::Start({.listen = address, .insecure_listen = false}, {&second});
+  ASSERT_TRUE(restarted.ok()) << restarted.status();
+  watcher.join();
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(second.watched_after, 7);
+  EXPECT_EQ(outcome.out,
+            "run r1: running (1 succeeded, 1 queued)\n"
+            "run r1: succeeded (2 succeeded)\n");
+}
+
+TEST_F(CommandLineTest, VersionWarnsOfAServerOfAnotherMinorVersion) {
+  const Outcome outcome = Run({"version"});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out,
+            absl::StrCat("client ", std::string(net::BinaryVersion()), "\nserver 9.9.0\n"));
+  EXPECT_THAT(outcome.err, HasSubstr("warning: client"));
+}
+
+TEST(UnreachableTest, IsExitCodeThreeAndNamesTheAddress) {
+  ScriptedService service;
+  std::string address;
+  {
+    const auto server = net::Server::Start({}, {&service});
+    address = (*server)->address();
+  }
+  for (const std::vector<std::string>& args :
+       std::vector<std::vector<std::string>>{{"list"}, {"watch", "r1"}}) {
+    const Outcome outcome = RunAt(address, args);
+    EXPECT_EQ(outcome.code, 3);
+    EXPECT_THAT(outcome.err, HasSubstr("error: cannot reach the server at " + address));
+  }
+}
+
+TEST(UsageTest, MistakesAreExitCodeTwo) {
+  for (const std::vector<std::string>& args : std::vector<std::vector<std::string>>{
+           {"sumbit"},
+           {},
+           {"status"},
+           {"list", "--output", "csv"},
+           {"list", "--nonsense"},
+           {"list", "--timeout", "never"},
+           {"local"},
+           {"submit", "--model", "m", "--dataset", "d", "--method", "ga:half"}}) {
+    EXPECT_EQ(RunAt("127.0.0.1:1", args).code, 2) << (args.empty() ? "" : args.front());
+  }
+  EXPECT_THAT(RunAt("127.0.0.1:1", {"sumbit"}).err, HasSubstr("submit"));
+}
+
+TEST(CompletionTest, ScriptsNameEveryCommand) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    const Outcome outcome = RunAt("127.0.0.1:1", {"completion", shell});
+    EXPECT_EQ(outcome.code, 0);
+    for (const char* command :
+         {"submit",   "status",  "list",        "watch",   "results", "predictions", "cancel",
+          "delete",   "retry",   "jobs",        "workers", "drain",   "targets",     "models",
+          "datasets", "methods", "server-info", "version", "local",   "completion"}) {
+      EXPECT_THAT(outcome.out, HasSubstr(command)) << shell;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rwku::cli

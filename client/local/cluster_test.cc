@@ -1,0 +1,106 @@
+#include "client/local/cluster.h"
+
+#include <signal.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace rwku::local {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const RealClock kClock;
+
+fs::path FreshFolder(const std::string& name) {
+  const fs::path folder = fs::path(testing::TempDir()) / name;
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  return folder;
+}
+
+// An executable script that `Cluster` takes for a daemon.
+std::string Script(const fs::path& path, const std::string& body) {
+  std::ofstream(path) << "#!/bin/sh\n" << body;
+  fs::permissions(path, fs::perms::owner_all);
+  return path.string();
+}
+
+TEST(ChildProcessTest, AnEarlyEndIsToldWithTheEndOfItsLog) {
+  const fs::path log = FreshFolder("child_early") / "log";
+  std::ofstream(log) << "of an older process\n";
+  const auto child =
+      ChildProcess::Start("daemon", {"/bin/sh", "-c", "echo one; echo two >&2; exit 3"}, log);
+  ASSERT_TRUE(child.ok()) << child.status();
+  (*child)->AwaitEnd(kClock, absl::InfiniteDuration());
+  const std::string message((*child)->Check().message());
+  EXPECT_THAT(message, AllOf(HasSubstr("daemon ended with code 3"), HasSubstr("one | two"),
+                             ::testing::Not(HasSubstr("older"))));
+}
+
+TEST(ChildProcessTest, AMissingProgramIsAnErrorAtOnce) {
+  const auto child =
+      ChildProcess::Start("daemon", {"/nowhere/daemon"}, FreshFolder("none") / "log");
+  EXPECT_THAT(std::string(child.status().message()), HasSubstr("No such file or directory"));
+}
+
+TEST(ChildProcessTest, OneThatIgnoresTheRequestIsKilled) {
+  const auto child =
+      ChildProcess::Start("daemon", {"/bin/sh", "-c", "trap '' TERM; while :; do :; done"},
+                          FreshFolder("deaf") / "log");
+  ASSERT_TRUE(child.ok());
+  (*child)->Terminate();
+  (*child)->AwaitEnd(kClock, kClock.Monotonic());
+  EXPECT_NE(kill((*child)->pid(), 0), 0);
+}
+
+TEST(ClusterTest, AServerThatEndsEarlyIsToldInItsOwnWords) {
+  const fs::path folder = FreshFolder("early_server");
+  ClusterOptions options;
+  options.server_binary =
+      Script(folder / "server", "echo 'error: the store is in use by another process'; exit 1\n");
+  options.data_dir = folder / "data";
+  options.clock = &kClock;
+  const auto cluster = Cluster::Start(options);
+  EXPECT_THAT(std::string(cluster.status().message()),
+              HasSubstr("the store is in use by another process"));
+}
+
+TEST(ClusterTest, AMissingBinaryIsNamedWithItsVariable) {
+  ClusterOptions options;
+  options.executable = "/nowhere/rwku";
+  options.data_dir = FreshFolder("missing_binary");
+  options.clock = &kClock;
+  const auto cluster = Cluster::Start(options);
+  EXPECT_THAT(std::string(cluster.status().message()),
+              AllOf(HasSubstr("/nowhere/rwku-server"), HasSubstr("RWKU_SERVER_BINARY")));
+}
+
+TEST(ClusterTest, StopsWaitingWhenAsked) {
+  const fs::path folder = FreshFolder("asked");
+  ClusterOptions options;
+  options.server_binary = Script(folder / "server", "exec tail -f /dev/null\n");
+  options.data_dir = folder / "data";
+  options.clock = &kClock;
+  options.stop_asked = [] { return true; };
+  EXPECT_TRUE(absl::IsCancelled(Cluster::Start(options).status()));
+}
+
+TEST(WorkerDevicesTest, OneAGpuOrOneCpuSlot) {
+  const fs::path devices = FreshFolder("devices");
+  EXPECT_THAT(WorkerDevices(devices, 0), ElementsAre("cpu"));
+  EXPECT_THAT(WorkerDevices(devices, 2), ElementsAre("cpu", "cpu"));
+  std::ofstream(devices / "nvidia0") << "";
+  std::ofstream(devices / "nvidia1") << "";
+  EXPECT_THAT(WorkerDevices(devices, 0), ElementsAre("cuda:0", "cuda:1"));
+  EXPECT_THAT(WorkerDevices(devices, 3), ElementsAre("cuda:0", "cuda:1", "cuda:0"));
+}
+
+}  // namespace
+}  // namespace rwku::local
