@@ -304,12 +304,10 @@ template <typename T, typename Parse>
 absl::StatusOr<std::vector<T>> Dataset::LoadAll(const TargetInfo& target, const std::string& file,
                                                 const Parse& parse) const {
   std::vector<T> items;
-  RWKU_RETURN_IF_ERROR(ForEachRecord(target, file, [&](const Record& record) {
-    absl::StatusOr<T> item = parse(record);
-    if (item.ok()) {
-      items.push_back(*std::move(item));
-    }
-    return item.status();
+  RWKU_RETURN_IF_ERROR(ForEachRecord(target, file, [&](const Record& record) -> absl::Status {
+    RWKU_ASSIGN_OR_RETURN(T item, parse(record));
+    items.push_back(std::move(item));
+    return absl::OkStatus();
   }));
   return items;
 }

@@ -70,7 +70,7 @@ absl::StatusOr<std::vector<const TargetInfo*>> Dataset::Select(
   }
   std::vector<const TargetInfo*> selected;
   for (const TargetInfo& target : targets_) {
-    if (selectors.empty() || numbers.count(target.number) > 0) {
+    if (selectors.empty() || numbers.contains(target.number)) {
       selected.push_back(&target);
     }
   }
