@@ -19,7 +19,6 @@
 #include "rocksdb/write_batch.h"
 #include "rwku/storage/v1/records.pb.h"
 
-#include "base/log.h"
 #include "base/status_macros.h"
 #include "server/store/keys.h"
 
@@ -227,7 +226,7 @@ rocksdb::Options DatabaseOptions() {
   // A torn last record was never acknowledged; any other damage of the log must not pass.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
   options.atomic_flush = true;
-  options.max_bgerror_resume_count = 0;  // Commit decides when to go on after an error
+  options.max_bgerror_resume_count = 0;  // never go on after a failed sync
   options.max_total_wal_size = 64 << 20;
   options.write_buffer_size = 16 << 20;
   options.allow_fallocate = false;  // a full disk shows when it is full
@@ -255,7 +254,8 @@ class RocksStore::Impl {
   static constexpr const char* kNames[kFamilies] = {"default", "runs", "jobs", "predictions",
                                                     "events"};
 
-  explicit Impl(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  explicit Impl(const RocksStoreOptions& options)
+      : folder_(options.folder), reserve_bytes_(options.reserve_bytes) {}
   Impl(const Impl&) = delete;
   Impl& operator=(const Impl&) = delete;
   ~Impl() {
@@ -419,26 +419,34 @@ class RocksStore::Impl {
       return absl::OkStatus();
     }
     absl::MutexLock lock(&commit_mu_);
-    // After a failed sync nobody knows what the disk holds: this process never writes again.
+    // After a failed write nobody knows what the disk holds: this process never writes again.
     RWKU_RETURN_IF_ERROR(broken_);
-    if (full_) {
-      const absl::Status resumed = ToStatus(db_->Resume(), folder_);
-      if (!resumed.ok()) {
-        return Note(resumed);
-      }
-      full_ = false;
-      RWKU_LOG(kInfo, "the store can write again").With("folder", folder_.string());
-    }
     rocksdb::WriteBatch batch;
     RWKU_RETURN_IF_ERROR(Fill(batches, batch));
+    RWKU_RETURN_IF_ERROR(CheckRoom(batch.GetDataSize()));
     return Note(Write(batch));
   }
 
-  // Remembers what a failed write means for the next ones.
+  // Looks before the write: RocksDB cannot go on with a log to which an append has failed.
+  absl::Status CheckRoom(uint64_t bytes) const {
+    std::error_code error;
+    const std::filesystem::space_info space = std::filesystem::space(folder_, error);
+    if (error || space.available >= bytes + reserve_bytes_) {
+      return absl::OkStatus();  // if nobody can say, the write will
+    }
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the disk of ", folder_.string(), " is full: ", space.available, " bytes are free, ",
+        bytes + reserve_bytes_, " are needed (", reserve_bytes_, " of them in reserve)"));
+  }
+
+  // A write that failed is the last one.
   absl::Status Note(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_) {
     if (absl::IsResourceExhausted(status)) {
-      full_ = true;
-    } else if (!status.ok()) {
+      // The disk filled up faster than the reserve; the log cannot be appended to any more.
+      status = absl::ResourceExhaustedError(
+          absl::StrCat(status.message(), "; make room and restart the server"));
+    }
+    if (!status.ok()) {
       broken_ = status;
     }
     return status;
@@ -470,13 +478,13 @@ class RocksStore::Impl {
   }
 
   const std::filesystem::path folder_;
+  const uint64_t reserve_bytes_;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
 
  private:
   // Held over the write: commits are made one after the other by design, and this orders them.
   absl::Mutex commit_mu_;
-  bool full_ ABSL_GUARDED_BY(commit_mu_) = false;
   absl::Status broken_ ABSL_GUARDED_BY(commit_mu_);
 };
 
@@ -484,7 +492,7 @@ RocksStore::RocksStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 RocksStore::~RocksStore() = default;
 
 absl::StatusOr<std::unique_ptr<RocksStore>> RocksStore::Open(const RocksStoreOptions& options) {
-  auto impl = std::make_unique<Impl>(options.folder);
+  auto impl = std::make_unique<Impl>(options);
   RWKU_RETURN_IF_ERROR(impl->Open(options.verify_checksums));
   return std::unique_ptr<RocksStore>(new RocksStore(std::move(impl)));
 }

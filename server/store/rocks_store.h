@@ -21,6 +21,9 @@ struct RocksStoreOptions {
   std::filesystem::path folder;  // made if it does not exist
   // Reads every block once when opening, so that damage is found before it is served.
   bool verify_checksums = true;
+  // Commits are refused while the disk has less room than this: what RocksDB does by itself (a
+  // flush, a compaction) needs some, and cannot be undone half-way.
+  uint64_t reserve_bytes = 128ULL << 20;
 };
 
 // Thread-safe.
