@@ -70,9 +70,11 @@ class Scheduler {
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
 
-  // Takes one event in. Changed records carry the next revisions: one a changed record, increasing
-  // in the order of `changes`, and a run's record always follows its changed jobs with its own new
-  // revision.
+  // Takes one event in; of a worker, events of its newest stream only. The event comes first, then
+  // leases that ran out are taken back, then free workers get jobs, whatever the verdict. A record
+  // changes at most once a step, however many moves it made. Changed records carry the next
+  // revisions: one a changed record, increasing in the order of `changes`, and a run's record
+  // always follows its changed jobs with its own new revision.
   Decision Step(const Event& event, Now now);
 
   // When the next Tick can change something (monotonic); infinite if never.
