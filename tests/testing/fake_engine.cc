@@ -229,6 +229,8 @@ absl::Status WriteFakeModel(const std::filesystem::path& folder, int seed) {
   if (error) {
     return absl::InternalError(absl::StrCat("make ", folder.string(), ": ", error.message()));
   }
+  RWKU_RETURN_IF_ERROR(WriteFileAtomically(folder / "tokenizer.json", "{}\n"));
+  RWKU_RETURN_IF_ERROR(WriteFileAtomically(folder / "model.safetensors", ""));
   return WriteFileAtomically(
       folder / "config.json",
       absl::StrCat("{\"architectures\": [\"LlamaForCausalLM\"], \"model_type\": \"llama\", "

@@ -83,7 +83,8 @@ class FakeEngine final : public engine::Engine {
   int restores_ = 0;
 };
 
-// Writes a model folder that FakeEngine loads: `folder`/config.json of a Llama with `seed` in it.
+// Writes a model folder that FakeEngine loads and a server lists: config.json of a Llama with
+// `seed` in it, beside a tokenizer and weights that hold nothing.
 absl::Status WriteFakeModel(const std::filesystem::path& folder, int seed);
 
 }  // namespace rwku::testing

@@ -255,7 +255,7 @@ void Agent::RunAttempt(Attempt* attempt) {
     if (progress.stage != job::Stage::kLoad) {
       state_.SetResidentModel(attempt->spec.model);
     }
-    state_.OnProgress(attempt, progress);
+    attempt->SetProgress(progress);
     changed_ = true;
   };
   callbacks.on_predictions = [this, attempt](const std::vector<evaluate::Prediction>& predictions) {

@@ -26,6 +26,8 @@ std::string LeaseText(const v1::Lease& lease) {
   return absl::StrCat(lease.job(), "#", lease.fencing_token());
 }
 
+void Attempt::SetProgress(const job::Progress& newest) { progress = ToProto(newest); }
+
 AgentState::AgentState(AgentStateOptions options) : options_(std::move(options)) {}
 
 void AgentState::OnConnected() {
@@ -269,10 +271,6 @@ bool AgentState::HasQueued() const {
   return std::any_of(attempts_.begin(), attempts_.end(), [](const auto& attempt) {
     return !attempt->forgotten && !attempt->running && !attempt->outbox.ended();
   });
-}
-
-void AgentState::OnProgress(Attempt* attempt, const job::Progress& progress) {
-  attempt->progress = ToProto(progress);
 }
 
 void AgentState::OnAttemptEnd(Attempt* attempt, const absl::StatusOr<job::AttemptResult>& result) {

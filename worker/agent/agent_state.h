@@ -38,6 +38,9 @@ struct Attempt {
   Attempt(v1::Lease the_lease, job::AttemptSpec the_spec, OutboxLimits limits)
       : lease(the_lease), spec(std::move(the_spec)), outbox(std::move(the_lease), limits) {}
 
+  // Replaces the progress that waits to be sent.
+  void SetProgress(const job::Progress& newest);
+
   const v1::Lease lease;
   const job::AttemptSpec spec;
   CancelToken cancel;
@@ -83,7 +86,6 @@ class AgentState {
   // The next attempt to run, or nullptr. The pointer is good until OnAttemptEnd.
   Attempt* TakeNext();
   bool HasQueued() const;
-  void OnProgress(Attempt* attempt, const job::Progress& progress);
   // Ends the attempt: completed with the result, or failed with its class, or nothing if forgotten.
   void OnAttemptEnd(Attempt* attempt, const absl::StatusOr<job::AttemptResult>& result);
   // The model that the engine holds; empty: none.

@@ -142,14 +142,13 @@ TEST_F(AgentStateTest, TheNewestProgressReplacesWhatWaits) {
   Take(MakeAssign("runs/r/jobs/0", 1));
   Attempt* attempt = state_.TakeNext();
   for (int step = 1; step <= 3; ++step) {
-    state_.OnProgress(attempt,
-                      {.stage = job::Stage::kUnlearn, .done = step, .total = 9, .loss = -1.5});
+    attempt->SetProgress({.stage = job::Stage::kUnlearn, .done = step, .total = 9, .loss = -1.5});
   }
   const auto progress = state_.NextWrite(kStart);
   ASSERT_TRUE(progress.has_value());
   EXPECT_EQ(progress->progress().progress().done(), 3);
   EXPECT_EQ(progress->progress().progress().stage(), "unlearn");
-  state_.OnProgress(attempt, {.stage = job::Stage::kUnlearn, .done = 4, .total = 9, .loss = {}});
+  attempt->SetProgress({.stage = job::Stage::kUnlearn, .done = 4, .total = 9, .loss = {}});
   EXPECT_FALSE(state_.NextWrite(kStart).has_value());
   EXPECT_TRUE(state_.NextWrite(kStart + absl::Seconds(1))->has_progress());
 }
