@@ -21,6 +21,7 @@ namespace fs = std::filesystem;
 struct LocalFlags {
   int workers = 0;  // 0 = one a GPU, or one CPU slot
   int threads = 0;  // 0 = the worker's choice
+  std::string device;
   std::string data_dir = ".rwku";
   std::string models;
   std::string datasets;
@@ -75,6 +76,9 @@ std::string Invocation(const LocalFlags& flags) {
   if (flags.threads > 0) {
     add("--threads", absl::StrCat(flags.threads));
   }
+  if (!flags.device.empty()) {
+    add("--device", flags.device);
+  }
   return text;
 }
 
@@ -108,6 +112,7 @@ int Local(Session& outer, const std::vector<std::string>& args, LocalFlags flags
   options.workers = flags.workers;
   options.with_workers = needs == Needs::kWorkers;
   options.threads = flags.threads;
+  options.device = flags.device;
   options.clock = outer.env().clock;
   options.stop_asked = [interrupt = outer.env().interrupt] { return interrupt->raised(); };
   // From here on Ctrl-C must not end the process before its children have ended.
@@ -155,6 +160,8 @@ void AddLocal(CommandTree& tree) {
       ->check(CLI::Range(1, 64));
   app->add_option("--threads", flags->threads, "CPU threads of one worker (default: its choice)")
       ->check(CLI::Range(1, 1024));
+  app->add_option("--device", flags->device,
+                  "Device of every worker: cpu or cuda:N (default: the GPUs in turn, else cpu)");
   app->add_option("--data-dir", flags->data_dir, "Folder of data and logs")->capture_default_str();
   app->add_option("--models", flags->models,
                   "Folder of models (default: the folder that --model lies in, or .)");

@@ -17,17 +17,15 @@
 namespace rwku::cli {
 
 bool Interrupt::Raise() {
-  std::function<void()> handler;
-  {
-    const absl::MutexLock lock(&mu_);
-    if (raised_ || !handler_) {
-      raised_ = true;
-      return false;
-    }
-    raised_ = true;
-    handler = handler_;
+  // Called under the lock, so that nothing that the handler needs can go away meanwhile: SetHandler
+  // returns only after a running handler has.
+  const absl::MutexLock lock(&mu_);
+  const bool first = !raised_;
+  raised_ = true;
+  if (!first || !handler_) {
+    return false;
   }
-  handler();
+  handler_();
   return true;
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -37,6 +38,13 @@ std::string Tail(const std::filesystem::path& log, uint64_t start) {
     fresh.remove_prefix(fresh.size() - kTailBytes);
   }
   std::vector<absl::string_view> lines = absl::StrSplit(fresh, '\n', absl::SkipWhitespace());
+  // Our daemons say in plain words why they end; the structured lines around that are for machines.
+  std::vector<absl::string_view> plain;
+  std::copy_if(lines.begin(), lines.end(), std::back_inserter(plain),
+               [](absl::string_view line) { return line.front() != '{'; });
+  if (!plain.empty()) {
+    lines = std::move(plain);
+  }
   const size_t first = lines.size() > kTailLines ? lines.size() - kTailLines : 0;
   std::string tail;
   for (size_t i = first; i < lines.size(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <system_error>
 #include <utility>
 
@@ -121,12 +122,17 @@ absl::Status Cluster::StartWorkers() {
   RWKU_ASSIGN_OR_RETURN(
       const std::string binary,
       FindBinary(options_.worker_binary, options_.executable, "rwku-worker", "RWKU_WORKER_BINARY"));
-  const std::vector<std::string> devices = WorkerDevices(options_.device_root, options_.workers);
+  std::vector<std::string> devices = WorkerDevices(options_.device_root, options_.workers);
+  if (!options_.device.empty()) {
+    devices.assign(std::max(1, options_.workers), options_.device);
+  }
   for (size_t i = 0; i < devices.size(); ++i) {
     const std::string name = absl::StrCat("local-", i + 1);
     std::vector<std::string> argv = {
         binary,          "--server",   address_,          "--name",   name,      "--models",
         options_.models, "--datasets", options_.datasets, "--device", devices[i]};
+    // Somebody waits at the terminal; what was begun is begun again by the next worker.
+    argv.insert(argv.end(), {"--drain-timeout", "3s"});
     if (options_.threads > 0) {
       argv.insert(argv.end(), {"--threads", absl::StrCat(options_.threads)});
     }

@@ -25,8 +25,9 @@ struct ClusterOptions {
   std::string models;
   std::string datasets;
   bool with_workers = true;
-  int workers = 0;  // 0 = one a GPU, or one CPU slot where there is none
-  int threads = 0;  // of one worker; 0 = its own choice
+  int workers = 0;     // 0 = one a GPU, or one CPU slot where there is none
+  int threads = 0;     // of one worker; 0 = its own choice
+  std::string device;  // of every worker; empty = GPUs in turn, or the CPU
   absl::Duration start_timeout = absl::Minutes(2);
   absl::Duration stop_timeout = absl::Seconds(20);
   const Clock* clock = nullptr;      // not null, outlives the cluster
