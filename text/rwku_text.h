@@ -7,6 +7,7 @@
 #ifndef RWKU_TEXT_RWKU_TEXT_H_
 #define RWKU_TEXT_RWKU_TEXT_H_
 
+/* C, not C++: NOLINTBEGIN(modernize-*,readability-identifier-naming) */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -82,4 +83,5 @@ rwku_text_code rwku_text_train_bpe(const rwku_text_view* texts, size_t text_coun
 } /* extern "C" */
 #endif
 
+/* NOLINTEND(modernize-*,readability-identifier-naming) */
 #endif /* RWKU_TEXT_RWKU_TEXT_H_ */

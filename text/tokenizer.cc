@@ -1,6 +1,7 @@
 #include "text/tokenizer.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <iterator>
@@ -35,9 +36,16 @@ using Handle = std::unique_ptr<rwku_text_tokenizer, Close>;
 
 // transformers' clean_up_tokenization, whose replacements follow one another.
 std::string CleanUpSpaces(std::string text) {
-  constexpr std::pair<const char*, const char*> kReplacements[] = {
-      {" .", "."},     {" ?", "?"},   {" !", "!"},   {" ,", ","},     {" ' ", "'"},
-      {" n't", "n't"}, {" 'm", "'m"}, {" 's", "'s"}, {" 've", "'ve"}, {" 're", "'re"}};
+  constexpr std::array<std::pair<const char*, const char*>, 10> kReplacements = {{{" .", "."},
+                                                                                  {" ?", "?"},
+                                                                                  {" !", "!"},
+                                                                                  {" ,", ","},
+                                                                                  {" ' ", "'"},
+                                                                                  {" n't", "n't"},
+                                                                                  {" 'm", "'m"},
+                                                                                  {" 's", "'s"},
+                                                                                  {" 've", "'ve"},
+                                                                                  {" 're", "'re"}}};
   for (const auto& [from, to] : kReplacements) {
     absl::StrReplaceAll({{from, to}}, &text);
   }
@@ -176,17 +184,17 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::filesystem
   Handle handle(opened);
   files.tokenizer_json = std::string();
 
-  std::optional<int32_t> ids[2];
-  const char* const names[2] = {"bos_token", "eos_token"};
-  for (int i = 0; i < 2; ++i) {
-    const auto token = files.special_tokens.find(names[i]);
+  std::array<std::optional<int32_t>, 2> ids;
+  constexpr std::array<const char*, 2> kNames = {"bos_token", "eos_token"};
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const auto token = files.special_tokens.find(kNames[i]);
     if (token == files.special_tokens.end()) {
       continue;
     }
     ids[i] = FindToken(handle, token->second);
     if (!ids[i].has_value()) {
       return absl::InvalidArgumentError(
-          absl::StrCat((folder / "tokenizer_config.json").string(), ": ", names[i], " \"",
+          absl::StrCat((folder / "tokenizer_config.json").string(), ": ", kNames[i], " \"",
                        token->second, "\" is not in the vocabulary of tokenizer.json"));
     }
   }

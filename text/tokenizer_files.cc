@@ -23,7 +23,7 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr uintmax_t kMegabyte = 1000 * 1000;
+constexpr uintmax_t kMegabyte = 1'000'000;
 constexpr uintmax_t kTokenizerLimit = 256 * kMegabyte;
 constexpr uintmax_t kSideFileLimit = 16 * kMegabyte;
 constexpr int kMaxDepth = 64;
