@@ -104,6 +104,7 @@ absl::Status Cluster::StartWorker(const std::string& name) {
                   options_.datasets.string()};
   process.argv.insert(process.argv.end(), options_.worker_flags.begin(),
                       options_.worker_flags.end());
+  process.env = options_.worker_env;
   process.stdout_file = Log(name);
   process.stderr_file = Log(name);
   RWKU_ASSIGN_OR_RETURN(testing::Process worker, testing::Process::Start(process));

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -23,8 +24,9 @@ struct ClusterOptions {
   std::filesystem::path root;
   // Binary of the workers, below the build folder.
   std::string worker_binary = "bin/rwku-worker-fake";
-  // Extra arguments of every worker.
+  // Extra arguments and variables of every worker.
   std::vector<std::string> worker_flags;
+  std::vector<std::pair<std::string, std::string>> worker_env;
   std::filesystem::path models;
   std::filesystem::path datasets;
   absl::Duration lease_duration = absl::Seconds(2);

@@ -45,12 +45,13 @@ class CrashTest : public ::testing::Test {
     }
   }
 
-  ClusterOptions Options(const std::string& name, std::vector<std::string> worker_flags) {
+  ClusterOptions Options(const std::string& name,
+                         std::vector<std::pair<std::string, std::string>> worker_env) {
     ClusterOptions options;
     options.root = root_ / name;
     options.models = root_ / "models";
     options.datasets = root_ / "datasets";
-    options.worker_flags = std::move(worker_flags);
+    options.worker_env = std::move(worker_env);
     return options;
   }
 
@@ -102,7 +103,7 @@ TEST_F(CrashTest, ServerKilledFiftyTimesLosesAndInventsNothing) {
   constexpr int kEpochs = 40;
   const std::map<std::string, std::string> expected = Undisturbed(kEpochs);
 
-  Cluster cluster(Options("killed", {"--fake-step-time", "8ms", "--fake-item-time", "1ms"}));
+  Cluster cluster(Options("killed", {{"RWKU_FAKE_STEP_MS", "8"}, {"RWKU_FAKE_ITEM_MS", "1"}}));
   ASSERT_TRUE(cluster.StartServer().ok()) << cluster.Logs();
   ASSERT_TRUE(cluster.StartWorker("w0").ok());
   ASSERT_TRUE(cluster.StartWorker("w1").ok());
@@ -130,7 +131,7 @@ TEST_F(CrashTest, WorkerKilledInTrainingIsReplaced) {
   constexpr int kEpochs = 20;
   const std::map<std::string, std::string> expected = Undisturbed(kEpochs);
 
-  Cluster cluster(Options("killed", {"--fake-step-time", "10ms"}));
+  Cluster cluster(Options("killed", {{"RWKU_FAKE_STEP_MS", "10"}}));
   ASSERT_TRUE(cluster.StartServer().ok()) << cluster.Logs();
   ASSERT_TRUE(cluster.StartWorker("w0").ok());
   ASSERT_TRUE(cluster.StartWorker("w1").ok());
@@ -153,7 +154,7 @@ TEST_F(CrashTest, WorkerStoppedForLongerThanItsLeaseChangesNothing) {
   constexpr int kEpochs = 60;
   const std::map<std::string, std::string> expected = Undisturbed(kEpochs);
 
-  ClusterOptions options = Options("stopped", {"--fake-step-time", "10ms"});
+  ClusterOptions options = Options("stopped", {{"RWKU_FAKE_STEP_MS", "10"}});
   options.lease_duration = absl::Seconds(1);
   options.heartbeat_interval = absl::Milliseconds(200);
   Cluster cluster(options);
