@@ -138,7 +138,7 @@ void CpuRunner::StoreKeysAndValues(const Row& row, int64_t layer, const float* q
 }
 
 void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden) {
-  const auto count = static_cast<int64_t>(rows.size());
+  auto count = static_cast<int64_t>(rows.size());
   const int64_t width = config_.hidden_size;
   const int64_t head_dim = config_.head_dim;
   const int64_t heads = config_.num_attention_heads;
@@ -168,16 +168,28 @@ void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden)
       }
       StoreKeysAndValues(rows[r], l, qkv);
     }
+    // Of the rows that nobody asked for, the last layer needs the keys and values alone.
+    const bool is_last = l + 1 == config_.num_hidden_layers;
+    int64_t kept = 0;
     for (int64_t r = 0; r < count; ++r) {
+      if (is_last && !rows[r].is_wanted) {
+        continue;
+      }
       const int64_t length = rows[r].position + 1;
       Resize(scores_, RoundUp(length, kLanes));
       for (int64_t head = 0; head < heads; ++head) {
         kernels_.attend(qkv_.data() + r * qkv_width + head * head_dim,
                         rows[r].cache->keys(l, head / group),
                         rows[r].cache->values(l, head / group), length, head_dim, scale,
-                        scores_.data(), attended_.data() + (r * heads + head) * head_dim);
+                        scores_.data(), attended_.data() + (kept * heads + head) * head_dim);
       }
+      if (kept != r) {
+        std::memcpy(x_.data() + kept * width, x_.data() + r * width,
+                    static_cast<size_t>(width) * sizeof(float));
+      }
+      ++kept;
     }
+    count = kept;
     Multiply(attended_.data(), count, layer.output, true, x_.data());
     kernels_.rms_norm(x_.data(), layer.post_attn_norm.const_data_ptr<float>(), eps, count, width,
                       normed_.data());
@@ -185,13 +197,10 @@ void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden)
     kernels_.silu_product(gate_up_.data(), count, config_.intermediate_size, inner_.data());
     Multiply(inner_.data(), count, layer.down, true, x_.data());
   }
-  for (int64_t r = 0; r < count; ++r) {
-    if (rows[r].is_wanted) {
-      hidden.resize(hidden.size() + static_cast<size_t>(width));
-      kernels_.rms_norm(x_.data() + r * width, final_norm_.const_data_ptr<float>(), eps, 1, width,
-                        hidden.data() + hidden.size() - width);
-    }
-  }
+  const size_t before = hidden.size();
+  hidden.resize(before + static_cast<size_t>(count * width));
+  kernels_.rms_norm(x_.data(), final_norm_.const_data_ptr<float>(), eps, count, width,
+                    hidden.data() + before);
 }
 
 std::vector<float> CpuRunner::Forward(absl::Span<const CachePiece> pieces, Rows wanted) {
