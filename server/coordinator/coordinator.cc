@@ -64,16 +64,17 @@ absl::Status Coordinator::NotReady() const {
   return mode_ == Mode::kRunning ? absl::OkStatus() : trouble_;
 }
 
+std::shared_ptr<WorkerSession> Coordinator::SessionOf(const WorkerId& worker) const {
+  const auto found = workers_.find(worker);
+  return found == workers_.end() ? nullptr : found->second.session;
+}
+
 void Coordinator::AddCommand(const scheduler::Command& command, Entry* entry) {
-  const auto session_of = [this](const WorkerId& worker) -> std::shared_ptr<WorkerSession> {
-    const auto found = workers_.find(worker);
-    return found == workers_.end() ? nullptr : found->second.session;
-  };
   // A message goes to the stream that was open when it was decided: a later stream of the worker
   // begins with a Hello, upon which the scheduler decides again.
   if (const auto* assign = std::get_if<scheduler::Assign>(&command)) {
     const scheduler::JobRecord* job = scheduler_->FindJob(assign->lease.job);
-    std::shared_ptr<WorkerSession> session = session_of(assign->worker);
+    std::shared_ptr<WorkerSession> session = SessionOf(assign->worker);
     if (session == nullptr || job == nullptr) {
       return;  // the lease expires
     }
@@ -89,7 +90,7 @@ void Coordinator::AddCommand(const scheduler::Command& command, Entry* entry) {
         });
   } else if (const auto* revoke = std::get_if<scheduler::Revoke>(&command)) {
     entry->ended.emplace_back(revoke->worker, revoke->lease);
-    if (std::shared_ptr<WorkerSession> session = session_of(revoke->worker)) {
+    if (std::shared_ptr<WorkerSession> session = SessionOf(revoke->worker)) {
       RevokeMessage message{revoke->lease, revoke->reason};
       entry->deliveries.emplace_back(
           [session = std::move(session), message, worker = revoke->worker] {
@@ -102,7 +103,7 @@ void Coordinator::AddCommand(const scheduler::Command& command, Entry* entry) {
           });
     }
   } else if (const auto* drain = std::get_if<scheduler::Drain>(&command)) {
-    if (std::shared_ptr<WorkerSession> session = session_of(drain->worker)) {
+    if (std::shared_ptr<WorkerSession> session = SessionOf(drain->worker)) {
       entry->deliveries.emplace_back(
           [session = std::move(session)] { session->Send(DrainMessage{}); });
     }

@@ -156,8 +156,10 @@ class Coordinator {
 
   scheduler::Now Now() const { return {clock_->Monotonic(), clock_->Now()}; }
   absl::Status NotReady() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  // Steps and adds changes and commands to `entry`; `first` messages of the entry are already in.
-  // Returns the decision's verdict.
+  // Null while the worker is not connected.
+  std::shared_ptr<WorkerSession> SessionOf(const WorkerId& worker) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Steps and adds the decision's changes and commands to `entry`; the rest of it is returned.
   scheduler::Decision StepInto(const scheduler::Event& event, Entry* entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddCommand(const scheduler::Command& command, Entry* entry)

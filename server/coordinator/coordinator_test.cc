@@ -1,0 +1,235 @@
+#include "server/coordinator/coordinator.h"
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/store/mem_store.h"
+
+namespace rwku::coordinator {
+namespace {
+
+using ::testing::HasSubstr;
+
+class FakeClock final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::UnixEpoch() + Monotonic(); }
+  absl::Duration Monotonic() const override {
+    absl::MutexLock lock(&mu_);
+    return now_;
+  }
+  void Advance(absl::Duration duration) {
+    absl::MutexLock lock(&mu_);
+    now_ += duration;
+  }
+
+ private:
+  mutable absl::Mutex mu_;
+  absl::Duration now_ ABSL_GUARDED_BY(mu_) = absl::Seconds(1);
+};
+
+// Keeps what it is sent; Wait blocks until there is a message.
+class FakeSession final : public WorkerSession {
+ public:
+  void Send(SessionMessage message) override {
+    absl::MutexLock lock(&mu_);
+    messages_.push_back(std::move(message));
+  }
+  void Close(absl::Status status) override {
+    absl::MutexLock lock(&mu_);
+    closed_ = std::move(status);
+  }
+  // Whether there is a message, after a short wait for one.
+  bool WaitBriefly() {
+    absl::MutexLock lock(&mu_);
+    return mu_.AwaitWithTimeout(
+        absl::Condition(
+            +[](FakeSession* s) ABSL_NO_THREAD_SAFETY_ANALYSIS { return !s->messages_.empty(); },
+            this),
+        absl::Milliseconds(1));
+  }
+  SessionMessage Wait() {
+    absl::MutexLock lock(&mu_);
+    mu_.Await(absl::Condition(
+        +[](FakeSession* s) ABSL_NO_THREAD_SAFETY_ANALYSIS { return !s->messages_.empty(); },
+        this));
+    SessionMessage message = std::move(messages_.front());
+    messages_.erase(messages_.begin());
+    return message;
+  }
+  bool empty() {
+    absl::MutexLock lock(&mu_);
+    return messages_.empty();
+  }
+  absl::Status closed() {
+    absl::MutexLock lock(&mu_);
+    return closed_;
+  }
+
+ private:
+  absl::Mutex mu_;
+  std::vector<SessionMessage> messages_ ABSL_GUARDED_BY(mu_);
+  absl::Status closed_ ABSL_GUARDED_BY(mu_);
+};
+
+class CoordinatorTest : public testing::Test {
+ protected:
+  CoordinatorTest() {
+    options_.tick_interval = absl::ZeroDuration();
+    options_.scheduler.lease_duration = absl::Seconds(10);
+    options_.retry_interval = absl::Milliseconds(1);
+    options_.on_fatal = [this](const absl::Status& status) {
+      fatal_status_ = status;
+      fatal_.Notify();
+    };
+    coordinator_ = *Coordinator::Create(options_, &store_, &clock_);
+  }
+
+  absl::StatusOr<RunId> Submit(const std::string& request_id = "") {
+    scheduler::RunRecord run;
+    run.payload = "spec";
+    run.request_id = request_id;
+    scheduler::JobRecord job;
+    job.payload = "job";
+    absl::StatusOr<RunId> result;
+    absl::Notification done;
+    coordinator_->SubmitRun(run, {job}, [&](const absl::StatusOr<RunId>& id) {
+      result = id;
+      done.Notify();
+    });
+    done.WaitForNotification();
+    return result;
+  }
+
+  std::shared_ptr<FakeSession> Join(const std::string& worker) {
+    auto session = std::make_shared<FakeSession>();
+    coordinator_->Connect({WorkerId(worker), "i", {}, {}, false}, "", session);
+    EXPECT_TRUE(std::holds_alternative<WelcomeMessage>(session->Wait()));
+    return session;
+  }
+
+  scheduler::JobState StateOf(const JobId& job) {
+    scheduler::JobState state = scheduler::JobState::kQueued;
+    absl::Notification done;
+    coordinator_->Read(
+        [&](const View& view) -> std::function<void()> {
+          state = view.scheduler.FindJob(job)->state;
+          return [&done] { done.Notify(); };
+        },
+        [&done](const absl::Status&) { done.Notify(); });
+    done.WaitForNotification();
+    return state;
+  }
+
+  FakeClock clock_;
+  store::MemStore store_;
+  Options options_;
+  absl::Notification fatal_;
+  absl::Status fatal_status_;
+  std::unique_ptr<Coordinator> coordinator_;
+};
+
+TEST_F(CoordinatorTest, NothingIsAnsweredOrSentBeforeTheSync) {
+  const auto session = Join("w0");
+  absl::Notification go;
+  absl::Notification in_commit;
+  store_.SetCommitHook([&](const std::vector<store::Batch>&) {
+    in_commit.Notify();
+    go.WaitForNotification();
+    return absl::OkStatus();
+  });
+  absl::Notification answered;
+  absl::Notification read;
+  scheduler::JobRecord job;
+  coordinator_->SubmitRun({}, {job}, [&](const absl::StatusOr<RunId>&) { answered.Notify(); });
+  in_commit.WaitForNotification();
+  coordinator_->Read([&](const View&) { return [&] { read.Notify(); }; },
+                     [](const absl::Status&) {});
+  EXPECT_FALSE(answered.HasBeenNotified());
+  EXPECT_FALSE(read.HasBeenNotified());
+  EXPECT_TRUE(session->empty());
+  store_.SetCommitHook(nullptr);
+  go.Notify();
+  answered.WaitForNotification();
+  read.WaitForNotification();
+  EXPECT_TRUE(std::holds_alternative<AssignMessage>(session->Wait()));
+}
+
+TEST_F(CoordinatorTest, SilentWorkerLosesItsLeaseAndAnotherGetsIt) {
+  const auto silent = Join("w0");
+  ASSERT_TRUE(Submit().ok());
+  const auto first = std::get<AssignMessage>(silent->Wait());
+  clock_.Advance(absl::Seconds(9));
+  const auto other = Join("w1");
+  coordinator_->Tick();
+  EXPECT_EQ(StateOf(first.lease.job), scheduler::JobState::kLeased);
+  clock_.Advance(absl::Seconds(2));
+  coordinator_->Tick();
+  EXPECT_TRUE(std::holds_alternative<RevokeMessage>(silent->Wait()));
+  const auto second = std::get<AssignMessage>(other->Wait());
+  EXPECT_EQ(second.lease.job, first.lease.job);
+  EXPECT_EQ(second.lease.fencing_token, first.lease.fencing_token + 1);
+}
+
+TEST_F(CoordinatorTest, NewerStreamOfAWorkerReplacesTheOlder) {
+  const auto old_session = Join("w0");
+  const auto session = Join("w0");
+  EXPECT_TRUE(absl::IsAborted(old_session->closed()));
+  // The end of the old stream does not disconnect the worker.
+  coordinator_->Disconnect(WorkerId("w0"), old_session);
+  ASSERT_TRUE(Submit().ok());
+  EXPECT_TRUE(std::holds_alternative<AssignMessage>(session->Wait()));
+}
+
+TEST_F(CoordinatorTest, LostStoreIsFatalAndNothingIsAcknowledged) {
+  store_.SetCommitHook([](const std::vector<store::Batch>&) {
+    return absl::DataLossError("000012.log: checksum mismatch");
+  });
+  const absl::Status refused = Submit().status();
+  EXPECT_TRUE(absl::IsDataLoss(refused));
+  fatal_.WaitForNotification();
+  EXPECT_THAT(std::string(fatal_status_.message()), HasSubstr("000012.log"));
+  store_.SetCommitHook(nullptr);
+  EXPECT_TRUE(absl::IsDataLoss(Submit().status()));
+  EXPECT_FALSE(coordinator_->Ready().ok());
+  EXPECT_TRUE(store_.Load()->runs.empty());
+}
+
+TEST_F(CoordinatorTest, FrozenCoordinatorKeepsChunksUntilThereIsRoom) {
+  const auto session = Join("w0");
+  ASSERT_TRUE(Submit().ok());
+  const auto assign = std::get<AssignMessage>(session->Wait());
+  store_.SetCommitHook([](const std::vector<store::Batch>&) {
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  coordinator_->StoreChunk(WorkerId("w0"), {assign.lease.job, assign.lease.fencing_token, 0, {"p"}},
+                           session);
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  // Longer than a lease: it does not expire, for its heartbeats could not be taken in.
+  clock_.Advance(absl::Seconds(60));
+  coordinator_->Tick();
+  store_.SetCommitHook(nullptr);
+  // Time passes until the next try is due.
+  while (!session->WaitBriefly()) {
+    clock_.Advance(absl::Milliseconds(1));
+  }
+  ASSERT_TRUE(std::holds_alternative<ChunkAckMessage>(session->Wait()));
+  EXPECT_EQ(*store_.CountChunks(assign.lease.job, assign.lease.fencing_token), 1);
+  EXPECT_EQ(StateOf(assign.lease.job), scheduler::JobState::kLeased);
+}
+
+TEST_F(CoordinatorTest, StoppedCoordinatorRefusesEverything) {
+  coordinator_->Stop();
+  EXPECT_TRUE(absl::IsUnavailable(Submit().status()));
+  const auto session = std::make_shared<FakeSession>();
+  coordinator_->Connect({WorkerId("w0"), "i", {}, {}, false}, "", session);
+  EXPECT_TRUE(absl::IsUnavailable(session->closed()));
+}
+
+}  // namespace
+}  // namespace rwku::coordinator
