@@ -5,12 +5,14 @@
 namespace rwku::engine {
 
 bool ProcessorHasAvx2() {
-  return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
+  return static_cast<bool>(__builtin_cpu_supports("avx2")) &&
+         static_cast<bool>(__builtin_cpu_supports("fma"));
 }
 
 bool ProcessorHasAvx512() {
-  return ProcessorHasAvx2() && __builtin_cpu_supports("avx512f") != 0 &&
-         __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+  return ProcessorHasAvx2() && static_cast<bool>(__builtin_cpu_supports("avx512f")) &&
+         static_cast<bool>(__builtin_cpu_supports("avx512dq")) &&
+         static_cast<bool>(__builtin_cpu_supports("avx512vl"));
 }
 
 const Kernels& BestKernels() {
