@@ -15,13 +15,14 @@ std::vector<WorkerId> Sorted(std::vector<WorkerId> workers) {
 }  // namespace
 
 ReadyQueue::Key ReadyQueue::KeyOf(const RunId& id, const Run& run) {
-  return {-static_cast<int64_t>(run.priority), run.live_leases, run.sequence, id};
+  return {-static_cast<int64_t>(run.priority), run.live_leases, run.last_turn, run.sequence, id};
 }
 
 void ReadyQueue::AddRun(const RunRecord& run) {
   Run entry;
   entry.priority = run.priority;
   entry.sequence = run.sequence;
+  entry.last_turn = turns_;
   const bool inserted = runs_.emplace(run.id, std::move(entry)).second;
   RWKU_CHECK(inserted);
 }
@@ -77,6 +78,9 @@ void ReadyQueue::CountLeases(const RunId& run, int delta) {
   Run& entry = runs_.at(run);
   const bool ordered = order_.erase(KeyOf(run, entry)) == 1;
   entry.live_leases += delta;
+  if (delta > 0) {
+    entry.last_turn = ++turns_;
+  }
   RWKU_CHECK(entry.live_leases >= 0);
   if (ordered) {
     order_.insert(KeyOf(run, entry));
@@ -101,7 +105,7 @@ std::optional<ReadyQueue::Pick> ReadyQueue::PickFor(
     const std::vector<std::string>& resident_models,
     const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const {
   for (const Key& key : order_) {
-    const RunId& id = std::get<3>(key);
+    const RunId& id = std::get<RunId>(key);
     std::optional<Pick> best;
     for (const auto& [avoid, by_model] : runs_.at(id).ready) {
       if (!may_take(avoid)) {

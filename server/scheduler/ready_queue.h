@@ -1,6 +1,7 @@
 // The queued jobs and the policy that picks among them:
 //   1. the run with the highest priority,
-//   2. of those, the run with the fewest live leases (equal shares), oldest run first on a tie,
+//   2. of those, the run with the fewest live leases (equal shares), on a tie the one whose last
+//      turn is longest ago (a new run's is its arrival), then the oldest,
 //   3. in that run, jobs whose model the worker holds already,
 //   4. of those, the lowest index.
 // A run none of whose jobs the worker may take is passed over. Nothing here scans all the jobs:
@@ -47,7 +48,7 @@ class ReadyQueue {
   // is held back until Release.
   void Add(const JobRecord& job, absl::Duration ready_at, absl::Duration now);
   void Remove(const JobRecord& job);
-  // Adds `delta` to the run's live leases.
+  // Adds `delta` to the run's live leases; a positive one is the run's turn.
   void CountLeases(const RunId& run, int delta);
 
   // Moves the jobs whose back-off ended at or before `now` into the queue. `find` gives their
@@ -69,15 +70,17 @@ class ReadyQueue {
     int priority = 0;
     uint64_t sequence = 0;
     int live_leases = 0;
+    uint64_t last_turn = 0;
     std::map<std::vector<WorkerId>, std::map<std::string, std::set<int>>> ready;
   };
-  // Smallest first: (-priority, live leases, sequence, run).
-  using Key = std::tuple<int64_t, int, uint64_t, RunId>;
+  // Smallest first: (-priority, live leases, last turn, sequence, run).
+  using Key = std::tuple<int64_t, int, uint64_t, uint64_t, RunId>;
 
   static Key KeyOf(const RunId& id, const Run& run);
   void Insert(const JobRecord& job);
 
   std::map<RunId, Run> runs_;
+  uint64_t turns_ = 0;   // leases granted so far
   std::set<Key> order_;  // of the runs with a ready job
   std::set<std::pair<absl::Duration, JobRef>> delayed_;
   std::map<JobRef, absl::Duration> delayed_at_;

@@ -58,6 +58,16 @@ TEST_F(SchedulerTest, EqualRunsShareTheWorkersEquallyOldestFirst) {
   EXPECT_THAT(Assigned(Complete("1", LeaseOf("z", 0, 1))), ElementsAre("1:z/2:1"));
 }
 
+TEST_F(SchedulerTest, ALoneWorkerServesEqualRunsInTurn) {
+  Do(MakeRun("old", 10));
+  EXPECT_THAT(Assigned(Connect("w")), ElementsAre("w:old/0:1"));
+  Do(MakeRun("new", 2));
+  EXPECT_THAT(Assigned(Complete("w", LeaseOf("old", 0, 1))), ElementsAre("w:old/1:1"));
+  EXPECT_THAT(Assigned(Complete("w", LeaseOf("old", 1, 1))), ElementsAre("w:new/0:1"));
+  EXPECT_THAT(Assigned(Complete("w", LeaseOf("new", 0, 1))), ElementsAre("w:old/2:1"));
+  EXPECT_THAT(Assigned(Complete("w", LeaseOf("old", 2, 1))), ElementsAre("w:new/1:1"));
+}
+
 TEST_F(SchedulerTest, AWorkerGetsJobsOfTheModelItHoldsFirst) {
   RunSubmitted event = MakeRun("r", 4);
   event.jobs[0].model = "x";
