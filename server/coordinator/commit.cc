@@ -13,11 +13,6 @@ namespace {
 
 using scheduler::Lease;
 
-// After a stop of the whole process (SIGSTOP, a suspended machine), heartbeats wait in sockets:
-// they are let in before leases expire.
-constexpr absl::Duration kPauseThatIsNoticed = absl::Seconds(2);
-constexpr absl::Duration kGraceAfterPause = absl::Seconds(2);
-
 }  // namespace
 
 void Coordinator::CommitLoop() {
@@ -233,8 +228,6 @@ void Coordinator::Fatal(std::vector<Entry>* entries, const absl::Status& status)
 }
 
 void Coordinator::TimerLoop() {
-  absl::Duration last = clock_->Monotonic();
-  absl::Duration resume = last;
   while (true) {
     {
       absl::MutexLock lock(&mu_);
@@ -245,14 +238,7 @@ void Coordinator::TimerLoop() {
         return;
       }
     }
-    const absl::Duration now = clock_->Monotonic();
-    if (now - last > kPauseThatIsNoticed) {
-      resume = now + kGraceAfterPause;
-    }
-    last = now;
-    if (now >= resume) {
-      Tick();
-    }
+    Tick();
   }
 }
 

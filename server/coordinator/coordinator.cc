@@ -14,6 +14,9 @@ namespace {
 
 using scheduler::Lease;
 
+// The timer looks at the clock far more often than this: a longer gap was a pause of the process.
+constexpr absl::Duration kPauseThatIsNoticed = absl::Seconds(2);
+
 constexpr char kDiskFull[] = "the coordinator's disk is full";
 
 bool Revokes(const std::vector<scheduler::Command>& commands, const WorkerId& worker,
@@ -47,8 +50,9 @@ Coordinator::Coordinator(Options options, store::Store* store, const Clock* cloc
     : options_(std::move(options)),
       store_(store),
       clock_(clock),
+      last_looked_(clock->Monotonic()),
       scheduler_(std::make_unique<scheduler::Scheduler>(
-          options_.scheduler, std::move(state), scheduler::Now{clock->Monotonic(), clock->Now()})),
+          options_.scheduler, std::move(state), scheduler::Now{last_looked_, clock->Now()})),
       retry_delay_(options_.retry_interval) {
   commit_thread_ = std::thread([this] { CommitLoop(); });
   if (options_.tick_interval > absl::ZeroDuration()) {
@@ -59,6 +63,17 @@ Coordinator::Coordinator(Options options, store::Store* store, const Clock* cloc
 Coordinator::~Coordinator() { Stop(); }
 
 // --- Steps. ---
+
+scheduler::Now Coordinator::Now() {
+  const absl::Duration now = clock_->Monotonic();
+  if (options_.tick_interval > absl::ZeroDuration() && now - last_looked_ > kPauseThatIsNoticed) {
+    paused_ += now - last_looked_;
+    RWKU_LOG(kWarning, "the process stood still: leases last longer by as much")
+        .With("seconds", absl::ToDoubleSeconds(now - last_looked_));
+  }
+  last_looked_ = now;
+  return {now - paused_, clock_->Now()};
+}
 
 absl::Status Coordinator::NotReady() const {
   return mode_ == Mode::kRunning ? absl::OkStatus() : trouble_;
@@ -485,7 +500,8 @@ std::vector<ProgressRecord> Coordinator::ProgressSince(const RunId& run, uint64_
 
 void Coordinator::Tick() {
   absl::MutexLock lock(&mu_);
-  if (mode_ != Mode::kRunning || scheduler_->NextDeadline() > clock_->Monotonic()) {
+  const absl::Duration now = Now().monotonic;  // in every mode, so that no pause is made up
+  if (mode_ != Mode::kRunning || scheduler_->NextDeadline() > now) {
     return;
   }
   Entry entry;

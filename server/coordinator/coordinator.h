@@ -38,7 +38,8 @@ namespace rwku::coordinator {
 
 struct Options {
   scheduler::Options scheduler;
-  // The timer looks for expired leases and back-offs this often. Zero: no timer; tests call Tick().
+  // The timer looks for expired leases and back-offs this often; well below 2 s. Zero: no timer,
+  // and the clock is taken as it is; tests call Tick().
   absl::Duration tick_interval = absl::Milliseconds(50);
   // A frozen coordinator tries the store again after this long; doubles up to the limit.
   absl::Duration retry_interval = absl::Seconds(1);
@@ -154,7 +155,9 @@ class Coordinator {
   Coordinator(Options options, store::Store* store, const Clock* clock,
               scheduler::PersistentState state);
 
-  scheduler::Now Now() const { return {clock_->Monotonic(), clock_->Now()}; }
+  // The scheduler's time: it stands still while the whole process does (SIGSTOP, a suspended
+  // machine), for the heartbeats of that time wait in sockets and say nothing against a worker.
+  scheduler::Now Now() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   absl::Status NotReady() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Null while the worker is not connected.
   std::shared_ptr<WorkerSession> SessionOf(const WorkerId& worker) const
@@ -195,6 +198,8 @@ class Coordinator {
   WatchHub hub_;
 
   absl::Mutex mu_;
+  absl::Duration last_looked_ ABSL_GUARDED_BY(mu_);  // at the clock, by its own time
+  absl::Duration paused_ ABSL_GUARDED_BY(mu_);       // that the scheduler's time leaves out
   std::unique_ptr<scheduler::Scheduler> scheduler_ ABSL_GUARDED_BY(mu_);
   std::map<WorkerId, WorkerInfo> workers_ ABSL_GUARDED_BY(mu_);
   ProgressMap progress_ ABSL_GUARDED_BY(mu_);

@@ -176,6 +176,32 @@ TEST_F(CoordinatorTest, SilentWorkerLosesItsLeaseAndAnotherGetsIt) {
   EXPECT_EQ(second.lease.fencing_token, first.lease.fencing_token + 1);
 }
 
+// The timer's turns are too long for the test to see one: it ticks by itself.
+TEST_F(CoordinatorTest, PauseOfTheProcessCostsNoLease) {
+  options_.tick_interval = absl::Hours(1);
+  coordinator_ = *Coordinator::Create(options_, &store_, &clock_);
+  const auto first = Join("w0");
+  const auto second = Join("w1");
+  ASSERT_TRUE(Submit().ok());
+  ASSERT_TRUE(Submit().ok());
+  const auto a = std::get<AssignMessage>(first->Wait());
+  const auto b = std::get<AssignMessage>(second->Wait());
+  clock_.Advance(absl::Seconds(30));
+  // The first heartbeat after it is taken in, the other still waits in its socket.
+  coordinator_->Heartbeat({WorkerId("w0"), {a.lease}, {}}, first);
+  coordinator_->Tick();
+  EXPECT_EQ(StateOf(b.lease.job), scheduler::JobState::kLeased);
+  coordinator_->Heartbeat({WorkerId("w1"), {b.lease}, {}}, second);
+  EXPECT_TRUE(first->empty());
+  EXPECT_TRUE(second->empty());
+  // Time that is watched passing counts.
+  for (int i = 0; i < 11; ++i) {
+    clock_.Advance(absl::Seconds(1));
+    coordinator_->Tick();
+  }
+  EXPECT_TRUE(std::holds_alternative<RevokeMessage>(second->Wait()));
+}
+
 TEST_F(CoordinatorTest, NewerStreamOfAWorkerReplacesTheOlder) {
   const auto old_session = Join("w0");
   const auto session = Join("w0");
