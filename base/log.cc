@@ -5,6 +5,7 @@
 #include <atomic>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
@@ -40,6 +41,17 @@ absl::string_view SeverityName(LogSeverity severity) {
 absl::string_view FileName(absl::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 }  // namespace
+
+absl::StatusOr<LogSeverity> ParseLogSeverity(absl::string_view name) {
+  for (const LogSeverity severity :
+       {LogSeverity::kDebug, LogSeverity::kInfo, LogSeverity::kWarning, LogSeverity::kError}) {
+    if (name == SeverityName(severity)) {
+      return severity;
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("log level \"", name, "\"; debug, info, warning or error is allowed"));
+}
 
 void SetMinimumLogSeverity(LogSeverity severity) { minimum_severity.store(severity); }
 

@@ -8,11 +8,15 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace rwku {
 
 enum class LogSeverity { kDebug, kInfo, kWarning, kError };
+
+// The severity called `name`: debug, info, warning or error. INVALID_ARGUMENT for another name.
+absl::StatusOr<LogSeverity> ParseLogSeverity(absl::string_view name);
 
 // Lines below `severity` are dropped. Default kInfo. Set once, in main.
 void SetMinimumLogSeverity(LogSeverity severity);

@@ -20,6 +20,12 @@ TEST(LogTest, DropsLinesBelowTheMinimum) {
   EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
 }
 
+TEST(LogTest, SeveritiesHaveNames) {
+  EXPECT_EQ(*ParseLogSeverity("debug"), LogSeverity::kDebug);
+  EXPECT_EQ(*ParseLogSeverity("error"), LogSeverity::kError);
+  EXPECT_TRUE(absl::IsInvalidArgument(ParseLogSeverity("loud").status()));
+}
+
 TEST(JsonEscapeTest, EscapesControlCharacters) {
   EXPECT_EQ(JsonEscape("a\x01\t\\"), "a\\u0001\\t\\\\");
 }

@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
+#include "base/backoff.h"
 #include "base/check.h"
 #include "base/status_macros.h"
-#include "client/backoff.h"
 #include "net/channel.h"
 #include "net/status.h"
 
@@ -110,7 +110,7 @@ absl::StatusOr<Response> Client::Call(grpc::Status (Stub::*method)(grpc::ClientC
                                                                    const Request&, Response*),
                                       const Request& request, bool repeatable) {
   const absl::Duration start = options_.clock->Monotonic();
-  Backoff backoff(options_.first_backoff, options_.longest_backoff, options_.seed);
+  Backoff backoff(options_.backoff, Random(options_.seed));
   while (true) {
     Response response;
     absl::Status status;
@@ -192,7 +192,7 @@ absl::StatusOr<v1::Run> Client::WatchRun(const std::string& name, const WatchOpt
   request.set_name(name);
   request.set_after_revision(options.after_revision);
   request.set_omit_progress(options.omit_progress);
-  Backoff backoff(options_.first_backoff, options_.longest_backoff, options_.seed);
+  Backoff backoff(options_.backoff, Random(options_.seed));
   absl::Duration alive = options_.clock->Monotonic();  // when the server last gave a sign of life
   bool opened_once = false;
   v1::Run last;

@@ -22,6 +22,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include "base/backoff.h"
 #include "base/clock.h"
 
 namespace rwku::client {
@@ -33,10 +34,9 @@ struct ClientOptions {
   // While the server cannot be reached, calls that may be repeated are repeated for this long (and
   // at most for `timeout`).
   absl::Duration retry_window = absl::Seconds(5);
-  // Waits between two tries grow from `first_backoff` to `longest_backoff`.
-  absl::Duration first_backoff = absl::Milliseconds(100);
-  absl::Duration longest_backoff = absl::Seconds(2);
-  // Seed of the waits' jitter.
+  // Waits between two tries, and the seed of their jitter: clients of equal seeds that broke off
+  // together come back together.
+  BackoffOptions backoff = {.initial = absl::Milliseconds(100), .limit = absl::Seconds(2)};
   uint64_t seed = 1;
   // Not null, outlives the client.
   const Clock* clock = nullptr;

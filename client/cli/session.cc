@@ -65,7 +65,7 @@ absl::StatusOr<client::Client*> Session::client() {
     options.server = globals_.server;
     RWKU_ASSIGN_OR_RETURN(options.timeout, ParseTimeout(globals_.timeout));
     options.retry_window = environment_.retry_window;
-    options.first_backoff = environment_.first_backoff;
+    options.backoff.initial = environment_.first_backoff;
     options.clock = environment_.clock;
     absl::StatusOr<std::unique_ptr<client::Client>> client = client::Client::Create(options);
     if (!client.ok()) {

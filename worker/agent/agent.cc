@@ -37,7 +37,7 @@ Agent::Agent(AgentOptions options, v1::WorkerService::StubInterface* stub, const
       runner_(std::move(runner)),
       state_(options_.state),
       backoff_(options_.backoff,
-               absl::StrCat(options_.state.worker, "/", options_.state.incarnation)) {}
+               Random(0, absl::StrCat(options_.state.worker, "/", options_.state.incarnation))) {}
 
 Agent::~Agent() = default;
 

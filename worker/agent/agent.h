@@ -13,9 +13,9 @@
 #include "absl/time/time.h"
 #include "rwku/v1/worker.grpc.pb.h"
 
+#include "base/backoff.h"
 #include "base/clock.h"
 #include "worker/agent/agent_state.h"
-#include "worker/agent/backoff.h"
 #include "worker/agent/stream.h"
 #include "worker/job/attempt.h"
 

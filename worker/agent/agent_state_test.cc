@@ -6,8 +6,6 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
-#include "worker/agent/backoff.h"
-
 namespace rwku::agent {
 namespace {
 
@@ -187,23 +185,6 @@ INSTANTIATE_TEST_SUITE_P(
         FailureCase{"Internal", absl::InternalError("why"), v1::FAILURE_CLASS_INTERNAL},
         FailureCase{"Unknown", absl::UnknownError("why"), v1::FAILURE_CLASS_INTERNAL}),
     [](const auto& info) { return info.param.name; });
-
-TEST(BackoffTest, DoublesUpToTheLimitWithJitterBelowTheNominalWait) {
-  Backoff backoff({.initial = absl::Seconds(1), .limit = absl::Seconds(4)}, "w0");
-  for (const int nominal : {1, 2, 4, 4}) {
-    const absl::Duration wait = backoff.Next();
-    EXPECT_GE(wait, absl::Seconds(nominal) * 0.5);
-    EXPECT_LE(wait, absl::Seconds(nominal));
-  }
-  backoff.Reset();
-  EXPECT_LE(backoff.Next(), absl::Seconds(1));
-}
-
-TEST(BackoffTest, WorkersOfDifferentNamesWaitDifferently) {
-  Backoff one({}, "w0");
-  Backoff other({}, "w1");
-  EXPECT_NE(one.Next(), other.Next());
-}
 
 }  // namespace
 }  // namespace rwku::agent

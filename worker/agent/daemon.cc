@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -168,14 +167,6 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
   return std::nullopt;
 }
 
-LogSeverity ToSeverity(const std::string& level) {
-  static const std::map<std::string, LogSeverity> levels = {{"debug", LogSeverity::kDebug},
-                                                            {"info", LogSeverity::kInfo},
-                                                            {"warning", LogSeverity::kWarning},
-                                                            {"error", LogSeverity::kError}};
-  return levels.at(level);
-}
-
 v1::Device DescribeDevice(const EngineSetup& setup) {
   v1::Device device;
   device.set_name(setup.device);
@@ -237,7 +228,7 @@ int RunDaemon(int argc, char** argv, const EngineFactory& make_engine) {
   if (const std::optional<int> exit_code = ParseFlags(argc, argv, &flags); exit_code.has_value()) {
     return *exit_code;
   }
-  SetMinimumLogSeverity(ToSeverity(flags.log_level));
+  SetMinimumLogSeverity(*ParseLogSeverity(flags.log_level));  // checked with the flags
   SetLogContext("worker", flags.name);
   const absl::Status status = Serve(flags, make_engine);
   if (!status.ok()) {

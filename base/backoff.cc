@@ -1,8 +1,8 @@
-#include "worker/agent/backoff.h"
+#include "base/backoff.h"
 
 #include <algorithm>
 
-namespace rwku::agent {
+namespace rwku {
 
 absl::Duration Backoff::Next() {
   const absl::Duration nominal = std::min(next_, options_.limit);
@@ -10,4 +10,4 @@ absl::Duration Backoff::Next() {
   return nominal * (0.5 + 0.5 * random_.Uniform());
 }
 
-}  // namespace rwku::agent
+}  // namespace rwku

@@ -1,15 +1,12 @@
-// How long to wait before the next try: exponential, capped, with jitter, so that a fleet that lost
-// its coordinator does not come back in one moment.
+// How long to wait before the next try: exponential, capped, with jitter, so that many who lost the
+// same server do not come back in one moment.
 #pragma once
 
-#include <cstdint>
-
-#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 #include "base/random.h"
 
-namespace rwku::agent {
+namespace rwku {
 
 struct BackoffOptions {
   absl::Duration initial = absl::Milliseconds(200);
@@ -19,9 +16,9 @@ struct BackoffOptions {
 // Not thread-safe.
 class Backoff {
  public:
-  // Equal names give equal waits.
-  Backoff(BackoffOptions options, absl::string_view name)
-      : options_(options), random_(0, name), next_(options.initial) {}
+  // `jitter` should differ from process to process.
+  Backoff(BackoffOptions options, Random jitter)
+      : options_(options), random_(jitter), next_(options.initial) {}
 
   // Between a half of and the whole nominal wait, which doubles by every call up to the limit.
   absl::Duration Next();
@@ -35,4 +32,4 @@ class Backoff {
   absl::Duration next_;
 };
 
-}  // namespace rwku::agent
+}  // namespace rwku
