@@ -8,11 +8,11 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "worker/engine/model/llama.h"
 #include "worker/engine/train/number_tokenizer.h"
@@ -47,11 +47,12 @@ int main(int argc, char** argv) {
   const rwku::engine::NumberTokenizer tokenizer(vocabulary, /*eos_id=*/4);
   const rwku::CancelToken cancel;
   nlohmann::json report;
-  absl::Time start = absl::Now();
+  const rwku::RealClock clock;
+  absl::Duration start = clock.Monotonic();
   const auto trained = rwku::engine::TrainModel(
       **model, tokenizer, plan,
       [&](const rwku::engine::TrainingStep& step) {
-        const absl::Time now = absl::Now();
+        const absl::Duration now = clock.Monotonic();
         report["seconds"].push_back(absl::ToDoubleSeconds(now - start));
         report["losses"].push_back(step.loss);
         start = now;

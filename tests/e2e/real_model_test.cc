@@ -122,8 +122,7 @@ class RealModelTest : public ::testing::Test {
                                                          const v1::CreateRunRequest& request) {
     const auto run = cluster.client().CreateRun(request);
     EXPECT_TRUE(run.ok()) << run.status();
-    const auto done =
-        cluster.client().WatchRun(run->name(), {.omit_progress = true}, [](const v1::RunEvent&) {});
+    const auto done = cluster.client().WatchRun(run->name(), {}, [](const v1::RunEvent&) {});
     EXPECT_TRUE(done.ok()) << done.status() << cluster.Logs();
     EXPECT_EQ(done->state(), v1::RUN_STATE_SUCCEEDED) << cluster.Logs();
     const auto results = ResultsOf(cluster.client(), run->name());
