@@ -293,7 +293,8 @@ absl::Status Dataset::ForEachIndexedRecord(const TargetInfo& target, const fs::p
     const Record record(object, record_name);
     RWKU_ASSIGN_OR_RETURN(const std::string subject, record.Text("subject"));
     if (subject != target.name) {
-      return absl::DataLossError(absl::StrCat(record_name, ": the file changed while in use"));
+      return absl::FailedPreconditionError(
+          absl::StrCat(record_name, ": the file changed while in use"));
     }
     RWKU_RETURN_IF_ERROR(visit(record));
   }

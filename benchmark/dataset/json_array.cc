@@ -51,7 +51,7 @@ void JsonArrayReader::SkipSpaces() {
 
 absl::Status JsonArrayReader::Error(absl::string_view what) const {
   if (stream_.bad()) {
-    return absl::DataLossError(absl::StrCat(name_, ": reading failed"));
+    return absl::InternalError(absl::StrCat(name_, ": reading failed"));
   }
   return absl::InvalidArgumentError(absl::StrCat(name_, ": ", what));
 }
@@ -157,7 +157,7 @@ absl::StatusOr<std::string> ReadSpan(std::ifstream& stream, const ElementSpan& s
   stream.seekg(static_cast<std::streamoff>(span.offset));
   stream.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (!stream || stream.gcount() != static_cast<std::streamsize>(text.size())) {
-    return absl::DataLossError(
+    return absl::InternalError(
         absl::StrCat(name, ": record ", span.index, " cannot be read any more"));
   }
   return text;

@@ -33,7 +33,7 @@ class JsonArrayReader {
 
   // The next element into `text` and its place into `span`; false at the end of the array.
   // INVALID_ARGUMENT names file and element for anything but one array of elements within the
-  // limits above; NOT_FOUND where the file cannot be opened; DATA_LOSS where reading fails.
+  // limits above; NOT_FOUND where the file cannot be opened; INTERNAL where reading fails.
   absl::StatusOr<bool> Next(std::string* text, ElementSpan* span);
 
  private:

@@ -72,6 +72,15 @@ TEST(JsonArrayReaderTest, SpansLeadBackToTheElements) {
   EXPECT_EQ(count, 2U);
 }
 
+TEST(JsonArrayReaderTest, ARecordThatCannotBeReadAnyMoreIsAnInternalError) {
+  const std::filesystem::path path = WriteFile("[1]");
+  std::ifstream stream(path, std::ios::binary);
+  const absl::Status status =
+      ReadSpan(stream, {.offset = 100, .length = 5, .index = 7}, "x.json").status();
+  EXPECT_TRUE(absl::IsInternal(status));
+  EXPECT_EQ(status.message(), "x.json: record 7 cannot be read any more");
+}
+
 TEST(JsonArrayReaderTest, NestingBeyondTheLimitIsRefused) {
   const auto nested = [](int depth) {
     return ReadAll(absl::StrCat(std::string(depth, '['), std::string(depth, ']')));

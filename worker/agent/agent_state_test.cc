@@ -179,7 +179,7 @@ INSTANTIATE_TEST_SUITE_P(
         FailureCase{"Resource", absl::ResourceExhaustedError("why"), v1::FAILURE_CLASS_RESOURCE},
         FailureCase{"Numeric", absl::DataLossError("why"), v1::FAILURE_CLASS_NUMERIC},
         FailureCase{"Argument", absl::InvalidArgumentError("why"), v1::FAILURE_CLASS_INPUT},
-        FailureCase{"Missing", absl::NotFoundError("why"), v1::FAILURE_CLASS_INPUT},
+        FailureCase{"Missing", absl::NotFoundError("why"), v1::FAILURE_CLASS_INTERNAL},
         FailureCase{"Unimplemented", absl::UnimplementedError("why"), v1::FAILURE_CLASS_INPUT},
         FailureCase{"Unavailable", absl::UnavailableError("why"), v1::FAILURE_CLASS_INFRASTRUCTURE},
         FailureCase{"Internal", absl::InternalError("why"), v1::FAILURE_CLASS_INTERNAL},

@@ -27,7 +27,6 @@ FailureClass Classify(const absl::Status& error) {
     case absl::StatusCode::kDataLoss:
       return FailureClass::kNumeric;
     case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kNotFound:
     case absl::StatusCode::kUnimplemented:
       return FailureClass::kInput;
     case absl::StatusCode::kUnavailable:

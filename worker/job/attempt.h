@@ -76,8 +76,10 @@ using AttemptRunner = std::function<absl::StatusOr<AttemptResult>(
 // Why an attempt failed; decides whether and how the coordinator tries again.
 enum class FailureClass { kInfrastructure, kResource, kNumeric, kInput, kInternal };
 
-// RESOURCE_EXHAUSTED is resource, DATA_LOSS numeric, INVALID_ARGUMENT, NOT_FOUND and UNIMPLEMENTED
-// input, UNAVAILABLE infrastructure, every other error internal.
+// RESOURCE_EXHAUSTED is resource, DATA_LOSS numeric, INVALID_ARGUMENT and UNIMPLEMENTED input,
+// UNAVAILABLE infrastructure, every other error internal. Internal is also what this worker lacks
+// (NOT_FOUND) or has in another version (FAILED_PRECONDITION): the server's catalog has it, so
+// another worker may.
 FailureClass Classify(const absl::Status& error);
 
 }  // namespace rwku::job

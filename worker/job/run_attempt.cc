@@ -80,7 +80,7 @@ class AttemptRun {
     RWKU_ASSIGN_OR_RETURN(data_, dataset::Dataset::Open(data_folder));
     RWKU_ASSIGN_OR_RETURN(target_, data_->FindTarget(spec_.target));
     if (spec_.target_number != 0 && spec_.target_number != target_->number) {
-      return absl::InvalidArgumentError(
+      return absl::FailedPreconditionError(
           absl::StrCat("target \"", spec_.target, "\": number ", target_->number, " in dataset \"",
                        spec_.dataset, "\" of this worker, ", spec_.target_number, " in the job"));
     }

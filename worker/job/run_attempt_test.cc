@@ -219,16 +219,33 @@ TEST_P(BadInputTest, IsAnInputFailureThatNamesIt) {
 INSTANTIATE_TEST_SUITE_P(
     Table, BadInputTest,
     ::testing::Values(
-        InputCase{"UnknownModel", [](AttemptSpec* spec) { spec->model = "nobody"; }, "nobody"},
         InputCase{"Traversal", [](AttemptSpec* spec) { spec->model = "../models/tiny"; }, "model"},
-        InputCase{"UnknownDataset", [](AttemptSpec* spec) { spec->dataset = "none"; }, "none"},
-        InputCase{"UnknownTarget", [](AttemptSpec* spec) { spec->target = "Bo"; }, "Bo"},
-        InputCase{"OtherNumber", [](AttemptSpec* spec) { spec->target_number = 2; }, "Ann Example"},
         InputCase{"UnknownMethod", [](AttemptSpec* spec) { spec->recipe.method = "gx"; }, "gx"},
         InputCase{"NoTuning",
                   [](AttemptSpec* spec) { spec->recipe.tuning = methods::Tuning::kNone; },
-                  "tuning"},
-        InputCase{"MissingProbes",
+                  "tuning"}),
+    [](const auto& info) { return info.param.name; });
+
+// The server's catalog had it when the run was made, so another worker may have it too.
+class MissingHereTest : public RunAttemptTest, public ::testing::WithParamInterface<InputCase> {};
+
+TEST_P(MissingHereTest, IsNoFaultOfTheJobAndNamesWhatIsMissing) {
+  FakeEngine engine({});
+  AttemptSpec spec = Spec();
+  GetParam().change(&spec);
+  const auto result = Run(spec, engine);
+  EXPECT_EQ(Classify(result.status()), FailureClass::kInternal) << result.status();
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr(GetParam().named));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Table, MissingHereTest,
+    ::testing::Values(
+        InputCase{"Model", [](AttemptSpec* spec) { spec->model = "nobody"; }, "nobody"},
+        InputCase{"Dataset", [](AttemptSpec* spec) { spec->dataset = "none"; }, "none"},
+        InputCase{"Target", [](AttemptSpec* spec) { spec->target = "Bo"; }, "Bo"},
+        InputCase{"Number", [](AttemptSpec* spec) { spec->target_number = 2; }, "Ann Example"},
+        InputCase{"Probes",
                   [](AttemptSpec* spec) { spec->probe_sets = {dataset::ProbeSet::kForgetLevel2}; },
                   "forget_level2"}),
     [](const auto& info) { return info.param.name; });
