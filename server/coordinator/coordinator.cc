@@ -269,14 +269,24 @@ bool Coordinator::AdmitOrPark(const WorkerId& worker, const std::shared_ptr<Work
   return mode_ == Mode::kRunning;
 }
 
+bool Coordinator::IsAliveElsewhere(const WorkerInfo& info, const std::string& incarnation) {
+  return info.session != nullptr && info.incarnation != incarnation &&
+         Now().monotonic - info.last_heard < options_.scheduler.lease_duration;
+}
+
 void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
                           std::shared_ptr<WorkerSession> session) {
   std::shared_ptr<WorkerSession> replaced;
   absl::Status refused;
   {
     absl::MutexLock lock(&mu_);
+    const auto known = workers_.find(event.worker);
     if (mode_ == Mode::kFatal || mode_ == Mode::kStopped) {
       refused = trouble_;
+    } else if (known != workers_.end() && IsAliveElsewhere(known->second, event.incarnation)) {
+      refused = absl::AlreadyExistsError(
+          absl::StrCat("worker \"", event.worker.value(),
+                       "\" is connected from another process; give each worker its own name"));
     } else {
       WorkerInfo& info = workers_[event.worker];
       if (info.session != session) {
@@ -286,6 +296,7 @@ void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
       info.incarnation = event.incarnation;
       info.details = std::move(details);
       info.last_heartbeat = clock_->Now();
+      info.last_heard = Now().monotonic;
       info.resident_models = event.resident_models;
       info.leases = event.leases;
       info.draining = event.draining;
@@ -351,6 +362,7 @@ void Coordinator::Heartbeat(scheduler::WorkerHeartbeat event,
   }
   WorkerInfo& info = workers_[event.worker];
   info.last_heartbeat = clock_->Now();
+  info.last_heard = Now().monotonic;
   info.resident_models = event.resident_models;
   // A frozen coordinator lets no lease expire, so there is nothing to extend.
   if (mode_ == Mode::kRunning) {

@@ -55,6 +55,7 @@ struct WorkerInfo {
   std::string incarnation;
   std::string details;  // the service's serialized Hello
   absl::Time last_heartbeat;
+  absl::Duration last_heard;  // likewise, in the scheduler's time
   std::vector<std::string> resident_models;
   std::vector<scheduler::Lease> leases;  // granted and not ended, as far as the worker was told
   bool draining = false;
@@ -97,7 +98,9 @@ class Coordinator {
 
   // --- Workers. `session` is the one that Connect was given; calls of a replaced one are ignored.
 
-  // `details` are kept for display. A session of the same worker that is still open is closed.
+  // `details` are kept for display. An open session of the same process is closed in favour of the
+  // new one. One of another process that was heard within a lease stays, and `session` is closed
+  // with ALREADY_EXISTS: two processes of one name must not take each other's jobs.
   void Connect(scheduler::WorkerConnected event, std::string details,
                std::shared_ptr<WorkerSession> session);
   void Disconnect(const WorkerId& worker, const std::shared_ptr<WorkerSession>& session);
@@ -168,6 +171,10 @@ class Coordinator {
   void AddCommand(const scheduler::Command& command, Entry* entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsCurrent(const WorkerId& worker, const std::shared_ptr<WorkerSession>& session) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Whether a process other than `incarnation` holds the worker's name and gives signs of life. The
+  // stream of a process that was killed is broken, so that its successor need not wait.
+  bool IsAliveElsewhere(const WorkerInfo& info, const std::string& incarnation)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether a worker's message can be stepped now. If not, it was kept for later or dropped.
   bool AdmitOrPark(const WorkerId& worker, const std::shared_ptr<WorkerSession>& session,

@@ -212,6 +212,28 @@ TEST_F(CoordinatorTest, NewerStreamOfAWorkerReplacesTheOlder) {
   EXPECT_TRUE(std::holds_alternative<AssignMessage>(session->Wait()));
 }
 
+TEST_F(CoordinatorTest, SecondProcessOfANameIsRefusedWhileTheFirstLives) {
+  const auto first = Join("w0");
+  ASSERT_TRUE(Submit().ok());
+  const auto assign = std::get<AssignMessage>(first->Wait());
+  const auto second = std::make_shared<FakeSession>();
+  const auto connect = [&] {
+    coordinator_->Connect({WorkerId("w0"), "another", {}, {}, false}, "", second);
+  };
+  connect();
+  EXPECT_TRUE(absl::IsAlreadyExists(second->closed()));
+  EXPECT_TRUE(first->closed().ok());
+  EXPECT_EQ(StateOf(assign.lease.job), scheduler::JobState::kLeased);
+  // A stream that broke, or that was silent for a lease, makes room.
+  coordinator_->Disconnect(WorkerId("w0"), first);
+  connect();
+  EXPECT_TRUE(std::holds_alternative<WelcomeMessage>(second->Wait()));
+  clock_.Advance(absl::Seconds(11));
+  const auto third = std::make_shared<FakeSession>();
+  coordinator_->Connect({WorkerId("w0"), "third", {}, {}, false}, "", third);
+  EXPECT_TRUE(std::holds_alternative<WelcomeMessage>(third->Wait()));
+}
+
 TEST_F(CoordinatorTest, LostStoreIsFatalAndNothingIsAcknowledged) {
   store_.SetCommitHook([](const std::vector<store::Batch>&) {
     return absl::DataLossError("000012.log: checksum mismatch");
