@@ -117,7 +117,7 @@ absl::Status Coordinator::Rebuild() {
 void Coordinator::Freeze(std::vector<Entry>* entries, const absl::Status& status) {
   RWKU_LOG(kError, "the store has no room: changes are refused until it has")
       .With("error", status.message());
-  std::vector<std::function<void()>> reads;
+  std::vector<std::function<void()>> at_once;
   std::vector<std::pair<Reply, absl::Status>> failures;
   const absl::Status refusal = absl::ResourceExhaustedError(
       absl::StrCat(std::string(status.message()), "; try again once there is room"));
@@ -133,7 +133,7 @@ void Coordinator::Freeze(std::vector<Entry>* entries, const absl::Status& status
     committing_ = false;
     for (Entry& entry : *entries) {
       if (entry.again != nullptr && entry.failed != nullptr) {
-        reads.push_back(std::move(entry.again));
+        at_once.push_back(std::move(entry.again));
       } else if (entry.again != nullptr) {
         Park(std::move(entry.again), entry.bytes, entry.session);
       } else if (entry.failed != nullptr) {
@@ -150,11 +150,12 @@ void Coordinator::Freeze(std::vector<Entry>* entries, const absl::Status& status
       mode_ = Mode::kFrozen;
     }
   }
+  CloseOverfull();
   for (const auto& [reply, error] : failures) {
     reply(error);
   }
-  for (const auto& read : reads) {
-    read();
+  for (const auto& again : at_once) {
+    again();
   }
 }
 
@@ -172,7 +173,7 @@ void Coordinator::Thaw() {
     Fatal(&none, rebuilt);
     return;
   }
-  std::deque<std::function<void()>> parked;
+  std::deque<Parked> parked;
   {
     absl::MutexLock lock(&mu_);
     if (mode_ != Mode::kRebuilding) {
@@ -183,7 +184,8 @@ void Coordinator::Thaw() {
     // The next failure, if there is one, is waited out for longer.
     retry_delay_ = std::min(retry_delay_ * 2, options_.retry_limit);
     for (const auto& [worker, info] : workers_) {
-      if (info.session == nullptr) {
+      // Nothing is assigned before the Welcome: a connection that is still queued is stepped then.
+      if (info.session == nullptr || !info.welcomed) {
         continue;
       }
       Entry entry;
@@ -195,8 +197,8 @@ void Coordinator::Thaw() {
     parked.swap(parked_);
     parked_bytes_ = 0;
   }
-  for (const auto& again : parked) {
-    again();
+  for (const Parked& message : parked) {
+    message.again();
   }
 }
 
@@ -267,6 +269,7 @@ void Coordinator::Stop() {
         trouble_ = absl::UnavailableError("the coordinator is shutting down; try again");
       }
       parked_.clear();
+      parked_bytes_ = 0;
     }
   }
   if (commit_thread_.joinable()) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -16,6 +17,9 @@ using scheduler::Lease;
 
 // The timer looks at the clock far more often than this: a longer gap was a pause of the process.
 constexpr absl::Duration kPauseThatIsNoticed = absl::Seconds(2);
+
+// What a parked message costs beside its content.
+constexpr size_t kParkedOverhead = 256;
 
 constexpr char kDiskFull[] = "the coordinator's disk is full";
 
@@ -248,13 +252,36 @@ bool Coordinator::IsCurrent(const WorkerId& worker,
 
 void Coordinator::Park(std::function<void()> again, size_t bytes,
                        const std::shared_ptr<WorkerSession>& session) {
+  bytes += kParkedOverhead;
   if (parked_bytes_ + bytes > options_.max_parked_bytes) {
-    session->Close(absl::ResourceExhaustedError(
-        absl::StrCat(kDiskFull, " and holds back ", parked_bytes_, " bytes of predictions")));
+    overfull_.emplace_back(
+        session, absl::ResourceExhaustedError(absl::StrCat(kDiskFull, " and holds back ",
+                                                           parked_bytes_, " bytes of messages")));
     return;
   }
   parked_bytes_ += bytes;
-  parked_.push_back(std::move(again));
+  parked_.push_back({std::move(again), bytes, session});
+}
+
+void Coordinator::DropParked(const std::shared_ptr<WorkerSession>& session) {
+  std::erase_if(parked_, [&](const Parked& parked) {
+    if (parked.session != session) {
+      return false;
+    }
+    parked_bytes_ -= parked.bytes;
+    return true;
+  });
+}
+
+void Coordinator::CloseOverfull() {
+  std::vector<std::pair<std::shared_ptr<WorkerSession>, absl::Status>> closing;
+  {
+    absl::MutexLock lock(&mu_);
+    closing.swap(overfull_);
+  }
+  for (const auto& [session, status] : closing) {
+    session->Close(status);
+  }
 }
 
 bool Coordinator::AdmitOrPark(const WorkerId& worker, const std::shared_ptr<WorkerSession>& session,
@@ -274,10 +301,26 @@ bool Coordinator::IsAliveElsewhere(const WorkerInfo& info, const std::string& in
          Now().monotonic - info.last_heard < options_.scheduler.lease_duration;
 }
 
+std::vector<SessionMessage> Coordinator::FrozenWelcome(
+    const scheduler::WorkerConnected& event) const {
+  WelcomeMessage welcome;
+  std::vector<SessionMessage> messages;
+  for (const Lease& lease : event.leases) {
+    if (const absl::Status status = scheduler_->CheckLease(event.worker, lease); status.ok()) {
+      welcome.kept.push_back(lease);
+    } else {
+      messages.emplace_back(RevokeMessage{lease, std::string(status.message())});
+    }
+  }
+  messages.insert(messages.begin(), std::move(welcome));
+  return messages;
+}
+
 void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
                           std::shared_ptr<WorkerSession> session) {
   std::shared_ptr<WorkerSession> replaced;
   absl::Status refused;
+  std::vector<SessionMessage> answers;
   {
     absl::MutexLock lock(&mu_);
     const auto known = workers_.find(event.worker);
@@ -291,41 +334,21 @@ void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
       WorkerInfo& info = workers_[event.worker];
       if (info.session != session) {
         replaced = std::move(info.session);
+        DropParked(replaced);
       }
       info.session = session;
       info.incarnation = event.incarnation;
-      info.details = std::move(details);
+      info.details = details;
       info.last_heartbeat = clock_->Now();
       info.last_heard = Now().monotonic;
       info.resident_models = event.resident_models;
       info.leases = event.leases;
       info.draining = event.draining;
-      const auto again = [this, event, details = info.details, session] {
-        {
-          absl::MutexLock again_lock(&mu_);
-          if (!IsCurrent(event.worker, session)) {
-            return;
-          }
-        }
-        Connect(event, details, session);
-      };
-      if (mode_ == Mode::kRunning) {
-        Entry entry;
-        entry.again = again;
-        entry.session = session;
-        // Welcome comes before what is assigned.
-        Entry commands;
-        const scheduler::Decision decision = StepInto(event, &commands);
-        entry.batch = std::move(commands.batch);
-        entry.granted = std::move(commands.granted);
-        entry.ended = std::move(commands.ended);
-        entry.deliveries.emplace_back(
-            [session, kept = decision.kept_leases] { session->Send(WelcomeMessage{kept}); });
-        std::move(commands.deliveries.begin(), commands.deliveries.end(),
-                  std::back_inserter(entry.deliveries));
-        queue_.push_back(std::move(entry));
+      info.welcomed = mode_ != Mode::kRebuilding;
+      if (mode_ == Mode::kFrozen) {
+        answers = FrozenWelcome(event);
       } else {
-        Park(again, 0, session);
+        QueueConnection(event, std::move(details), session);
       }
     }
   }
@@ -333,9 +356,43 @@ void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
     replaced->Close(absl::AbortedError(absl::StrCat(
         "a newer connection of worker \"", event.worker.value(), "\" took this one's place")));
   }
+  for (SessionMessage& answer : answers) {
+    session->Send(std::move(answer));
+  }
   if (!refused.ok()) {
     session->Close(refused);
   }
+}
+
+void Coordinator::QueueConnection(const scheduler::WorkerConnected& event, std::string details,
+                                  const std::shared_ptr<WorkerSession>& session) {
+  Entry entry;
+  entry.session = session;
+  entry.again = [this, event, details = std::move(details), session] {
+    {
+      absl::MutexLock lock(&mu_);
+      if (!IsCurrent(event.worker, session)) {
+        return;
+      }
+    }
+    Connect(event, details, session);
+  };
+  entry.failed = [session](const absl::Status& status) { session->Close(status); };
+  if (mode_ == Mode::kRebuilding) {
+    entry.deliveries.push_back(entry.again);
+  } else {
+    // Welcome comes before what is assigned.
+    Entry commands;
+    const scheduler::Decision decision = StepInto(event, &commands);
+    entry.batch = std::move(commands.batch);
+    entry.granted = std::move(commands.granted);
+    entry.ended = std::move(commands.ended);
+    entry.deliveries.emplace_back(
+        [session, kept = decision.kept_leases] { session->Send(WelcomeMessage{kept}); });
+    std::move(commands.deliveries.begin(), commands.deliveries.end(),
+              std::back_inserter(entry.deliveries));
+  }
+  queue_.push_back(std::move(entry));
 }
 
 void Coordinator::Disconnect(const WorkerId& worker,
@@ -346,6 +403,7 @@ void Coordinator::Disconnect(const WorkerId& worker,
   }
   WorkerInfo& info = workers_[worker];
   info.session = nullptr;
+  DropParked(session);
   if (mode_ == Mode::kRunning) {
     Entry entry;
     StepInto(scheduler::WorkerDisconnected{worker, info.incarnation}, &entry);
@@ -399,6 +457,7 @@ void Coordinator::StoreChunk(const WorkerId& worker, store::PredictionChunk chun
   const Lease lease{chunk.job, chunk.fencing_token};
   const int sequence = chunk.sequence;
   const size_t bytes = BytesOf(chunk);
+  const absl::Cleanup close = [this] { CloseOverfull(); };
   absl::MutexLock lock(&mu_);
   const auto again = [this, worker, chunk, session] { StoreChunk(worker, chunk, session); };
   if (!AdmitOrPark(worker, session, again, bytes)) {
@@ -423,6 +482,7 @@ void Coordinator::StoreChunk(const WorkerId& worker, store::PredictionChunk chun
 void Coordinator::AttemptEnded(const WorkerId& worker, const Lease& lease,
                                const scheduler::Event& event, std::function<void()> again,
                                size_t bytes, const std::shared_ptr<WorkerSession>& session) {
+  const absl::Cleanup close = [this] { CloseOverfull(); };
   absl::MutexLock lock(&mu_);
   if (!AdmitOrPark(worker, session, again, bytes)) {
     return;
@@ -487,6 +547,7 @@ void Coordinator::Fail(scheduler::AttemptFailed event,
 
 void Coordinator::WorkerDrains(scheduler::WorkerDraining event,
                                const std::shared_ptr<WorkerSession>& session) {
+  const absl::Cleanup close = [this] { CloseOverfull(); };
   absl::MutexLock lock(&mu_);
   const auto again = [this, event, session] { WorkerDrains(event, session); };
   if (IsCurrent(event.worker, session)) {

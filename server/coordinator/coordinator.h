@@ -44,7 +44,7 @@ struct Options {
   // A frozen coordinator tries the store again after this long; doubles up to the limit.
   absl::Duration retry_interval = absl::Seconds(1);
   absl::Duration retry_limit = absl::Seconds(15);
-  // Bytes of predictions kept for a frozen store; beyond, the worker's stream is closed.
+  // Bytes of workers' messages kept for a frozen store; beyond, the worker's stream is closed.
   size_t max_parked_bytes = size_t{64} << 20U;
   // Called once, on the commit thread, when the store is lost. The process should end.
   std::function<void(const absl::Status&)> on_fatal;
@@ -60,6 +60,7 @@ struct WorkerInfo {
   std::vector<scheduler::Lease> leases;  // granted and not ended, as far as the worker was told
   bool draining = false;
   std::shared_ptr<WorkerSession> session;  // null while disconnected
+  bool welcomed = false;                   // the session has its Welcome, at least queued
 };
 
 // What a read sees; valid during the call.
@@ -147,12 +148,20 @@ class Coordinator {
   struct Entry {
     store::Batch batch;
     std::vector<std::function<void()>> deliveries;  // after the sync, in order
-    Reply failed;                                   // clients: told that the change did not happen
-    std::function<void()> again;  // workers and reads: done once more on the rebuilt scheduler
+    Reply failed;                                   // told that it did not happen
+    std::function<void()> again;  // done once more on the rebuilt scheduler: at once if `failed` is
+                                  // set, too (reads and connections), else once there is room
     size_t bytes = 0;             // that `again` holds
     std::shared_ptr<WorkerSession> session;  // whose message it was, if any
     std::vector<std::pair<WorkerId, scheduler::Lease>> granted;
     std::vector<std::pair<WorkerId, scheduler::Lease>> ended;
+  };
+
+  // A worker's message that waits for room in the store.
+  struct Parked {
+    std::function<void()> again;
+    size_t bytes = 0;
+    std::shared_ptr<WorkerSession> session;
   };
 
   Coordinator(Options options, store::Store* store, const Clock* clock,
@@ -182,6 +191,19 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Park(std::function<void()> again, size_t bytes,
             const std::shared_ptr<WorkerSession>& session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Forgets what `session` said: nobody hears the answers, and the worker says it again.
+  void DropParked(const std::shared_ptr<WorkerSession>& session) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Closes the streams in overfull_, which cannot be done under the mutex.
+  void CloseOverfull() ABSL_LOCKS_EXCLUDED(mu_);
+  // What a worker that connects to a frozen coordinator is told: the scheduler is that of the
+  // store, so its word on the leases is durable.
+  std::vector<SessionMessage> FrozenWelcome(const scheduler::WorkerConnected& event) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Steps a worker's Hello and queues its Welcome; while the scheduler is being rebuilt, queues the
+  // connecting itself.
+  void QueueConnection(const scheduler::WorkerConnected& event, std::string details,
+                       const std::shared_ptr<WorkerSession>& session)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AttemptEnded(const WorkerId& worker, const scheduler::Lease& lease,
                     const scheduler::Event& event, std::function<void()> again, size_t bytes,
                     const std::shared_ptr<WorkerSession>& session);
@@ -214,8 +236,10 @@ class Coordinator {
   absl::Status trouble_ ABSL_GUARDED_BY(mu_);  // why mode_ is not kRunning
   std::vector<Entry> queue_ ABSL_GUARDED_BY(mu_);
   bool committing_ ABSL_GUARDED_BY(mu_) = false;
-  std::deque<std::function<void()>> parked_ ABSL_GUARDED_BY(mu_);
+  std::deque<Parked> parked_ ABSL_GUARDED_BY(mu_);
   size_t parked_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+  std::vector<std::pair<std::shared_ptr<WorkerSession>, absl::Status>> overfull_
+      ABSL_GUARDED_BY(mu_);
   absl::Duration retry_delay_ ABSL_GUARDED_BY(mu_);
 
   std::thread commit_thread_;

@@ -14,6 +14,8 @@
 namespace rwku::coordinator {
 namespace {
 
+using scheduler::Lease;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 class FakeClock final : public Clock {
@@ -269,6 +271,61 @@ TEST_F(CoordinatorTest, FrozenCoordinatorKeepsChunksUntilThereIsRoom) {
   ASSERT_TRUE(std::holds_alternative<ChunkAckMessage>(session->Wait()));
   EXPECT_EQ(*store_.CountChunks(assign.lease.job, assign.lease.fencing_token), 1);
   EXPECT_EQ(StateOf(assign.lease.job), scheduler::JobState::kLeased);
+}
+
+TEST_F(CoordinatorTest, FrozenCoordinatorWelcomesAWorkerWithTheLeasesOfTheStore) {
+  options_.retry_interval = absl::Hours(1);
+  coordinator_ = *Coordinator::Create(options_, &store_, &clock_);
+  const auto session = Join("w0");
+  ASSERT_TRUE(Submit().ok());
+  const Lease lease = std::get<AssignMessage>(session->Wait()).lease;
+  store_.SetCommitHook([](const std::vector<store::Batch>&) {
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  coordinator_->Disconnect(WorkerId("w0"), session);
+  const auto again = std::make_shared<FakeSession>();
+  const Lease stale{lease.job, lease.fencing_token + 1};
+  coordinator_->Connect({WorkerId("w0"), "i", {}, {lease, stale}, false}, "", again);
+  EXPECT_THAT(std::get<WelcomeMessage>(again->Wait()).kept, ElementsAre(lease));
+  EXPECT_EQ(std::get<RevokeMessage>(again->Wait()).lease, stale);
+}
+
+TEST_F(CoordinatorTest, WelcomeComesBeforeAssignmentsWhenThereIsRoomAgain) {
+  ASSERT_TRUE(Submit().ok());
+  store_.SetCommitHook([](const std::vector<store::Batch>&) {
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  const auto session = Join("w0");
+  store_.SetCommitHook(nullptr);
+  while (!session->WaitBriefly()) {
+    clock_.Advance(absl::Milliseconds(1));
+  }
+  EXPECT_TRUE(std::holds_alternative<AssignMessage>(session->Wait()));
+}
+
+TEST_F(CoordinatorTest, WorkersWithTooMuchForAFrozenStoreAreSentAway) {
+  options_.retry_interval = absl::Hours(1);
+  options_.max_parked_bytes = 1000;
+  coordinator_ = *Coordinator::Create(options_, &store_, &clock_);
+  auto session = Join("w0");
+  ASSERT_TRUE(Submit().ok());
+  const Lease lease = std::get<AssignMessage>(session->Wait()).lease;
+  store_.SetCommitHook([](const std::vector<store::Batch>&) {
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  // What a broken stream said is forgotten: the worker says it again on the next one.
+  for (int i = 0; i < 10; ++i) {
+    coordinator_->StoreChunk(WorkerId("w0"), {lease.job, lease.fencing_token, 0, {"p"}}, session);
+    EXPECT_TRUE(session->closed().ok());
+    session = std::make_shared<FakeSession>();
+    coordinator_->Connect({WorkerId("w0"), "i", {}, {lease}, false}, "", session);
+  }
+  coordinator_->StoreChunk(WorkerId("w0"),
+                           {lease.job, lease.fencing_token, 0, {std::string(1000, 'p')}}, session);
+  EXPECT_TRUE(absl::IsResourceExhausted(session->closed()));
 }
 
 TEST_F(CoordinatorTest, StoppedCoordinatorRefusesEverything) {
