@@ -1,6 +1,13 @@
 // Whole commands against a scripted server in the same process.
 #include "client/cli/command_line.h"
 
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -102,6 +109,9 @@ class ScriptedService final : public v1::UnlearningService::Service {
                              const v1::GetServerInfoRequest* /*request*/,
                              v1::ServerInfo* info) override {
     info->set_version("9.9.0");
+    std::error_code error;
+    const auto bytes = std::filesystem::file_size(worker_pid_file, error);
+    info->set_connected_workers(!error && bytes > 0 ? 1 : 0);
     return grpc::Status::OK;
   }
   grpc::Status ListPredictions(grpc::ServerContext* /*context*/,
@@ -120,6 +130,7 @@ class ScriptedService final : public v1::UnlearningService::Service {
   std::vector<v1::RunEvent> events;
   uint64_t watched_after = 0;
   bool hold = false;
+  std::filesystem::path worker_pid_file;  // holds something once the worker is there
   absl::Notification sent;
   absl::Notification released;
 };
@@ -137,7 +148,10 @@ struct Outcome {
   std::string err;
 };
 
-Outcome RunAt(const std::string& address, std::vector<std::string> args) {
+using Variables = std::map<std::string, std::string>;
+
+Outcome RunAt(const std::string& address, std::vector<std::string> args,
+              const Variables& variables = {}) {
   const RealClock clock;
   Interrupt interrupt;
   std::ostringstream out;
@@ -148,7 +162,10 @@ Outcome RunAt(const std::string& address, std::vector<std::string> args) {
   environment.clock = &clock;
   environment.interrupt = &interrupt;
   environment.zone = absl::UTCTimeZone();
-  environment.variable = [](const std::string& /*name*/) { return std::nullopt; };
+  environment.variable = [&variables](const std::string& name) {
+    const auto found = variables.find(name);
+    return found == variables.end() ? std::nullopt : std::optional<std::string>(found->second);
+  };
   environment.retry_window = absl::Milliseconds(50);
   environment.first_backoff = absl::Milliseconds(1);
   args.insert(args.begin(), {"--server", address});
@@ -291,6 +308,48 @@ TEST_F(CommandLineTest, VersionWarnsOfAServerOfAnotherMinorVersion) {
   EXPECT_EQ(outcome.out,
             absl::StrCat("client ", std::string(net::BinaryVersion()), "\nserver 9.9.0\n"));
   EXPECT_THAT(outcome.err, HasSubstr("warning: client"));
+}
+
+// An executable script that `rwku local` takes for a daemon; it leaves its pid beside itself.
+std::string WriteScript(const std::filesystem::path& path, const std::string& body) {
+  std::ofstream(path) << "#!/bin/sh\necho $$ > " << path.string() << ".pid\n"
+                      << body << "\nexec tail -f /dev/null\n";
+  std::filesystem::permissions(path, std::filesystem::perms::owner_all);
+  return path.string();
+}
+
+TEST_F(CommandLineTest, LocalEndsWithItsOnlyWorkerAndSaysHow) {
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / absl::StrCat("command_line_local_", getpid());
+  std::filesystem::remove_all(folder);
+  std::filesystem::create_directories(folder);
+  const std::string port = server_->address().substr(server_->address().rfind(':') + 1);
+  const Variables variables = {
+      {"RWKU_SERVER_BINARY",
+       WriteScript(folder / "server", "while [ $# -gt 0 ]; do [ \"$1\" = --port-file ] && echo " +
+                                          port + " > \"$2\"; shift; done")},
+      {"RWKU_WORKER_BINARY", WriteScript(folder / "worker", "")}};
+  service_.worker_pid_file = folder / "worker.pid";
+  service_.hold = true;
+  service_.events = {RunEventAt(7, v1::RUN_STATE_RUNNING)};
+  Outcome outcome;
+  std::thread command([&] {
+    outcome =
+        RunAt("127.0.0.1:1",
+              {"local", "--device", "cpu", "--data-dir", (folder / "data").string(), "watch", "r1"},
+              variables);
+  });
+  service_.sent.WaitForNotification();
+  pid_t pid = 0;
+  std::ifstream(service_.worker_pid_file) >> pid;
+  ASSERT_GT(pid, 0);
+  kill(pid, SIGKILL);
+  command.join();
+  service_.released.Notify();
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("run r1 is kept; continue it with: rwku local"),
+                                 HasSubstr("error: worker local-1 was killed by signal 9")));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(UnreachableTest, IsExitCodeThreeAndNamesTheAddress) {

@@ -124,9 +124,16 @@ int Local(Session& outer, const std::vector<std::string>& args, LocalFlags flags
   Globals globals = tree.globals();
   globals.server = (*cluster)->address();
   {
-    Session session(outer.env(), globals);
+    // The command ends by Ctrl-C, and as if by it when its processes are gone.
+    Interrupt inner;
+    Environment environment = outer.env();
+    environment.interrupt = &inner;
+    outer.env().interrupt->SetHandler([&inner] { inner.Raise(); });
+    const local::Watchdog watchdog(**cluster, [&inner] { inner.Raise(); });
+    Session session(environment, globals);
     session.SetLocal(Invocation(flags));
     exit_code = command->run(session);
+    inner.SetHandler(nullptr);
     outer.env().interrupt->SetHandler([] {});
   }
   const absl::Status health = (*cluster)->Check();
@@ -134,7 +141,8 @@ int Local(Session& outer, const std::vector<std::string>& args, LocalFlags flags
   outer.env().interrupt->SetHandler(nullptr);
   // A command that lost its server says less than the server's own last words.
   if (exit_code != kExitDone && !health.ok() && !outer.env().interrupt->raised()) {
-    outer.Fail(health);
+    const int health_code = outer.Fail(health);
+    return exit_code == kExitInterrupted ? health_code : exit_code;
   }
   return exit_code;
 }

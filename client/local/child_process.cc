@@ -125,6 +125,7 @@ ChildProcess::ChildProcess(std::string name, pid_t pid, std::filesystem::path lo
     : name_(std::move(name)), pid_(pid), log_(std::move(log)), log_start_(log_start) {}
 
 ChildProcess::~ChildProcess() {
+  const absl::MutexLock lock(&mu_);
   if (!Reap(WNOHANG)) {
     kill(pid_, SIGKILL);
     Reap(0);
@@ -144,28 +145,40 @@ bool ChildProcess::Reap(int flags) {
 }
 
 absl::Status ChildProcess::Check() {
-  if (!Reap(WNOHANG)) {
-    return absl::OkStatus();
+  int wait_status = 0;
+  {
+    const absl::MutexLock lock(&mu_);
+    if (!Reap(WNOHANG)) {
+      return absl::OkStatus();
+    }
+    wait_status = wait_status_;
   }
-  const std::string how = WIFSIGNALED(wait_status_)
-                              ? absl::StrCat("was killed by signal ", WTERMSIG(wait_status_))
-                              : absl::StrCat("ended with code ", WEXITSTATUS(wait_status_));
+  const std::string how = WIFSIGNALED(wait_status)
+                              ? absl::StrCat("was killed by signal ", WTERMSIG(wait_status))
+                              : absl::StrCat("ended with code ", WEXITSTATUS(wait_status));
   return absl::InternalError(absl::StrCat(name_, " ", how, "; last lines of ", log_.string(), ": ",
                                           Tail(log_, log_start_)));
 }
 
 void ChildProcess::Terminate() {
+  const absl::MutexLock lock(&mu_);
   if (!Reap(WNOHANG)) {
     kill(pid_, SIGTERM);
   }
 }
 
 void ChildProcess::AwaitEnd(const Clock& clock, absl::Duration deadline) {
-  while (!Reap(WNOHANG)) {
-    if (clock.Monotonic() >= deadline) {
-      kill(pid_, SIGKILL);
-      Reap(0);
-      return;
+  while (true) {
+    {
+      const absl::MutexLock lock(&mu_);
+      if (Reap(WNOHANG)) {
+        return;
+      }
+      if (clock.Monotonic() >= deadline) {
+        kill(pid_, SIGKILL);
+        Reap(0);
+        return;
+      }
     }
     absl::SleepFor(kPoll);
   }

@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include <sys/types.h>
 
@@ -16,7 +18,7 @@
 
 namespace rwku::local {
 
-// Not thread-safe.
+// Thread-safe, except for its end.
 class ChildProcess {
  public:
   // Starts `argv[0]` (a path) in a process group of its own, so that Ctrl-C reaches this process
@@ -43,14 +45,17 @@ class ChildProcess {
 
  private:
   ChildProcess(std::string name, pid_t pid, std::filesystem::path log, uint64_t log_start);
-  bool Reap(int flags);
+  // Waits with waitpid's `flags`; true once the process has ended.
+  bool Reap(int flags) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   const std::string name_;
   const pid_t pid_;
   const std::filesystem::path log_;
   const uint64_t log_start_;  // bytes that were in the log before
-  bool ended_ = false;
-  int wait_status_ = 0;
+  // Held from looking to signalling: the pid of a process that was waited for may be another's.
+  absl::Mutex mu_;
+  bool ended_ ABSL_GUARDED_BY(mu_) = false;
+  int wait_status_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
 }  // namespace rwku::local

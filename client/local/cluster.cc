@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr absl::Duration kPoll = absl::Milliseconds(20);
+constexpr absl::Duration kWatchInterval = absl::Milliseconds(200);
 
 // `named`, or `program` beside the running executable.
 absl::StatusOr<std::string> FindBinary(const std::string& named, const std::string& executable,
@@ -154,7 +155,7 @@ absl::Status Cluster::StartWorkers() {
   });
 }
 
-absl::Status Cluster::Check() {
+absl::Status Cluster::Check() const {
   if (server_ != nullptr) {
     RWKU_RETURN_IF_ERROR(server_->Check());
   }
@@ -162,6 +163,40 @@ absl::Status Cluster::Check() {
     RWKU_RETURN_IF_ERROR(worker->Check());
   }
   return absl::OkStatus();
+}
+
+absl::Status Cluster::CheckUsable() const {
+  if (server_ != nullptr) {
+    RWKU_RETURN_IF_ERROR(server_->Check());
+  }
+  absl::Status first;
+  for (const std::unique_ptr<ChildProcess>& worker : workers_) {
+    const absl::Status status = worker->Check();
+    if (status.ok()) {
+      return status;
+    }
+    first.Update(status);
+  }
+  return first;
+}
+
+Watchdog::Watchdog(const Cluster& cluster, std::function<void()> on_end)
+    : thread_([this, &cluster, on_end = std::move(on_end)] {
+        const absl::MutexLock lock(&mu_);
+        while (!mu_.AwaitWithTimeout(absl::Condition(&stopped_), kWatchInterval)) {
+          if (!cluster.CheckUsable().ok()) {
+            on_end();
+            return;
+          }
+        }
+      }) {}
+
+Watchdog::~Watchdog() {
+  {
+    const absl::MutexLock lock(&mu_);
+    stopped_ = true;
+  }
+  thread_.join();
 }
 
 void Cluster::Stop() {

@@ -5,10 +5,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 
 #include "base/clock.h"
@@ -35,7 +38,7 @@ struct ClusterOptions {
   std::filesystem::path device_root = "/dev";
 };
 
-// Not thread-safe; used from the main thread, whose end kills the children.
+// Used from the main thread, whose end kills the children; the checks from any.
 class Cluster {
  public:
   // Starts the processes and returns once the server serves and every worker is connected.
@@ -50,7 +53,10 @@ class Cluster {
   // "127.0.0.1:port" of the server.
   const std::string& address() const { return address_; }
   // OK while every process runs.
-  absl::Status Check();
+  absl::Status Check() const;
+  // OK while commands may still come to their end: the server runs, and one of the workers if there
+  // are any. Else why the first of those ended.
+  absl::Status CheckUsable() const;
   // Ends the workers, then the server: SIGTERM, and SIGKILL after `stop_timeout`. Idempotent.
   void Stop();
 
@@ -65,6 +71,23 @@ class Cluster {
   std::string address_;
   std::unique_ptr<ChildProcess> server_;
   std::vector<std::unique_ptr<ChildProcess>> workers_;
+};
+
+// Looks after a cluster from a thread of its own while the main thread waits for answers.
+class Watchdog {
+ public:
+  // Calls `on_end` once if the cluster stops being usable. `cluster` outlives this and is not
+  // stopped meanwhile.
+  Watchdog(const Cluster& cluster, std::function<void()> on_end);
+  // Ends the thread.
+  ~Watchdog();
+  Watchdog(const Watchdog&) = delete;
+  Watchdog& operator=(const Watchdog&) = delete;
+
+ private:
+  absl::Mutex mu_;
+  bool stopped_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
 };
 
 // "cuda:0", ... for the devices nvidia0, nvidia1, ... below `device_root`; {"cpu"} if none, and

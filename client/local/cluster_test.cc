@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -90,6 +91,31 @@ TEST(ClusterTest, StopsWaitingWhenAsked) {
   options.clock = &kClock;
   options.stop_asked = [] { return true; };
   EXPECT_TRUE(absl::IsCancelled(Cluster::Start(options).status()));
+}
+
+TEST(WatchdogTest, TellsOnceThatTheServerIsGone) {
+  const fs::path folder = FreshFolder("watchdog");
+  ClusterOptions options;
+  options.server_binary =
+      Script(folder / "server", "echo $$ > " + (folder / "pid").string() +
+                                    "; while [ $# -gt 0 ]; do "
+                                    "[ \"$1\" = --port-file ] && echo 1 > \"$2\"; shift; done\n"
+                                    "exec tail -f /dev/null\n");
+  options.data_dir = folder / "data";
+  options.clock = &kClock;
+  options.with_workers = false;
+  const auto cluster = Cluster::Start(options);
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  EXPECT_TRUE((*cluster)->CheckUsable().ok());
+  absl::Notification gone;
+  const Watchdog watchdog(**cluster, [&gone] { gone.Notify(); });
+  pid_t pid = 0;
+  std::ifstream(folder / "pid") >> pid;
+  ASSERT_GT(pid, 0);
+  kill(pid, SIGKILL);
+  gone.WaitForNotification();
+  EXPECT_THAT(std::string((*cluster)->CheckUsable().message()),
+              HasSubstr("rwku-server was killed by signal 9"));
 }
 
 TEST(WorkerDevicesTest, OneAGpuOrOneCpuSlot) {
