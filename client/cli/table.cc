@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "benchmark/report/render.h"
 
 namespace rwku::cli {
@@ -11,25 +12,6 @@ namespace {
 
 constexpr int kGap = 2;
 constexpr int kNarrowestCut = 8;
-
-// Bytes of the UTF-8 character at the front of `text`; 0 if it is not valid.
-size_t CharacterLength(absl::string_view text) {
-  const auto first = static_cast<uint8_t>(text.front());
-  const size_t length = first < 0x80             ? 1
-                        : (first >> 5U) == 0x06U ? 2
-                        : (first >> 4U) == 0x0eU ? 3
-                        : (first >> 3U) == 0x1eU ? 4
-                                                 : 0;
-  if (length == 0 || length > text.size()) {
-    return 0;
-  }
-  for (size_t i = 1; i < length; ++i) {
-    if ((static_cast<uint8_t>(text[i]) >> 6U) != 0x02U) {
-      return 0;
-    }
-  }
-  return length;
-}
 
 bool IsBlank(char c) { return c == '\n' || c == '\r' || c == '\t' || c == ' '; }
 
@@ -39,7 +21,7 @@ std::string OneLine(absl::string_view text) {
   std::string line;
   line.reserve(text.size());
   while (!text.empty()) {
-    const size_t length = CharacterLength(text);
+    const size_t length = Utf8CharacterLength(text);
     const auto first = static_cast<uint8_t>(text.front());
     // U+0080..U+009F are control characters too: some terminals obey them.
     const bool c1 = length == 2 && first == 0xc2 && static_cast<uint8_t>(text[1]) < 0xa0;
@@ -63,7 +45,7 @@ std::string Shorten(absl::string_view text, int width) {
   int left = std::max(0, dots ? width - 3 : width);
   std::string out;
   while (!text.empty()) {
-    const size_t length = std::max<size_t>(CharacterLength(text), 1);
+    const size_t length = std::max<size_t>(Utf8CharacterLength(text), 1);
     const absl::string_view character = text.substr(0, length);
     left -= report::DisplayWidth(character);
     if (left < 0) {

@@ -1,15 +1,21 @@
 #include "worker/agent/agent_state.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "worker/agent/convert.h"
+
 namespace rwku::agent {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::Ge;
 using ::testing::HasSubstr;
+using ::testing::Le;
 
 constexpr absl::Duration kStart = absl::Seconds(1000);
 
@@ -149,6 +155,53 @@ TEST_F(AgentStateTest, TheNewestProgressReplacesWhatWaits) {
   attempt->SetProgress({.stage = job::Stage::kUnlearn, .done = 4, .total = 9, .loss = {}});
   EXPECT_FALSE(state_.NextWrite(kStart).has_value());
   EXPECT_TRUE(state_.NextWrite(kStart + absl::Seconds(1))->has_progress());
+}
+
+TEST_F(AgentStateTest, ALongTrainingCurveIsThinnedBetweenItsEnds) {
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  job::AttemptResult result;
+  for (int step = 1; step <= 200000; ++step) {
+    result.training_curve.push_back({.step = step});
+  }
+  state_.OnAttemptEnd(state_.TakeNext(), result);
+  const auto message = state_.NextWrite(kStart);
+  ASSERT_TRUE(message.has_value());
+  const auto& curve = message->completed().result().training_curve();
+  ASSERT_EQ(curve.size(), 2000);
+  EXPECT_EQ(curve.begin()->step(), 1);
+  EXPECT_EQ(curve.rbegin()->step(), 200000);
+  for (int i = 1; i < curve.size(); ++i) {
+    ASSERT_THAT(curve[i].step() - curve[i - 1].step(), AllOf(Ge(100), Le(101)));
+  }
+  EXPECT_LT(message->ByteSizeLong(), size_t{1} << 18);
+}
+
+TEST_F(AgentStateTest, AShortTrainingCurveStaysWhole) {
+  for (const int steps : {0, 1, 2, 1999, 2000, 2001}) {
+    job::AttemptResult result;
+    for (int step = 1; step <= steps; ++step) {
+      result.training_curve.push_back({.step = step});
+    }
+    const v1::JobResult proto = ToProto(result);
+    ASSERT_EQ(proto.training_curve_size(), std::min(steps, 2000));
+    if (steps > 0) {
+      EXPECT_EQ(proto.training_curve().rbegin()->step(), steps);
+    }
+  }
+}
+
+TEST_F(AgentStateTest, AFailureIsToldInAtMostFourKibibytesOfUtf8) {
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  std::string text = "bad byte \xff ";
+  while (text.size() < 10000) {
+    text += "\xc3\xa9";
+  }
+  state_.OnAttemptEnd(state_.TakeNext(), absl::InternalError(text));
+  const auto message = state_.NextWrite(kStart);
+  ASSERT_TRUE(message.has_value());
+  const std::string& told = message->failed().message();
+  EXPECT_EQ(told.substr(0, 13), "bad byte ? \xc3\xa9");
+  EXPECT_EQ(told.size(), 4095U);  // the next character has two bytes
 }
 
 struct FailureCase {

@@ -74,7 +74,7 @@ void AttemptOutbox::Fail(v1::FailureClass failure_class, absl::string_view messa
   v1::Failed* failed = outcome_.emplace().mutable_failed();
   *failed->mutable_lease() = lease_;
   failed->set_failure_class(failure_class);
-  failed->set_message(std::string(message));
+  failed->set_message(FailureMessage(message));
 }
 
 std::optional<v1::WorkerMessage> AttemptOutbox::Next() {

@@ -36,7 +36,8 @@ class AttemptOutbox {
 
   // Ends the attempt well. Count and digest of the predictions are filled into `result`.
   void Complete(v1::JobResult result);
-  // Ends the attempt badly; chunks that wait are dropped. Only the first end counts.
+  // Ends the attempt badly; chunks that wait are dropped, a long message is cut. Only the first end
+  // counts.
   void Fail(v1::FailureClass failure_class, absl::string_view message);
   bool ended() const { return outcome_.has_value(); }
 

@@ -1,6 +1,8 @@
 #include "worker/agent/convert.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -10,12 +12,14 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "base/utf8.h"
 
 namespace rwku::agent {
 namespace {
 
 // Beyond this a batch of 4096 texts has long been split into single texts.
 constexpr int kMaxHalvings = 12;
+constexpr size_t kMaxFailureBytes = 4096;
 
 absl::StatusOr<methods::Tuning> ToTuning(v1::TuningKind kind) {
   switch (kind) {
@@ -137,7 +141,11 @@ v1::FailureClass ToProto(job::FailureClass failure_class) {
 
 v1::JobResult ToProto(const job::AttemptResult& result) {
   v1::JobResult proto;
-  for (const engine::TrainingStep& step : result.training_curve) {
+  const std::vector<engine::TrainingStep>& curve = result.training_curve;
+  const size_t kept = std::min(curve.size(), kMaxCurveSteps);
+  for (size_t i = 0; i < kept; ++i) {
+    // Rounded down, so that the indices are distinct, from 0 to the last one.
+    const engine::TrainingStep& step = curve[kept < 2 ? i : i * (curve.size() - 1) / (kept - 1)];
     v1::TrainingStep* added = proto.add_training_curve();
     added->set_step(step.step);
     added->set_loss(step.loss);
@@ -153,6 +161,20 @@ v1::JobResult ToProto(const job::AttemptResult& result) {
   proto.set_corpus_texts(result.corpus_texts);
   proto.set_corpus_tokens(result.corpus_tokens);
   return proto;
+}
+
+std::string FailureMessage(absl::string_view text) {
+  std::string message;
+  while (!text.empty()) {
+    const size_t length = Utf8CharacterLength(text);
+    const absl::string_view character = length == 0 ? "?" : text.substr(0, length);
+    if (message.size() + character.size() > kMaxFailureBytes) {
+      break;
+    }
+    absl::StrAppend(&message, character);
+    text.remove_prefix(std::max<size_t>(length, 1));
+  }
+  return message;
 }
 
 std::string SerializeDeterministically(const v1::Prediction& prediction) {
