@@ -20,7 +20,6 @@
 #include "absl/types/span.h"
 #include <nlohmann/json.hpp>
 
-#include "base/log.h"
 #include "base/status_macros.h"
 #include "text/rust_string.h"
 #include "text/rwku_text.h"
@@ -76,21 +75,21 @@ class RustTokenizer final : public Tokenizer {
     }
   }
 
-  std::vector<int32_t> Encode(absl::string_view text, bool add_special_tokens) const override {
+  absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text,
+                                              bool add_special_tokens) const override {
     rwku_text_ids ids{};
     rwku_text_string error{};
     const rwku_text_code code =
         rwku_text_encode(handle_.get(), ToView(text), add_special_tokens ? 1 : 0, &ids, &error);
     if (code != RWKU_TEXT_OK) {
-      Report(TakeError(code, "encoding a text", error));
-      return {};
+      return TakeError(code, "encoding a text", error);
     }
     std::vector<int32_t> result(ids.data, ids.data + ids.length);
     rwku_text_ids_free(ids);
     return result;
   }
 
-  std::string Decode(absl::Span<const int32_t> ids) const override {
+  absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids) const override {
     std::vector<uint32_t> unsigned_ids;
     unsigned_ids.reserve(ids.size());
     std::copy_if(ids.begin(), ids.end(), std::back_inserter(unsigned_ids),
@@ -101,8 +100,7 @@ class RustTokenizer final : public Tokenizer {
         rwku_text_decode(handle_.get(), unsigned_ids.data(), unsigned_ids.size(),
                          /*skip_special_tokens=*/1, &text, &error);
     if (code != RWKU_TEXT_OK) {
-      Report(TakeError(code, "decoding tokens", error));
-      return {};
+      return TakeError(code, "decoding tokens", error);
     }
     std::string result = TakeString(text);
     return clean_up_spaces_ ? CleanUpSpaces(std::move(result)) : result;
@@ -151,9 +149,6 @@ class RustTokenizer final : public Tokenizer {
   const std::vector<int32_t>& end_ids() const override { return end_ids_; }
 
  private:
-  // Any text can be encoded and any ids decoded unless the library itself is at fault.
-  static void Report(const absl::Status& status) { RWKU_LOG(kError, status.message()); }
-
   void AddEndId(int32_t id) {
     if (std::find(end_ids_.begin(), end_ids_.end(), id) == end_ids_.end()) {
       end_ids_.push_back(id);

@@ -30,12 +30,14 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
 
   // `add_special_tokens` runs the tokenizer's post-processor (adds BOS for Llama). Special tokens
-  // written out in the text become their ids either way, as in HF.
-  virtual std::vector<int32_t> Encode(absl::string_view text, bool add_special_tokens) const = 0;
+  // written out in the text become their ids either way, as in HF. INVALID_ARGUMENT for a text that
+  // the vocabulary cannot spell.
+  virtual absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text,
+                                                      bool add_special_tokens) const = 0;
 
   // As transformers' decode(skip_special_tokens=true), clean_up_tokenization_spaces as
-  // tokenizer_config.json says.
-  virtual std::string Decode(absl::Span<const int32_t> ids) const = 0;
+  // tokenizer_config.json says. Fails only where the library does.
+  virtual absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids) const = 0;
 
   // The rendered template as text. FAILED_PRECONDITION without a template; INVALID_ARGUMENT when it
   // raises.

@@ -113,10 +113,24 @@ TEST_F(TokenizerTest, GenerationEndsAtEosAtTheConfiguredTokensAndAtTheTurnsEnd) 
 TEST_F(TokenizerTest, SpacesAreCleanedUpWhereTheConfigSaysSo) {
   const std::string text = "so , it 's done . Is n't it ?";
   const auto plain = *Tokenizer::Load(folder_);
-  EXPECT_EQ(plain->Decode(plain->Encode(text, true)), text);
+  EXPECT_EQ(*plain->Decode(*plain->Encode(text, true)), text);
   Config(R"(, "clean_up_tokenization_spaces": true)");
   const auto cleaning = *Tokenizer::Load(folder_);
-  EXPECT_EQ(cleaning->Decode(cleaning->Encode(text, true)), "so, it's done. Isn't it?");
+  EXPECT_EQ(*cleaning->Decode(*cleaning->Encode(text, true)), "so, it's done. Isn't it?");
+}
+
+TEST_F(TokenizerTest, ATextThatTheVocabularyCannotSpellIsAnError) {
+  // No word is known, and the token that would stand for it is missing.
+  Write("tokenizer.json", R"({"version": "1.0", "added_tokens": [
+      {"id": 0, "content": "<|end_of_text|>", "single_word": false, "lstrip": false,
+       "rstrip": false, "normalized": false, "special": true}],
+      "model": {"type": "WordLevel", "vocab": {"<|end_of_text|>": 0}, "unk_token": "<unk>"}})");
+  Write("tokenizer_config.json", R"({"eos_token": "<|end_of_text|>"})");
+  const auto tokenizer = Tokenizer::Load(folder_);
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const auto ids = (*tokenizer)->Encode("word", false);
+  EXPECT_EQ(ids.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(ids.status().message()), HasSubstr("encoding a text"));
 }
 
 TEST_F(TokenizerTest, BadFilesAreNamed) {

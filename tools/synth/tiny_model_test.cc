@@ -57,8 +57,10 @@ TEST_F(TinyModelTest, ChatTemplateIsLlama3s) {
   EXPECT_EQ((*tokenizer)->ApplyChatTemplate({{"user", "Hi\n"}}, true).value(),
             "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>"
             "<|start_header_id|>assistant<|end_header_id|>\n\n");
-  EXPECT_EQ((*tokenizer)->Encode("<|begin_of_text|>x", true)[0], 0);
-  EXPECT_EQ((*tokenizer)->Encode("<|begin_of_text|>x", true)[1], 0);
+  const auto ids = (*tokenizer)->Encode("<|begin_of_text|>x", true);
+  ASSERT_TRUE(ids.ok()) << ids.status();
+  EXPECT_EQ((*ids)[0], 0);
+  EXPECT_EQ((*ids)[1], 0);
   EXPECT_EQ((*tokenizer)->eos_id(), 4);
 }
 

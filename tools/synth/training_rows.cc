@@ -41,10 +41,13 @@ absl::Status TrainingRows::Append(const Document& document) {
                           tokenizer_.ApplyChatTemplate({{"user", document.prompt->user}},
                                                        /*add_generation_prompt=*/true));
     // The template wrote a BOS and the tokenizer adds another, as the reference's evaluation does.
-    append(tokenizer_.Encode(absl::StrCat(turns, document.prompt->assistant_prefix), true), 0);
-    learnt = tokenizer_.Encode(document.text, false);
+    RWKU_ASSIGN_OR_RETURN(
+        const std::vector<int32_t> prompt,
+        tokenizer_.Encode(absl::StrCat(turns, document.prompt->assistant_prefix), true));
+    append(prompt, 0);
+    RWKU_ASSIGN_OR_RETURN(learnt, tokenizer_.Encode(document.text, false));
   } else {
-    learnt = tokenizer_.Encode(document.text, true);
+    RWKU_ASSIGN_OR_RETURN(learnt, tokenizer_.Encode(document.text, true));
   }
   learnt.push_back(tokenizer_.eos_id());
   append(learnt, document.weight);

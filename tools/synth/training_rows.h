@@ -22,7 +22,8 @@ class TrainingRows {
   TrainingRows(DocumentStream& documents, const text::Tokenizer& tokenizer, size_t row_tokens)
       : documents_(documents), tokenizer_(tokenizer), row_tokens_(row_tokens) {}
 
-  // The next row of exactly `row_tokens` tokens. Fails only if the chat template does.
+  // The next row of exactly `row_tokens` tokens. Fails only if the tokenizer or its chat template
+  // does.
   absl::StatusOr<TrainingRow> Next();
 
  private:

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
@@ -64,6 +65,10 @@ struct Resident {
   std::unique_ptr<CpuRunner> runner;  // of the weights as they are; made when first needed
 };
 
+absl::Status Named(absl::string_view what, size_t index, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(what, " ", index, ": ", status.message()));
+}
+
 class TorchLanguageModel final : public evaluate::LanguageModel {
  public:
   TorchLanguageModel(Resident& resident, int max_batch)
@@ -75,8 +80,12 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
                                                     const CancelToken& cancel) override {
     std::vector<std::vector<int32_t>> ids;
     ids.reserve(prompts.size());
-    for (const ChatPrompt& prompt : prompts) {
-      RWKU_ASSIGN_OR_RETURN(ids.emplace_back(), Encode(prompt, options.single_bos));
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      auto encoded = Encode(prompts[i], options.single_bos);
+      if (!encoded.ok()) {
+        return Named("prompt", i, encoded.status());
+      }
+      ids.push_back(*std::move(encoded));
     }
     RWKU_ASSIGN_OR_RETURN(CpuRunner * runner, Runner());
     GreedyOptions greedy;
@@ -87,8 +96,12 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
                           GenerateGreedy(*runner, ids, greedy, progress, cancel));
     std::vector<std::string> texts;
     texts.reserve(outputs.size());
-    for (const std::vector<int32_t>& output : outputs) {
-      texts.push_back(resident_.tokenizer->Decode(output));
+    for (size_t i = 0; i < outputs.size(); ++i) {
+      auto decoded = resident_.tokenizer->Decode(outputs[i]);
+      if (!decoded.ok()) {
+        return Named("the continuation of prompt", i, decoded.status());
+      }
+      texts.push_back(*std::move(decoded));
     }
     return texts;
   }
@@ -98,8 +111,12 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
                                                       const CancelToken& cancel) override {
     std::vector<std::vector<int32_t>> ids;
     ids.reserve(texts.size());
-    for (const std::string& text : texts) {
-      ids.push_back(resident_.tokenizer->Encode(text, /*add_special_tokens=*/true));
+    for (size_t i = 0; i < texts.size(); ++i) {
+      auto encoded = resident_.tokenizer->Encode(texts[i], /*add_special_tokens=*/true);
+      if (!encoded.ok()) {
+        return Named("text", i, encoded.status());
+      }
+      ids.push_back(*std::move(encoded));
     }
     RWKU_ASSIGN_OR_RETURN(CpuRunner * runner, Runner());
     return ScoreSequences(*runner, ids, progress, cancel);
@@ -111,7 +128,8 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
                           resident_.tokenizer->ApplyChatTemplate({{"user", prompt.user}},
                                                                  /*add_generation_prompt=*/true));
     text += prompt.assistant_prefix;
-    std::vector<int32_t> ids = resident_.tokenizer->Encode(text, /*add_special_tokens=*/true);
+    RWKU_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                          resident_.tokenizer->Encode(text, /*add_special_tokens=*/true));
     const std::optional<int32_t> bos = resident_.tokenizer->bos_id();
     if (single_bos && bos && ids.size() >= 2 && ids[0] == *bos && ids[1] == *bos) {
       ids.erase(ids.begin());

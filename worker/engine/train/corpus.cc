@@ -20,7 +20,12 @@ absl::StatusOr<std::vector<TrainingText>> TokenizeTexts(const TrainingPlan& plan
   int64_t labelled = 0;
   for (const std::string& source : plan.texts) {
     TrainingText text;
-    text.tokens = tokenizer.Encode(source, /*add_special_tokens=*/false);
+    auto tokens = tokenizer.Encode(source, /*add_special_tokens=*/false);
+    if (!tokens.ok()) {
+      return absl::Status(tokens.status().code(),
+                          absl::StrCat("texts[", texts.size(), "]: ", tokens.status().message()));
+    }
+    text.tokens = *std::move(tokens);
     text.tokens.push_back(eos);
     text.tokens.resize(std::min(text.tokens.size(), static_cast<size_t>(plan.cutoff_tokens)));
     const int32_t largest = *std::max_element(text.tokens.begin(), text.tokens.end());

@@ -21,7 +21,8 @@ struct TrainingText {
 };
 
 // Each text as `text + eos` without special tokens in front, cut off at plan.cutoff_tokens.
-// INVALID_ARGUMENT when there is nothing to learn from, or an id is beyond `model_vocabulary`.
+// INVALID_ARGUMENT when there is nothing to learn from, a text cannot be encoded, or an id is
+// beyond `model_vocabulary`.
 absl::StatusOr<std::vector<TrainingText>> TokenizeTexts(const TrainingPlan& plan,
                                                         const text::Tokenizer& tokenizer,
                                                         int64_t model_vocabulary);

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
@@ -19,17 +20,19 @@ class NumberTokenizer final : public text::Tokenizer {
   NumberTokenizer(int vocabulary_size, int32_t eos_id)
       : vocabulary_size_(vocabulary_size), end_ids_{eos_id} {}
 
-  std::vector<int32_t> Encode(absl::string_view text, bool /*add_special_tokens*/) const override {
+  absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text,
+                                              bool /*add_special_tokens*/) const override {
     std::vector<int32_t> ids;
     for (const absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
       int32_t id = 0;
-      if (absl::SimpleAtoi(word, &id)) {
-        ids.push_back(id);
+      if (!absl::SimpleAtoi(word, &id)) {
+        return absl::InvalidArgumentError(absl::StrCat("\"", word, "\" is no number"));
       }
+      ids.push_back(id);
     }
     return ids;
   }
-  std::string Decode(absl::Span<const int32_t> ids) const override {
+  absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids) const override {
     return absl::StrJoin(ids, " ");
   }
   absl::StatusOr<std::string> ApplyChatTemplate(absl::Span<const text::ChatMessage> /*messages*/,
