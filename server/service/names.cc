@@ -1,26 +1,14 @@
 #include "server/service/names.h"
 
-#include <algorithm>
-
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
+#include "base/identifier.h"
 #include "net/status.h"
 
 namespace rwku::service {
 namespace {
-
-constexpr size_t kMaxId = 64;
-
-bool IsId(absl::string_view text) {
-  return !text.empty() && text.size() <= kMaxId &&
-         std::all_of(text.begin(), text.end(), [](char c) {
-           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' ||
-                  c == '-';
-         });
-}
 
 absl::Status BadName(absl::string_view name, absl::string_view field, absl::string_view expected) {
   return net::InvalidFields(
@@ -29,11 +17,11 @@ absl::Status BadName(absl::string_view name, absl::string_view field, absl::stri
 
 }  // namespace
 
-bool IsWorkerId(absl::string_view text) { return IsId(text); }
+bool IsWorkerId(absl::string_view text) { return IsIdentifier(text); }
 
 absl::StatusOr<RunId> ParseRunName(absl::string_view name, absl::string_view field) {
   absl::string_view id = name;
-  if (!absl::ConsumePrefix(&id, "runs/") || !IsId(id)) {
+  if (!absl::ConsumePrefix(&id, "runs/") || !IsIdentifier(id)) {
     return BadName(name, field, "runs/{run}");
   }
   return RunId(std::string(id));
@@ -41,8 +29,8 @@ absl::StatusOr<RunId> ParseRunName(absl::string_view name, absl::string_view fie
 
 absl::StatusOr<JobId> ParseJobName(absl::string_view name, absl::string_view field) {
   const std::vector<absl::string_view> parts = absl::StrSplit(name, '/');
-  if (parts.size() != 4 || parts[0] != "runs" || parts[2] != "jobs" || !IsId(parts[1]) ||
-      !IsId(parts[3])) {
+  if (parts.size() != 4 || parts[0] != "runs" || parts[2] != "jobs" || !IsIdentifier(parts[1]) ||
+      !IsIdentifier(parts[3])) {
     return BadName(name, field, "runs/{run}/jobs/{job}");
   }
   return JobId(absl::StrCat(parts[1], "/", parts[3]));
@@ -50,7 +38,7 @@ absl::StatusOr<JobId> ParseJobName(absl::string_view name, absl::string_view fie
 
 absl::StatusOr<WorkerId> ParseWorkerName(absl::string_view name, absl::string_view field) {
   absl::string_view id = name;
-  if (!absl::ConsumePrefix(&id, "workers/") || !IsId(id)) {
+  if (!absl::ConsumePrefix(&id, "workers/") || !IsIdentifier(id)) {
     return BadName(name, field, "workers/{worker}");
   }
   return WorkerId(std::string(id));
