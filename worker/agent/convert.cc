@@ -17,8 +17,6 @@
 namespace rwku::agent {
 namespace {
 
-// Beyond this a batch of 4096 texts has long been split into single texts.
-constexpr int kMaxHalvings = 12;
 constexpr size_t kMaxFailureBytes = 4096;
 
 absl::StatusOr<methods::Tuning> ToTuning(v1::TuningKind kind) {
@@ -65,10 +63,11 @@ absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign) {
     return absl::UnimplementedError(absl::StrCat("world_size: ", assign.world_size(),
                                                  "; this worker runs jobs of one rank only"));
   }
-  if (assign.micro_batch_halvings() < 0 || assign.micro_batch_halvings() > kMaxHalvings) {
+  if (assign.micro_batch_halvings() < 0 ||
+      assign.micro_batch_halvings() > job::kMaxMicroBatchHalvings) {
     return absl::InvalidArgumentError(
         absl::StrCat("micro_batch_halvings: ", assign.micro_batch_halvings(), "; 0 to ",
-                     kMaxHalvings, " are allowed"));
+                     job::kMaxMicroBatchHalvings, " are allowed"));
   }
   const v1::JobSpec& proto = assign.spec();
   job::AttemptSpec spec;

@@ -21,6 +21,9 @@
 
 namespace rwku::job {
 
+// Beyond this a batch of 4096 texts has long been split into single texts.
+inline constexpr int kMaxMicroBatchHalvings = 12;
+
 struct AttemptSpec {
   std::string model;    // folder below the model root
   std::string dataset;  // folder below the dataset root
@@ -30,7 +33,8 @@ struct AttemptSpec {
   uint64_t seed = 42;
   std::vector<dataset::ProbeSet> probe_sets;
   bool single_bos = false;
-  int micro_batch_halvings = 0;  // every batch is split into 2^this many parts
+  int micro_batch_halvings =
+      0;  // 0 to kMaxMicroBatchHalvings: every batch is split into 2^this many parts
 };
 
 // In this order; every attempt passes through all of them.

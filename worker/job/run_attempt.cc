@@ -16,8 +16,6 @@
 namespace rwku::job {
 namespace {
 
-constexpr int kMaxHalvings = 12;
-
 // Measures one stage, also of an attempt that breaks off in it.
 class StageTimer {
  public:
@@ -201,10 +199,10 @@ absl::StatusOr<engine::TrainingPlan> MakeTrainingPlan(const AttemptSpec& spec,
       plan.trained = engine::TrainedWeights::kLora;
       break;
   }
-  if (spec.micro_batch_halvings < 0 || spec.micro_batch_halvings > kMaxHalvings) {
+  if (spec.micro_batch_halvings < 0 || spec.micro_batch_halvings > kMaxMicroBatchHalvings) {
     return absl::InvalidArgumentError(
-        absl::StrCat("micro_batch_halvings: ", spec.micro_batch_halvings, "; 0 to ", kMaxHalvings,
-                     " are allowed"));
+        absl::StrCat("micro_batch_halvings: ", spec.micro_batch_halvings, "; 0 to ",
+                     kMaxMicroBatchHalvings, " are allowed"));
   }
   plan.texts = std::move(texts);
   plan.lora = {.rank = recipe.lora.rank,
