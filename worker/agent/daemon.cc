@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <iostream>
 #include <memory>
 #include <optional>
 #include <random>
@@ -23,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/identifier.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "net/channel.h"
@@ -36,7 +38,6 @@ namespace {
 
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
-constexpr size_t kMaxNameBytes = 64;
 
 struct Flags {
   std::string server = "127.0.0.1:7450";
@@ -49,10 +50,6 @@ struct Flags {
   std::string log_level = "info";
 };
 
-bool IsNameCharacter(char c) {
-  return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' || c == '-';
-}
-
 // "<host>-<pid>", made of the characters that a worker's name may have.
 std::string DefaultName() {
   std::array<char, 256> host{};
@@ -61,9 +58,9 @@ std::string DefaultName() {
   }
   std::string name = host.data();
   std::replace_if(
-      name.begin(), name.end(), [](char c) { return !IsNameCharacter(c); }, '-');
+      name.begin(), name.end(), [](char c) { return !IsIdentifierCharacter(c); }, '-');
   const std::string suffix = absl::StrCat("-", getpid());
-  return absl::StrCat(name.substr(0, kMaxNameBytes - suffix.size()), suffix);
+  return absl::StrCat(name.substr(0, kMaxIdentifierBytes - suffix.size()), suffix);
 }
 
 // Tells this start of the process from every other.
@@ -93,13 +90,10 @@ uint64_t MachineMemory() {
 }
 
 std::string CheckName(const std::string& name) {
-  if (name.empty() || name.size() > kMaxNameBytes ||
-      !std::all_of(name.begin(), name.end(), IsNameCharacter)) {
-    return absl::StrCat("\"", name,
-                        "\" is no worker name; 1 to 64 letters, digits, '.', '_' or '-' are "
-                        "allowed");
-  }
-  return "";
+  return IsIdentifier(name)
+             ? ""
+             : absl::StrCat("\"", name, "\" is no worker name; 1 to ", kMaxIdentifierBytes,
+                            " letters, digits, '.', '_' or '-' are allowed");
 }
 
 std::string CheckDevice(const std::string& device) {
@@ -176,18 +170,35 @@ v1::Device DescribeDevice(const EngineSetup& setup) {
   return device;
 }
 
-absl::Status Serve(const Flags& flags, const EngineFactory& make_engine) {
-  // First, so that every thread below leaves the signals alone.
-  auto signals = std::make_unique<net::SignalWaiter>();
+// What a worker stands on, made of its flags.
+struct Setup {
+  std::shared_ptr<grpc::Channel> channel;
+  EngineSetup engine;
+};
+
+// INVALID_ARGUMENT is a mistake in the flags.
+absl::StatusOr<Setup> SetUp(const Flags& flags, const EngineFactory& make_engine) {
+  Setup setup;
+  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = net::CreateChannel(flags.server);
+  if (!channel.ok()) {
+    return absl::Status(channel.status().code(),
+                        absl::StrCat("--server: ", channel.status().message()));
+  }
+  setup.channel = *std::move(channel);
+  RWKU_ASSIGN_OR_RETURN(setup.engine,
+                        make_engine({.device = flags.device, .threads = flags.threads}));
+  return setup;
+}
+
+// Serves until drained.
+absl::Status Serve(const Flags& flags, const Setup& base,
+                   std::unique_ptr<net::SignalWaiter> signals) {
+  const EngineSetup& setup = base.engine;
   absl::Duration drain_timeout;
   absl::ParseDuration(flags.drain_timeout, &drain_timeout);
-  RWKU_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::Channel> channel,
-                        net::CreateChannel(flags.server));
-  RWKU_ASSIGN_OR_RETURN(const EngineSetup setup,
-                        make_engine({.device = flags.device, .threads = flags.threads}));
   const RealClock clock;
   const job::Roots roots{.models = flags.models, .datasets = flags.datasets};
-  const std::unique_ptr<v1::WorkerService::Stub> stub = v1::WorkerService::NewStub(channel);
+  const std::unique_ptr<v1::WorkerService::Stub> stub = v1::WorkerService::NewStub(base.channel);
 
   AgentOptions options;
   options.state.worker = flags.name;
@@ -221,6 +232,12 @@ absl::Status Serve(const Flags& flags, const EngineFactory& make_engine) {
   return status;
 }
 
+// Says why the worker ends: a log line for machines, a plain one for people.
+void TellEnd(const absl::Status& status) {
+  RWKU_LOG(kError, "worker ends").With("error", status.ToString());
+  std::cerr << "rwku-worker: " << std::string(status.message()) << "\n";
+}
+
 }  // namespace
 
 int RunDaemon(int argc, char** argv, const EngineFactory& make_engine) {
@@ -230,9 +247,15 @@ int RunDaemon(int argc, char** argv, const EngineFactory& make_engine) {
   }
   SetMinimumLogSeverity(*ParseLogSeverity(flags.log_level));  // checked with the flags
   SetLogContext("worker", flags.name);
-  const absl::Status status = Serve(flags, make_engine);
-  if (!status.ok()) {
-    RWKU_LOG(kError, "worker ends").With("error", status.ToString());
+  // First, so that every thread below leaves the signals alone.
+  auto signals = std::make_unique<net::SignalWaiter>();
+  const absl::StatusOr<Setup> setup = SetUp(flags, make_engine);
+  if (!setup.ok()) {
+    TellEnd(setup.status());
+    return absl::IsInvalidArgument(setup.status()) ? kExitUsage : kExitFailed;
+  }
+  if (const absl::Status status = Serve(flags, *setup, std::move(signals)); !status.ok()) {
+    TellEnd(status);
     return kExitFailed;
   }
   RWKU_LOG(kInfo, "worker ends");

@@ -102,7 +102,8 @@ TEST_F(DaemonTest, BadFlagsAreNamedAndExitWithTwo) {
   for (const Case& item :
        {Case{{"--device", "gpu"}, "--device"}, Case{{"--threads", "0"}, "--threads"},
         Case{{"--name", "a b"}, "--name"}, Case{{"--drain-timeout", "soon"}, "--drain-timeout"},
-        Case{{"--models", "/no/such/folder"}, "/no/such/folder"}}) {
+        Case{{"--models", "/no/such/folder"}, "/no/such/folder"},
+        Case{{"--server", "nowhere"}, "rwku-worker: --server: "}}) {
     auto worker = StartWorker(item.flags);
     ASSERT_TRUE(worker.ok()) << worker.status();
     const auto end = worker->Wait(kPatience);
@@ -110,6 +111,13 @@ TEST_F(DaemonTest, BadFlagsAreNamedAndExitWithTwo) {
     EXPECT_EQ(end->ToString(), "exit code 2");
     EXPECT_THAT(Log(), HasSubstr(item.named));
   }
+}
+
+TEST_F(DaemonTest, AnEngineThatCannotBeMadeOfTheFlagsExitsWithTwoInPlainWords) {
+  auto worker = StartWorker({}, {{"RWKU_FAKE_STEP_MS", "soon"}});
+  ASSERT_TRUE(worker.ok()) << worker.status();
+  EXPECT_EQ(worker->Wait(kPatience)->ToString(), "exit code 2");
+  EXPECT_THAT(Log(), HasSubstr("\nrwku-worker: RWKU_FAKE_STEP_MS: \"soon\""));
 }
 
 TEST_F(DaemonTest, RunsAnAssignedJobAndTakesItsFlagsFromTheEnvironment) {
@@ -171,7 +179,7 @@ TEST_F(DaemonTest, AnotherProtocolVersionEndsItWithOne) {
   const auto end = worker->Wait(kPatience);
   ASSERT_TRUE(end.ok()) << end.status();
   EXPECT_EQ(end->ToString(), "exit code 1");
-  EXPECT_THAT(Log(), HasSubstr("coordinator 2"));
+  EXPECT_THAT(Log(), HasSubstr("\nrwku-worker: worker speaks 1, coordinator 2\n"));
 }
 
 TEST_F(DaemonTest, AnUnreachableCoordinatorIsSaidOnceAndTriedOn) {

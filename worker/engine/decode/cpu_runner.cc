@@ -230,7 +230,7 @@ std::vector<int32_t> CpuRunner::Argmax(absl::Span<const float> hidden) const {
   const int64_t panels = RoundUp(head_.columns, kPanelColumns) / kPanelColumns;
   const int64_t stride = kHeadPanels * kPanelColumns;
   std::vector<float> logits(static_cast<size_t>(rows * stride));
-  std::vector<int32_t> best(static_cast<size_t>(rows), 0);
+  std::vector<int32_t> best(static_cast<size_t>(rows), -1);
   std::vector<float> best_value(static_cast<size_t>(rows), -INFINITY);
   for (int64_t panel = 0; panel < panels; panel += kHeadPanels) {
     const int64_t begin = panel * kPanelColumns;
@@ -245,6 +245,11 @@ std::vector<int32_t> CpuRunner::Argmax(absl::Span<const float> hidden) const {
         best_value[r] = row[found];
         best[r] = static_cast<int32_t>(begin + found);
       }
+    }
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    if (!std::isfinite(best_value[r])) {
+      best[r] = -1;
     }
   }
   return best;

@@ -62,7 +62,8 @@ class CpuRunner {
   // ids must be below vocab_size; a cache may occur once.
   std::vector<float> Forward(absl::Span<const CachePiece> pieces, Rows rows);
 
-  // The most likely next token of every row of hidden states; the lowest id among equals.
+  // The most likely next token of every row of hidden states; the lowest id among equals; -1 where
+  // the largest logit is not finite.
   std::vector<int32_t> Argmax(absl::Span<const float> hidden) const;
 
   // [rows, hidden] -> [rows, vocab].

@@ -74,7 +74,7 @@ class GreedyBatch {
   }
 
   // One new token for every sequence in the batch; prompts just taken in are read on the way.
-  void Step() {
+  absl::Status Step() {
     std::vector<CachePiece> pieces;
     pieces.reserve(active_.size());
     for (const Active& active : active_) {
@@ -84,6 +84,11 @@ class GreedyBatch {
         runner_.Argmax(runner_.Forward(pieces, CpuRunner::Rows::kLastOfPiece));
     for (size_t i = 0; i < active_.size(); ++i) {
       std::vector<int32_t>& output = outputs_[active_[i].prompt];
+      if (tokens[i] < 0) {
+        return absl::DataLossError(absl::StrCat("prompt ", active_[i].prompt, ": new token ",
+                                                output.size() + 1,
+                                                " has no finite logit: the weights have diverged"));
+      }
       output.push_back(tokens[i]);
       active_[i].pending = absl::MakeConstSpan(output).last(1);
     }
@@ -99,6 +104,7 @@ class GreedyBatch {
       }
     }
     active_.erase(std::remove_if(active_.begin(), active_.end(), ended), active_.end());
+    return absl::OkStatus();
   }
 
   std::vector<std::vector<int32_t>> TakeOutputs() { return std::move(outputs_); }
@@ -131,7 +137,7 @@ absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateGreedy(
     while (!batch.done()) {
       RWKU_RETURN_IF_ERROR(cancel.Check());
       RWKU_RETURN_IF_ERROR(batch.Admit());
-      batch.Step();
+      RWKU_RETURN_IF_ERROR(batch.Step());
       if (progress && batch.finished() > reported) {
         reported = batch.finished();
         progress(reported, prompts.size());

@@ -23,7 +23,8 @@ struct GreedyOptions {
 
 // New tokens of every prompt, in order; they depend on that prompt alone. INVALID_ARGUMENT for an
 // empty prompt or an id outside the vocabulary; RESOURCE_EXHAUSTED when one prompt alone exceeds
-// cache_bytes or memory runs out; the cancel token's reason between steps.
+// cache_bytes or memory runs out; DATA_LOSS names the prompt whose next token has no finite logit;
+// the cancel token's reason between steps.
 absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateGreedy(
     CpuRunner& runner, absl::Span<const std::vector<int32_t>> prompts, const GreedyOptions& options,
     const evaluate::ProgressCallback& progress, const CancelToken& cancel);

@@ -1,5 +1,6 @@
 #include "worker/engine/decode/greedy.h"
 
+#include <ATen/TensorOperators.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -62,6 +63,16 @@ TEST_F(GreedyTest, BadPromptsAreRefused) {
   for (const std::vector<int32_t>& bad : {std::vector<int32_t>{}, {50}, {-1}}) {
     EXPECT_EQ(GenerateGreedy(runner_, {bad}, {}, nullptr, cancel_).status().code(),
               absl::StatusCode::kInvalidArgument);
+  }
+}
+
+TEST_F(GreedyTest, PromptWithoutAFiniteLogitIsNamed) {
+  for (const float bad : {NAN, INFINITY}) {
+    model_->embedding[7].fill_(bad);  // of a token of prompt 2 alone
+    CpuRunner runner(*model_);
+    const absl::Status status = GenerateGreedy(runner, prompts_, {}, nullptr, cancel_).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_THAT(std::string(status.message()), testing::HasSubstr("prompt 2"));
   }
 }
 

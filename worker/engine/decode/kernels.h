@@ -17,7 +17,8 @@ constexpr int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-// Sums over a row of logits l with the largest m: d = l - m, weighted by e^d.
+// Sums over a row of logits l with the largest m: d = l - m, weighted by e^d. Where a logit is NaN
+// or the largest is infinite, `exp` is NaN.
 struct LogitSums {
   float max = 0;
   float exp = 0;            // sum e^d

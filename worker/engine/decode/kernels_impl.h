@@ -291,8 +291,9 @@ LogitSums SumLogits(const float* logits, int64_t size) {
   Vec first = {};
   Vec second = {};
   for (int64_t i = 0; i < size; i += kLanes) {
-    // Below -87 e^d is 0; the bound keeps 0 * infinity out of the sums.
-    const Vec d = Max(load(i) - sums.max, Splat(-88.0F));
+    // Below -87 e^d is 0; the bound keeps 0 * infinity out of the sums, and NaN in them.
+    const Vec raw = load(i) - sums.max;
+    const Vec d = raw < Splat(-88.0F) ? Splat(-88.0F) : raw;
     const Vec e = Exp(d);
     total += e;
     first += e * d;

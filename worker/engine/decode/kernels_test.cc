@@ -103,6 +103,16 @@ TEST(KernelsTest, LogitSumsAreThoseOfDoublePrecision) {
   EXPECT_NEAR(sums.exp_d, first, 1e-5 * std::abs(first));
 }
 
+TEST(KernelsTest, LogitSumsOfNanOrInfinityAreNan) {
+  for (const Kernels* const kernels : {&PortableKernels(), &BestKernels()}) {
+    for (const float bad : {NAN, INFINITY}) {
+      std::vector<float> logits = Values(3, 331);
+      logits[17] = bad;
+      EXPECT_TRUE(std::isnan(kernels->logit_sums(logits.data(), 331).exp)) << bad;
+    }
+  }
+}
+
 TEST(KernelsTest, Avx2AndAvx512GiveTheSameBits) {
   if (!ProcessorHasAvx512()) {
     GTEST_SKIP() << "this processor has no AVX-512";

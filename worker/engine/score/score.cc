@@ -19,7 +19,8 @@ constexpr int64_t kLogitRows = 32;
 
 // With m the largest logit, d = l - m and c = log sum e^d, log p = d - c; the variance of log p is
 // that of d, which is computed without c for accuracy.
-void AddScores(absl::Span<const float> logits, int32_t next, const LogitSums& sums,
+// False where they are not finite.
+bool AddScores(absl::Span<const float> logits, int32_t next, const LogitSums& sums,
                evaluate::TokenScores& scores) {
   const double log_sum = std::log(static_cast<double>(sums.exp));
   const double mean = static_cast<double>(sums.exp_d) / sums.exp;
@@ -28,10 +29,13 @@ void AddScores(absl::Span<const float> logits, int32_t next, const LogitSums& su
       static_cast<float>(static_cast<double>(logits[next]) - sums.max - log_sum));
   scores.means.push_back(static_cast<float>(mean - log_sum));
   scores.variances.push_back(static_cast<float>(square - mean * mean));
+  return std::isfinite(scores.log_probabilities.back()) && std::isfinite(scores.means.back()) &&
+         std::isfinite(scores.variances.back());
 }
 
-void ScorePass(CpuRunner& runner, absl::Span<const std::vector<int32_t>> sequences,
-               absl::Span<evaluate::TokenScores> scores) {
+// `first_text` is the number of sequences[0], for messages.
+absl::Status ScorePass(CpuRunner& runner, absl::Span<const std::vector<int32_t>> sequences,
+                       size_t first_text, absl::Span<evaluate::TokenScores> scores) {
   const int64_t width = runner.config().hidden_size;
   const int64_t vocabulary = runner.config().vocab_size;
   std::vector<KvCache> caches;
@@ -63,9 +67,15 @@ void ScorePass(CpuRunner& runner, absl::Span<const std::vector<int32_t>> sequenc
     for (int64_t r = 0; r < count; ++r) {
       const auto row = absl::MakeConstSpan(logits).subspan(r * vocabulary, vocabulary);
       const Target& target = targets[first + r];
-      AddScores(row, target.next, runner.SumLogits(row), scores[target.sequence]);
+      evaluate::TokenScores& to = scores[target.sequence];
+      if (!AddScores(row, target.next, runner.SumLogits(row), to)) {
+        return absl::DataLossError(
+            absl::StrCat("text ", first_text + target.sequence, ": the log-probability of token ",
+                         to.log_probabilities.size(), " is not finite: the weights have diverged"));
+      }
     }
   }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -93,8 +103,8 @@ absl::StatusOr<std::vector<evaluate::TokenScores>> ScoreSequences(
         tokens += static_cast<int64_t>(sequences[end].size());
         ++end;
       }
-      ScorePass(runner, sequences.subspan(begin, end - begin),
-                absl::MakeSpan(scores).subspan(begin, end - begin));
+      RWKU_RETURN_IF_ERROR(ScorePass(runner, sequences.subspan(begin, end - begin), begin,
+                                     absl::MakeSpan(scores).subspan(begin, end - begin)));
       begin = end;
       if (progress) {
         progress(end, sequences.size());

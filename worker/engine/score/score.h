@@ -15,7 +15,8 @@ namespace rwku::engine {
 
 // The scores of every sequence, in order; they depend on that sequence alone. Logits are computed
 // and used up a few rows at a time. INVALID_ARGUMENT for an id outside the vocabulary;
-// RESOURCE_EXHAUSTED when memory runs out; the cancel token's reason between passes.
+// RESOURCE_EXHAUSTED when memory runs out; DATA_LOSS names the text with a probability that is not
+// finite; the cancel token's reason between passes.
 absl::StatusOr<std::vector<evaluate::TokenScores>> ScoreSequences(
     CpuRunner& runner, absl::Span<const std::vector<int32_t>> sequences,
     const evaluate::ProgressCallback& progress, const CancelToken& cancel);
