@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iostream>
 #include <optional>
+#include <random>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -34,6 +35,7 @@ int main(int argc, char** argv) {
   environment.err = &std::cerr;
   environment.clock = &clock;
   environment.interrupt = &interrupt;
+  environment.seed = std::random_device()();
   environment.zone = absl::LocalTimeZone();
   environment.variable = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());

@@ -66,6 +66,7 @@ absl::StatusOr<client::Client*> Session::client() {
     RWKU_ASSIGN_OR_RETURN(options.timeout, ParseTimeout(globals_.timeout));
     options.retry_window = environment_.retry_window;
     options.backoff.initial = environment_.first_backoff;
+    options.seed = environment_.seed;
     options.clock = environment_.clock;
     absl::StatusOr<std::unique_ptr<client::Client>> client = client::Client::Create(options);
     if (!client.ok()) {

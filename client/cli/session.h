@@ -1,6 +1,7 @@
 // What every command works with: where it prints, which server it talks to, how it was called.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <iosfwd>
 #include <memory>
@@ -49,6 +50,7 @@ struct Environment {
   // How long calls are repeated while the server cannot be reached, and the first wait.
   absl::Duration retry_window = absl::Seconds(3);
   absl::Duration first_backoff = absl::Milliseconds(100);
+  uint64_t seed = 1;  // of those waits' jitter; another one in every process
 };
 
 // Flags that every command takes.
