@@ -42,8 +42,6 @@ void AgentState::OnDisconnected() {
   welcomed_ = false;
   next_heartbeat_ = absl::InfiniteDuration();
   heartbeat_in_flight_.reset();
-  // Told by their absence from the next Hello.
-  released_.clear();
   for (const auto& attempt : attempts_) {
     attempt->outbox.OnDisconnected();
   }
@@ -301,9 +299,7 @@ void AgentState::ReleaseAll(absl::string_view reason) {
     }
   }
   for (Attempt* attempt : held) {
-    if (welcomed_) {
-      released_.push_back(attempt->lease);
-    }
+    released_.push_back(attempt->lease);
     Forget(attempt, reason);
   }
 }

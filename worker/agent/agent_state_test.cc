@@ -142,6 +142,19 @@ TEST_F(AgentStateTest, AnAssignWhileDrainingIsGivenBack) {
   EXPECT_TRUE(state_.Drained());
 }
 
+TEST_F(AgentStateTest, ALeaseGivenBackJustBeforeABreakIsToldOnTheNextStream) {
+  state_.Drain();
+  ASSERT_TRUE(state_.NextWrite(kStart)->has_draining());
+  state_.OnWritten();
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  state_.OnDisconnected();
+  Connect(MakeWelcome());
+  const auto draining = state_.NextWrite(kStart);
+  ASSERT_TRUE(draining.has_value());
+  ASSERT_EQ(draining->draining().released_size(), 1);
+  EXPECT_EQ(draining->draining().released(0).job(), "runs/r/jobs/0");
+}
+
 TEST_F(AgentStateTest, TheNewestProgressReplacesWhatWaits) {
   Take(MakeAssign("runs/r/jobs/0", 1));
   Attempt* attempt = state_.TakeNext();
