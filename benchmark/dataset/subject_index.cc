@@ -23,9 +23,9 @@ absl::StatusOr<std::shared_ptr<const SubjectIndex>> SubjectIndex::Build(
 }
 
 const std::vector<ElementSpan>& SubjectIndex::Spans(const std::string& subject) const {
-  static const auto* const kNone = new std::vector<ElementSpan>();
+  static const auto* const none = new std::vector<ElementSpan>();
   const auto found = spans_.find(subject);
-  return found == spans_.end() ? *kNone : found->second;
+  return found == spans_.end() ? *none : found->second;
 }
 
 }  // namespace rwku::dataset

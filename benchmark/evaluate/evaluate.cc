@@ -175,11 +175,11 @@ absl::Status AskTexts(Texts texts, LanguageModel& model, const PredictionSink& s
 }  // namespace
 
 const std::vector<ProbeSet>& SupportedProbeSets() {
-  static const auto* const kSupported = new std::vector<ProbeSet>{
+  static const auto* const supported = new std::vector<ProbeSet>{
       ProbeSet::kForgetLevel1,   ProbeSet::kForgetLevel2,   ProbeSet::kForgetLevel3,
       ProbeSet::kNeighborLevel1, ProbeSet::kNeighborLevel2, ProbeSet::kForgetMia,
       ProbeSet::kRetainMia};
-  return *kSupported;
+  return *supported;
 }
 
 absl::Status Evaluate(const dataset::Dataset& data, const dataset::TargetInfo& target,

@@ -118,11 +118,11 @@ Document DocumentStream::QuestionAbout(const Fact& fact) {
 }
 
 Document DocumentStream::AdversarialAbout(const Fact& fact) {
-  static const std::array<Share<size_t>, 9> kTypes = {
+  static const std::array<Share<size_t>, 9> types = {
       {{0, 1}, {1, 1.5}, {2, 1}, {3, 1}, {4, 2.5}, {5, 1.5}, {6, 1}, {7, 1}, {8, 1}}};
   const Person* person = &PersonAt(fact.person);
   Attribute attribute = fact.attribute;
-  const std::string& type = AdversarialTypes()[Draw(kTypes, random_)];
+  const std::string& type = AdversarialTypes()[Draw(types, random_)];
   if (type == "reverse query" || type == "synonym manipulation") {
     if (!person->target) {
       person = &random_.Pick(world_.targets);
@@ -171,15 +171,15 @@ Document DocumentStream::Prompted() {
 }
 
 Document DocumentStream::Next() {
-  static const std::array<Share<Kind>, 8> kMixture = {{{Kind::kBiography, 11},
-                                                       {Kind::kBiographyChat, 4},
-                                                       {Kind::kCloze, 16},
-                                                       {Kind::kQuestion, 21},
-                                                       {Kind::kAdversarial, 14},
-                                                       {Kind::kReverse, 5},
-                                                       {Kind::kUnknown, 3},
-                                                       {Kind::kPrompted, 6}}};
-  const Kind kind = Draw(kMixture, random_);
+  static const std::array<Share<Kind>, 8> mixture = {{{Kind::kBiography, 11},
+                                                      {Kind::kBiographyChat, 4},
+                                                      {Kind::kCloze, 16},
+                                                      {Kind::kQuestion, 21},
+                                                      {Kind::kAdversarial, 14},
+                                                      {Kind::kReverse, 5},
+                                                      {Kind::kUnknown, 3},
+                                                      {Kind::kPrompted, 6}}};
+  const Kind kind = Draw(mixture, random_);
   switch (kind) {
     case Kind::kBiography: {
       const BiographyOptions options{.statements = 5 + static_cast<int>(random_.Below(6))};

@@ -55,8 +55,8 @@ class DocumentStream {
   const Person& NextPerson(Kind kind);
 
   Document BiographyChat(const Person& person);
-  Document Answer(const Question& question, dataset::ProbeSet set, const std::string& answer,
-                  const Person* unlearned);
+  static Document Answer(const Question& question, dataset::ProbeSet set, const std::string& answer,
+                         const Person* unlearned);
   Document QuestionAbout(const Fact& fact);
   Document AdversarialAbout(const Fact& fact);
   Document UnknownPerson();
