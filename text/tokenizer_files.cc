@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -14,8 +13,8 @@
 #include "absl/strings/string_view.h"
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "base/status_macros.h"
+#include "text/json_file.h"
 
 namespace rwku::text {
 namespace {
@@ -23,56 +22,29 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-constexpr uintmax_t kMegabyte = 1'000'000;
-constexpr uintmax_t kTokenizerLimit = 256 * kMegabyte;
-constexpr uintmax_t kSideFileLimit = 16 * kMegabyte;
-constexpr int kMaxDepth = 64;
+constexpr uintmax_t kTokenizerLimit = 256'000'000;  // bytes
 
 absl::Status Invalid(const fs::path& file, absl::string_view what) {
   return absl::InvalidArgumentError(absl::StrCat(file.string(), ": ", what));
 }
 
 // Nothing where the file does not exist.
-absl::StatusOr<std::optional<std::string>> ReadLimited(const fs::path& file, uintmax_t limit) {
-  std::error_code error;
-  if (!fs::exists(file, error)) {
+absl::StatusOr<std::optional<std::string>> ReadIfThere(const fs::path& file, uintmax_t limit) {
+  absl::StatusOr<std::string> contents = ReadFileUpTo(file, limit);
+  if (contents.ok()) {
+    return *std::move(contents);
+  }
+  if (absl::IsNotFound(contents.status())) {
     return std::nullopt;
   }
-  const uintmax_t size = fs::file_size(file, error);
-  if (error) {
-    return Invalid(file, error.message());
-  }
-  if (size > limit) {
-    return Invalid(file, absl::StrCat(size, " bytes, at most ", limit, " are read"));
-  }
-  RWKU_ASSIGN_OR_RETURN(std::string contents, ReadFile(file));
-  return contents;
+  return contents.status();
 }
 
-// A JSON object; an empty one where the file does not exist.
+// An empty object where the file does not exist.
 absl::StatusOr<Json> ReadObject(const fs::path& file) {
   RWKU_ASSIGN_OR_RETURN(const std::optional<std::string> contents,
-                        ReadLimited(file, kSideFileLimit));
-  if (!contents.has_value()) {
-    return Json::object();
-  }
-  bool too_deep = false;
-  const Json::parser_callback_t watch_depth = [&too_deep](int depth, Json::parse_event_t /*event*/,
-                                                          Json& /*parsed*/) {
-    too_deep = too_deep || depth > kMaxDepth;
-    return !too_deep;
-  };
-  Json json = Json::parse(*contents, watch_depth, /*allow_exceptions=*/false);
-  if (too_deep) {
-    return Invalid(file, absl::StrCat("nested deeper than ", kMaxDepth, " levels"));
-  }
-  if (json.is_discarded()) {
-    return Invalid(file, "not valid JSON");
-  }
-  if (!json.is_object()) {
-    return Invalid(file, "not a JSON object");
-  }
-  return json;
+                        ReadIfThere(file, kJsonFileLimit));
+  return contents.has_value() ? ParseJsonObject(*contents, file.string()) : Json::object();
 }
 
 // A token is a string or an AddedToken object with its "content".
@@ -143,7 +115,7 @@ absl::StatusOr<TokenizerFiles> ReadTokenizerFiles(const fs::path& folder) {
   TokenizerFiles files;
   const fs::path tokenizer_path = folder / "tokenizer.json";
   RWKU_ASSIGN_OR_RETURN(std::optional<std::string> tokenizer_json,
-                        ReadLimited(tokenizer_path, kTokenizerLimit));
+                        ReadIfThere(tokenizer_path, kTokenizerLimit));
   if (!tokenizer_json.has_value()) {
     return Invalid(tokenizer_path, "no such file; a model folder needs one");
   }
@@ -161,7 +133,7 @@ absl::StatusOr<TokenizerFiles> ReadTokenizerFiles(const fs::path& folder) {
   }
 
   const fs::path template_path = folder / "chat_template.jinja";
-  RWKU_ASSIGN_OR_RETURN(files.chat_template, ReadLimited(template_path, kSideFileLimit));
+  RWKU_ASSIGN_OR_RETURN(files.chat_template, ReadIfThere(template_path, kJsonFileLimit));
   files.chat_template_file = template_path.string();
   if (!files.chat_template.has_value() && config.contains("chat_template") &&
       !config["chat_template"].is_null()) {

@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include <nlohmann/json.hpp>
 
-#include "base/file.h"
 #include "base/status_macros.h"
+#include "text/json_file.h"
 
 namespace rwku::engine {
 
@@ -85,6 +85,9 @@ class Fields {
 
  private:
   static std::string Short(const json& value) {
+    if (value.is_structured()) {
+      return value.is_array() ? "a list" : "an object";
+    }
     return value.dump(-1, ' ', false, json::error_handler_t::replace).substr(0, 60);
   }
 
@@ -212,11 +215,8 @@ absl::Status ValidateModelConfig(const ModelConfig& config, absl::string_view fi
   return absl::OkStatus();
 }
 
-absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view text, absl::string_view file) {
-  const json object = json::parse(text.begin(), text.end(), nullptr, false);
-  if (!object.is_object()) {
-    return absl::InvalidArgumentError(absl::StrCat(file, ": no JSON object"));
-  }
+absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view contents, absl::string_view file) {
+  RWKU_ASSIGN_OR_RETURN(const json object, text::ParseJsonObject(contents, file));
   Fields fields(object, file, "");
   ModelConfig config;
   config.model_type = fields.Text("model_type", "");
@@ -276,8 +276,8 @@ absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view text, absl::strin
 
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
-  RWKU_ASSIGN_OR_RETURN(const std::string text, ReadFile(path));
-  return ParseModelConfig(text, path.string());
+  RWKU_ASSIGN_OR_RETURN(const std::string contents, text::ReadFileUpTo(path, text::kJsonFileLimit));
+  return ParseModelConfig(contents, path.string());
 }
 
 std::string ModelConfigToJson(const ModelConfig& config) {

@@ -81,6 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadField{"HugeVocabulary", "vocab_size", int64_t{1} << 40, "1 to"},
         BadField{"TextForNumber", "vocab_size", "320", "whole number"},
         BadField{"FractionForWhole", "vocab_size", 1.5, "whole number"},
+        BadField{"ListForNumber", "vocab_size", json::array({320}), "is a list"},
         BadField{"HeadsNotDivisible", "num_key_value_heads", 3, "divisors"},
         BadField{"ZeroHeads", "num_attention_heads", 0, "1 to"},
         BadField{"OddHeadDim", "head_dim", 15, "even"},
@@ -92,6 +93,18 @@ INSTANTIATE_TEST_SUITE_P(
         BadField{"ScalingWithoutFactor", "rope_scaling", json{{"type", "linear"}}, "missing"},
         BadField{"ScalingIsText", "rope_scaling", "linear", "no object"}),
     [](const auto& info) { return std::string(info.param.name); });
+
+TEST(ModelConfigTest, DeepNestingIsRefused) {
+  const std::string deep =
+      R"({"model_type": "llama", "hidden_size": )" + std::string(200000, '[') + "}";
+  const std::string closed = R"({"model_type": "llama", "hidden_size": )" +
+                             std::string(200000, '[') + std::string(200000, ']') + "}";
+  for (const std::string& text : {deep, closed}) {
+    const auto config = ParseModelConfig(text, "config.json");
+    EXPECT_EQ(config.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(config.status().message()), HasSubstr("nested deeper than 64"));
+  }
+}
 
 TEST(ModelConfigTest, NoJsonIsRefused) {
   EXPECT_EQ(ParseModelConfig("{", "config.json").status().code(),

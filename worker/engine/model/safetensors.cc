@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "text/json_file.h"
 
 namespace rwku::engine {
 
@@ -136,11 +137,10 @@ absl::StatusOr<SafetensorsFolder> SafetensorsFolder::Open(const std::filesystem:
     return result;
   }
   const std::string index_path = (folder / kIndexFile).string();
-  RWKU_ASSIGN_OR_RETURN(const std::string text, ReadFile(index_path));
-  const nlohmann::json index = nlohmann::json::parse(text, nullptr, false);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
+  RWKU_ASSIGN_OR_RETURN(const nlohmann::json index, text::ReadJsonObject(index_path));
+  if (!index.contains("weight_map") || !index["weight_map"].is_object()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(index_path, ": no JSON object with an object 'weight_map'"));
+        absl::StrCat(index_path, ": weight_map is missing or no object"));
   }
   std::map<std::string, size_t> shard_numbers;
   for (const auto& [name, shard] : index["weight_map"].items()) {
