@@ -67,11 +67,9 @@ class RustTokenizer final : public Tokenizer {
         bos_id_(bos_id),
         eos_id_(eos_id) {
     end_ids_.push_back(eos_id);
-    for (const int64_t id : files.end_ids) {
-      AddEndId(static_cast<int32_t>(id));
-    }
-    if (const std::optional<int32_t> turn_end = TokenToId("<|eot_id|>")) {
-      AddEndId(*turn_end);
+    const std::optional<int32_t> turn_end = FindToken(handle_, "<|eot_id|>");
+    if (turn_end.has_value() && *turn_end != eos_id) {
+      end_ids_.push_back(*turn_end);
     }
   }
 
@@ -149,12 +147,6 @@ class RustTokenizer final : public Tokenizer {
   const std::vector<int32_t>& end_ids() const override { return end_ids_; }
 
  private:
-  void AddEndId(int32_t id) {
-    if (std::find(end_ids_.begin(), end_ids_.end(), id) == end_ids_.end()) {
-      end_ids_.push_back(id);
-    }
-  }
-
   const Handle handle_;
   const std::map<std::string, std::string> special_tokens_;
   const std::optional<std::string> chat_template_;

@@ -23,8 +23,7 @@ struct ChatMessage {
 class Tokenizer {
  public:
   // Reads tokenizer.json, tokenizer_config.json (special tokens, chat_template; chat_template.jinja
-  // wins) and, for the end tokens, generation_config.json and config.json where they are.
-  // INVALID_ARGUMENT names the file.
+  // wins) and special_tokens_map.json. INVALID_ARGUMENT names the file.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::filesystem::path& folder);
 
   virtual ~Tokenizer() = default;
@@ -49,8 +48,8 @@ class Tokenizer {
   virtual std::optional<int32_t> bos_id() const = 0;
   // tokenizer_config.json's eos_token: ends training texts, masks labels.
   virtual int32_t eos_id() const = 0;
-  // Ids that end a generation: eos_id, generation_config.json's eos_token_id, <|eot_id|> where it
-  // is a token.
+  // Ids that end a generation, as the benchmark's reference stops: eos_id, and <|eot_id|> where it
+  // is a token. Further ids that generation_config.json or config.json name do not.
   virtual const std::vector<int32_t>& end_ids() const = 0;
 };
 

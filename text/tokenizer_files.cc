@@ -98,17 +98,6 @@ absl::Status ReadTemplate(const Json& value, const fs::path& file, TokenizerFile
   return absl::OkStatus();
 }
 
-absl::Status ReadEndIds(const Json& value, const fs::path& file, TokenizerFiles* files) {
-  const Json list = value.is_array() ? value : Json::array({value});
-  for (const Json& id : list) {
-    if (!id.is_number_integer() || id.get<int64_t>() < 0 || id.get<int64_t>() > INT32_MAX) {
-      return Invalid(file, absl::StrCat("eos_token_id holds ", id.dump(), ", not a token id"));
-    }
-    files->end_ids.push_back(id.get<int64_t>());
-  }
-  return absl::OkStatus();
-}
-
 }  // namespace
 
 absl::StatusOr<TokenizerFiles> ReadTokenizerFiles(const fs::path& folder) {
@@ -139,15 +128,6 @@ absl::StatusOr<TokenizerFiles> ReadTokenizerFiles(const fs::path& folder) {
       !config["chat_template"].is_null()) {
     files.chat_template_file = config_path.string();
     RWKU_RETURN_IF_ERROR(ReadTemplate(config["chat_template"], config_path, &files));
-  }
-
-  for (const char* const name : {"generation_config.json", "config.json"}) {
-    const fs::path path = folder / name;
-    RWKU_ASSIGN_OR_RETURN(const Json json, ReadObject(path));
-    if (json.contains("eos_token_id") && !json["eos_token_id"].is_null()) {
-      RWKU_RETURN_IF_ERROR(ReadEndIds(json["eos_token_id"], path, &files));
-      break;
-    }
   }
   return files;
 }

@@ -1,12 +1,10 @@
 // The JSON files beside tokenizer.json, read for what a Tokenizer needs of them.
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -21,8 +19,6 @@ struct TokenizerFiles {
   std::optional<std::string> chat_template;
   std::string chat_template_file;  // for messages
   bool clean_up_tokenization_spaces = false;
-  // generation_config.json's eos_token_id, else config.json's.
-  std::vector<int64_t> end_ids;
 };
 
 // tokenizer.json must exist; the others may be missing. INVALID_ARGUMENT names the file and field;

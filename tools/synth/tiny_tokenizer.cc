@@ -69,7 +69,7 @@ absl::Status WriteTinyTokenizer(const World& world, uint64_t seed, int vocabular
                        {"clean_up_tokenization_spaces", false},
                        {"model_max_length", 1024},
                        {"tokenizer_class", "PreTrainedTokenizerFast"}};
-  const json generation = {{"bos_token_id", 0}, {"eos_token_id", {1, 4}}, {"do_sample", false}};
+  const json generation = {{"bos_token_id", 0}, {"eos_token_id", 4}, {"do_sample", false}};
   RWKU_RETURN_IF_ERROR(WriteFileAtomically(folder / "tokenizer.json", tokenizer));
   RWKU_RETURN_IF_ERROR(WriteFileAtomically(folder / "tokenizer_config.json", config.dump(2)));
   return WriteFileAtomically(folder / "generation_config.json", generation.dump(2));
