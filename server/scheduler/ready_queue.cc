@@ -80,6 +80,7 @@ void ReadyQueue::CountLeases(const RunId& run, int delta) {
   entry.live_leases += delta;
   if (delta > 0) {
     entry.last_turn = ++turns_;
+    entry.passed_over = 0;
   }
   RWKU_CHECK(entry.live_leases >= 0);
   if (ordered) {
@@ -101,30 +102,52 @@ absl::Duration ReadyQueue::NextRelease() const {
   return delayed_.empty() ? absl::InfiniteDuration() : delayed_.begin()->first;
 }
 
+std::optional<ReadyQueue::Pick> ReadyQueue::PickIn(
+    const RunId& id, const std::vector<std::string>& resident_models,
+    const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const {
+  std::optional<Pick> best;
+  for (const auto& [avoid, by_model] : runs_.at(id).ready) {
+    if (!may_take(avoid)) {
+      continue;
+    }
+    for (const auto& [model, indexes] : by_model) {
+      const bool resident =
+          std::find(resident_models.begin(), resident_models.end(), model) != resident_models.end();
+      const int index = *indexes.begin();
+      if (!best || std::pair(!resident, index) < std::pair(!best->resident, best->job.index)) {
+        best = Pick{JobRef{id, index}, resident, std::nullopt};
+      }
+    }
+  }
+  return best;
+}
+
 std::optional<ReadyQueue::Pick> ReadyQueue::PickFor(
     const std::vector<std::string>& resident_models,
     const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const {
+  std::optional<Pick> first;
+  std::pair<int64_t, int> rank;  // (-priority, live leases) of the first
   for (const Key& key : order_) {
-    const RunId& id = std::get<RunId>(key);
-    std::optional<Pick> best;
-    for (const auto& [avoid, by_model] : runs_.at(id).ready) {
-      if (!may_take(avoid)) {
-        continue;
-      }
-      for (const auto& [model, indexes] : by_model) {
-        const bool resident = std::find(resident_models.begin(), resident_models.end(), model) !=
-                              resident_models.end();
-        const int index = *indexes.begin();
-        if (!best || std::pair(!resident, index) < std::pair(!best->resident, best->job.index)) {
-          best = Pick{JobRef{id, index}, resident};
-        }
-      }
+    if (first && rank != std::pair(std::get<0>(key), std::get<1>(key))) {
+      break;
     }
-    if (best) {
-      return best;
+    std::optional<Pick> pick = PickIn(std::get<RunId>(key), resident_models, may_take);
+    if (!pick) {
+      continue;
+    }
+    if (!first) {
+      if (pick->resident || resident_models.empty() ||
+          runs_.at(pick->job.run).passed_over >= kMaxPassedOver) {
+        return pick;
+      }
+      first = std::move(pick);
+      rank = {std::get<0>(key), std::get<1>(key)};
+    } else if (pick->resident) {
+      pick->passed_over = first->job.run;
+      return pick;
     }
   }
-  return std::nullopt;
+  return first;
 }
 
 }  // namespace rwku::scheduler

@@ -1,7 +1,9 @@
 // The queued jobs and the policy that picks among them:
 //   1. the run with the highest priority,
-//   2. of those, the run with the fewest live leases (equal shares), on a tie the one whose last
-//      turn is longest ago (a new run's is its arrival), then the oldest,
+//   2. of those, the runs with the fewest live leases (equal shares), in the order of their last
+//      turns (a new run's is its arrival), then of their age: the first of them, unless only a
+//      later one has a job whose model the worker holds already. Loading a model takes long, so
+//      that one goes before, but the first run is passed over at most kMaxPassedOver times,
 //   3. in that run, jobs whose model the worker holds already,
 //   4. of those, the lowest index.
 // A run none of whose jobs the worker may take is passed over. Nothing here scans all the jobs:
@@ -37,8 +39,10 @@ class ReadyQueue {
  public:
   struct Pick {
     JobRef job;
-    bool resident = false;  // the worker holds the job's model
+    bool resident = false;             // the worker holds the job's model
+    std::optional<RunId> passed_over;  // whose turn it would have been
   };
+  static constexpr int kMaxPassedOver = 8;
 
   void AddRun(const RunRecord& run);
   // The run must have no queued job and no live lease.
@@ -50,6 +54,8 @@ class ReadyQueue {
   void Remove(const JobRecord& job);
   // Adds `delta` to the run's live leases; a positive one is the run's turn.
   void CountLeases(const RunId& run, int delta);
+  // Notes that a pick which passed the run over was granted.
+  void PassOver(const RunId& run) { ++runs_.at(run).passed_over; }
 
   // Moves the jobs whose back-off ended at or before `now` into the queue. `find` gives their
   // records.
@@ -71,11 +77,16 @@ class ReadyQueue {
     uint64_t sequence = 0;
     int live_leases = 0;
     uint64_t last_turn = 0;
+    int passed_over = 0;  // since its last turn
     std::map<std::vector<WorkerId>, std::map<std::string, std::set<int>>> ready;
   };
   // Smallest first: (-priority, live leases, last turn, sequence, run).
   using Key = std::tuple<int64_t, int, uint64_t, uint64_t, RunId>;
 
+  // The best job in one run.
+  std::optional<Pick> PickIn(
+      const RunId& id, const std::vector<std::string>& resident_models,
+      const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const;
   static Key KeyOf(const RunId& id, const Run& run);
   void Insert(const JobRecord& job);
 

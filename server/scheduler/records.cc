@@ -5,16 +5,6 @@
 
 namespace rwku::scheduler {
 
-void Records::Count(RunEntry& run, JobState state, int delta) {
-  if (!IsTerminal(state)) {
-    run.open_jobs += delta;
-  } else if (state == JobState::kFailed) {
-    run.failed_jobs += delta;
-  } else if (state == JobState::kCancelled) {
-    run.cancelled_jobs += delta;
-  }
-}
-
 RunEntry& Records::Add(RunRecord run, std::vector<JobRecord> jobs) {
   const RunId id = run.id;
   const auto [it, inserted] = runs_.try_emplace(id);
@@ -31,7 +21,7 @@ RunEntry& Records::Add(RunRecord run, std::vector<JobRecord> jobs) {
     RWKU_CHECK(fresh);
     JobRecord& added = position->second;
     RWKU_CHECK(jobs_.emplace(added.id, &added).second);
-    Count(entry, added.state, +1);
+    ++entry.counts[added.state];
   }
   return entry;
 }
@@ -78,20 +68,22 @@ const RunEntry* Records::FindByRequestId(const std::string& request_id) const {
   return it == by_request_id_.end() ? nullptr : it->second;
 }
 
-std::vector<const RunEntry*> Records::InOrder() const {
-  std::vector<const RunEntry*> runs;
-  runs.reserve(order_.size());
-  for (const auto& [order, run] : order_) {
-    runs.push_back(run);
+void Records::VisitBefore(uint64_t sequence,
+                          const std::function<bool(const RunEntry&)>& visit) const {
+  auto it = sequence == 0 ? order_.end() : order_.lower_bound({sequence, RunId()});
+  while (it != order_.begin()) {
+    --it;
+    if (!visit(*it->second)) {
+      return;
+    }
   }
-  return runs;
 }
 
 void Records::ChangeState(JobRecord& job, JobState to) {
   RunEntry& run = runs_.at(job.run);
-  Count(run, job.state, -1);
+  --run.counts[job.state];
   Transition(job, to);
-  Count(run, job.state, +1);
+  ++run.counts[job.state];
   MarkChanged(job);
 }
 
@@ -108,15 +100,15 @@ void Records::DropChunks(const JobId& job, uint64_t fencing_token) {
 void Records::DeriveRunStates(absl::Time now) {
   for (const auto& [order, indexes] : changed_) {
     RunEntry& run = runs_.at(order.second);
-    if (run.open_jobs > 0) {
+    if (run.counts[JobState::kQueued] + run.counts[JobState::kLeased] > 0) {
       if (run.record.state == RunState::kFailed) {
         run.record.state = RunState::kRunning;
         run.record.end_time.reset();
       }
     } else if (run.record.state == RunState::kRunning) {
-      run.record.state = run.failed_jobs > 0      ? RunState::kFailed
-                         : run.cancelled_jobs > 0 ? RunState::kCancelled
-                                                  : RunState::kSucceeded;
+      run.record.state = run.counts[JobState::kFailed] > 0      ? RunState::kFailed
+                         : run.counts[JobState::kCancelled] > 0 ? RunState::kCancelled
+                                                                : RunState::kSucceeded;
       run.record.end_time = now;
     }
   }

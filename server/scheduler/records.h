@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -19,9 +20,7 @@ namespace rwku::scheduler {
 struct RunEntry {
   RunRecord record;
   std::map<int, JobRecord> jobs;  // by index
-  int open_jobs = 0;              // not terminal
-  int failed_jobs = 0;
-  int cancelled_jobs = 0;
+  JobCounts counts;
 };
 
 // Not thread-safe. Pointers live until their run is erased.
@@ -40,8 +39,9 @@ class Records {
   const RunEntry* FindByRequestId(const std::string& request_id) const;
   const JobRecord& Get(const JobRef& ref) const { return runs_.at(ref.run).jobs.at(ref.index); }
   const std::map<RunId, RunEntry>& runs() const { return runs_; }
-  // In the order of creation.
-  std::vector<const RunEntry*> InOrder() const;
+  // Calls `visit` with the runs created before the one with `sequence` (0: with all), newest first,
+  // until it returns false.
+  void VisitBefore(uint64_t sequence, const std::function<bool(const RunEntry&)>& visit) const;
 
   // Changes the state by Transition, keeps the run's counts and marks the job as changed.
   void ChangeState(JobRecord& job, JobState to);
@@ -59,7 +59,6 @@ class Records {
  private:
   using RunOrder = std::pair<uint64_t, RunId>;  // by creation
 
-  static void Count(RunEntry& run, JobState state, int delta);
   static RunOrder OrderOf(const RunRecord& run) { return {run.sequence, run.id}; }
 
   std::map<RunId, RunEntry> runs_;

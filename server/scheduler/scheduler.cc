@@ -1,5 +1,6 @@
 #include "server/scheduler/scheduler.h"
 
+#include <climits>
 #include <utility>
 
 #include "server/scheduler/scheduler_impl.h"
@@ -30,24 +31,45 @@ const RunRecord* Scheduler::FindRunByRequestId(const std::string& request_id) co
 }
 
 std::vector<const RunRecord*> Scheduler::Runs() const {
-  const std::vector<const RunEntry*> in_order = impl_->records().InOrder();
   std::vector<const RunRecord*> runs;
-  runs.reserve(in_order.size());
-  for (auto it = in_order.rbegin(); it != in_order.rend(); ++it) {
-    runs.push_back(&(*it)->record);
-  }
+  VisitRuns(0, [&runs](const RunRecord& run) {
+    runs.push_back(&run);
+    return true;
+  });
   return runs;
 }
 
 std::vector<const JobRecord*> Scheduler::Jobs(const RunId& run) const {
   std::vector<const JobRecord*> jobs;
-  if (const RunEntry* entry = impl_->records().FindRun(run); entry != nullptr) {
-    jobs.reserve(entry->jobs.size());
-    for (const auto& [index, job] : entry->jobs) {
-      jobs.push_back(&job);
+  VisitJobs(run, 0, [&jobs](const JobRecord& job) {
+    jobs.push_back(&job);
+    return true;
+  });
+  return jobs;
+}
+
+void Scheduler::VisitRuns(uint64_t before,
+                          const std::function<bool(const RunRecord&)>& visit) const {
+  impl_->records().VisitBefore(before,
+                               [&visit](const RunEntry& entry) { return visit(entry.record); });
+}
+
+void Scheduler::VisitJobs(const RunId& run, uint64_t first,
+                          const std::function<bool(const JobRecord&)>& visit) const {
+  const RunEntry* entry = impl_->records().FindRun(run);
+  if (entry == nullptr || first > INT_MAX) {
+    return;
+  }
+  for (auto it = entry->jobs.lower_bound(static_cast<int>(first)); it != entry->jobs.end(); ++it) {
+    if (!visit(it->second)) {
+      return;
     }
   }
-  return jobs;
+}
+
+JobCounts Scheduler::CountJobs(const RunId& run) const {
+  const RunEntry* entry = impl_->records().FindRun(run);
+  return entry == nullptr ? JobCounts() : entry->counts;
 }
 
 std::vector<WorkerView> Scheduler::Workers() const {

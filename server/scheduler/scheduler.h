@@ -2,6 +2,8 @@
 // same decisions.
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,8 +22,8 @@ struct Options {
       absl::Seconds(1);  // first retry after a failure of the job's own; doubles
   absl::Duration backoff_limit = absl::Minutes(5);
   int max_resource_failures = 6;  // halvings of the micro-batch before the job fails
-  int max_lost_attempts =
-      5;  // attempts in a row that ended with their worker lost: the job is parked as failed
+  int max_lost_attempts = 5;      // attempts in a row that ended with their worker lost or with
+                              // kInfrastructure: the job is parked as failed
 };
 
 // The two times of a step: `monotonic` decides about leases, `wall` is written into records.
@@ -88,6 +90,13 @@ class Scheduler {
   std::vector<const RunRecord*> Runs() const;
   // In the order of their index.
   std::vector<const JobRecord*> Jobs(const RunId& run) const;
+  // The same, one after the other until `visit` returns false: runs with a sequence below `before`
+  // (0: all), jobs with an index of `first` or more. `visit` must not step the scheduler.
+  void VisitRuns(uint64_t before, const std::function<bool(const RunRecord&)>& visit) const;
+  void VisitJobs(const RunId& run, uint64_t first,
+                 const std::function<bool(const JobRecord&)>& visit) const;
+  // All zero for an unknown run. Does not scan the jobs.
+  JobCounts CountJobs(const RunId& run) const;
   std::vector<WorkerView> Workers() const;
   uint64_t revision() const;
   // OK if `lease` is its job's live lease and `worker` holds it; FAILED_PRECONDITION otherwise.

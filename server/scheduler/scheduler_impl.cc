@@ -130,16 +130,33 @@ void Scheduler::Impl::Lose(JobRecord& job, absl::string_view how) {
   });
 }
 
+absl::Duration Scheduler::Impl::Backoff(int failures) const {
+  absl::Duration backoff = options_.backoff_base;
+  for (int i = 1; i < failures && backoff < options_.backoff_limit; ++i) {
+    backoff *= 2;
+  }
+  return std::min(backoff, options_.backoff_limit);
+}
+
 void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
   const RunRecord& run = records_.FindRun(job.run)->record;
   JobState to = JobState::kQueued;
   absl::Duration backoff = absl::ZeroDuration();
   int failures = job.failures;
+  int lost_attempts = 0;
+  std::string message = event.message;
   int resource_failures = job.resource_failures;
   switch (event.failure_class) {
     case FailureClass::kInfrastructure:
-      // Not the job's fault, but a worker that keeps saying so must not spin.
-      backoff = options_.backoff_base;
+      // Not the job's fault, so it is not counted as one; but what never ends well must end.
+      lost_attempts = job.lost_attempts + 1;
+      if (lost_attempts >= options_.max_lost_attempts) {
+        to = JobState::kFailed;
+        absl::StrAppend(&message, "; parked after ", lost_attempts,
+                        " attempts in a row that ended without the job's own fault");
+      } else {
+        backoff = Backoff(lost_attempts);
+      }
       break;
     case FailureClass::kResource:
       if (resource_failures >= options_.max_resource_failures) {
@@ -158,20 +175,16 @@ void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
       if (failures >= run.max_failures) {
         to = JobState::kFailed;
       } else {
-        backoff = options_.backoff_base;
-        for (int i = 1; i < failures && backoff < options_.backoff_limit; ++i) {
-          backoff *= 2;
-        }
+        backoff = Backoff(failures);
       }
       break;
   }
-  backoff = std::min(backoff, options_.backoff_limit);
   Move(job, to, [&](JobRecord& j) {
     j.failures = failures;
     j.resource_failures = resource_failures;
-    j.lost_attempts = 0;
+    j.lost_attempts = lost_attempts;
     j.last_failure =
-        Failure{event.failure_class, event.message, event.worker, event.lease.fencing_token};
+        Failure{event.failure_class, std::move(message), event.worker, event.lease.fencing_token};
     if (std::find(j.avoid.begin(), j.avoid.end(), event.worker) == j.avoid.end()) {
       j.avoid.push_back(event.worker);
     }
@@ -225,6 +238,9 @@ void Scheduler::Impl::AssignRound(bool resident_only) {
         queue_.PickFor(worker.resident_models,
                        [&](const std::vector<WorkerId>& avoid) { return MayTake(id, avoid); });
     if (pick && (pick->resident || !resident_only)) {
+      if (pick->passed_over) {
+        queue_.PassOver(*pick->passed_over);
+      }
       Grant(*records_.FindJob(records_.Get(pick->job).id), id);
     }
   }

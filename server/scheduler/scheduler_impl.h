@@ -56,6 +56,8 @@ class Scheduler::Impl {
   void Requeue(JobRecord& job);
   // The attempt's worker is lost: back to the queue, or failed after too many in a row.
   void Lose(JobRecord& job, absl::string_view how);
+  // After the `failures`-th failure in a row: doubles up to the limit.
+  absl::Duration Backoff(int failures) const;
   void FailAttempt(JobRecord& job, const AttemptFailed& event);
   void ExpireLeases();
   void AssignJobs();

@@ -1,4 +1,8 @@
 // Runs: submission, sharing, cancellation, deletion, retry, revisions.
+#include <algorithm>
+#include <map>
+#include <string>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -66,6 +70,34 @@ TEST_F(SchedulerTest, ALoneWorkerServesEqualRunsInTurn) {
   EXPECT_THAT(Assigned(Complete("w", LeaseOf("old", 1, 1))), ElementsAre("w:new/0:1"));
   EXPECT_THAT(Assigned(Complete("w", LeaseOf("new", 0, 1))), ElementsAre("w:old/2:1"));
   EXPECT_THAT(Assigned(Complete("w", LeaseOf("old", 2, 1))), ElementsAre("w:new/1:1"));
+}
+
+TEST_F(SchedulerTest, ALoneWorkerChangesItsModelSeldomAndStarvesNoRun) {
+  Do(MakeRun("a", 40, 0, "x"));
+  Do(MakeRun("b", 40, 0, "y"));
+  Do(MakeRun("c", 40, 0, "z"));
+  Connect("w");
+  int switches = 0;
+  std::string model;
+  std::map<std::string, int> waits;  // turns since a run's last one
+  int longest = 0;
+  for (int i = 0; i < 120; ++i) {
+    const Lease lease = scheduler_->Workers().front().leases.front();
+    const JobRecord& job = *scheduler_->FindJob(lease.job);
+    switches += job.model == model ? 0 : 1;
+    model = job.model;
+    for (const char* run : {"a", "b", "c"}) {
+      const bool open = scheduler_->CountJobs(RunId(run))[JobState::kQueued] > 0;
+      int& wait = waits[run];
+      wait = job.run == RunId(run) || !open ? 0 : wait + 1;
+      longest = std::max(longest, wait);
+    }
+    Do(WorkerHeartbeat{WorkerId("w"), {lease}, {model}});
+    Complete("w", lease);
+  }
+  EXPECT_EQ(scheduler_->CountJobs(RunId("c"))[JobState::kSucceeded], 40);
+  EXPECT_LE(switches, 20);
+  EXPECT_LE(longest, 30);
 }
 
 TEST_F(SchedulerTest, AWorkerGetsJobsOfTheModelItHoldsFirst) {

@@ -137,6 +137,16 @@ TEST_F(SchedulerTest, TheSameIncarnationComesBackForItsLease) {
   EXPECT_EQ(scheduler_->NextDeadline(), now_.monotonic + options_.lease_duration);
 }
 
+TEST_F(SchedulerTest, WhatTheSameIncarnationDoesNotBringIsQueuedAgainAtOnceAndNotCounted) {
+  Connect("w");
+  Do(MakeRun("r", 1));
+  Disconnect("w");
+  const Decision decision = Connect("w");  // the Assign was lost with the stream
+  EXPECT_THAT(Assigned(decision), ElementsAre("w:r/0:2"));
+  EXPECT_THAT(ErasedAttempts(decision), ElementsAre("r/0:1"));
+  EXPECT_EQ(Job("r", 0).lost_attempts, 0);
+}
+
 TEST_F(SchedulerTest, ADisconnectedWorkerGetsNothing) {
   Connect("w");
   Disconnect("w", "older");  // of a stream that was replaced
@@ -198,15 +208,24 @@ TEST_F(SchedulerTest, AResourceFailureHalvesTheMicroBatchUpToALimit) {
   EXPECT_EQ(Job("r", 0).failures, 0);
 }
 
-TEST_F(SchedulerTest, AnInfrastructureFailureIsNotCounted) {
+TEST_F(SchedulerTest, InfrastructureFailuresAreNotCountedButParkTheJobWhenTheyDoNotEnd) {
   Connect("w");
   Do(MakeRun("r", 1));
-  for (uint64_t token = 1; token < 20; ++token) {
+  absl::Duration backoff = options_.backoff_base;
+  for (uint64_t token = 1; token < 5; ++token) {
     Fail("w", LeaseOf("r", 0, token), FailureClass::kInfrastructure);
-    Advance(options_.backoff_base);
+    Advance(backoff - absl::Milliseconds(1));
+    EXPECT_THAT(Assigned(Do(Tick{})), IsEmpty());
+    Advance(absl::Milliseconds(1));
     EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre(absl::StrCat("w:r/0:", token + 1)));
+    backoff *= 2;
   }
+  Fail("w", LeaseOf("r", 0, 5), FailureClass::kInfrastructure);
+  EXPECT_EQ(Job("r", 0).state, JobState::kFailed);
   EXPECT_EQ(Job("r", 0).failures, 0);
+  EXPECT_TRUE(absl::StrContains(Job("r", 0).last_failure->message, "it broke; parked after 5"));
+  // Said again, because the answer was lost, it is accepted.
+  EXPECT_TRUE(Fail("w", LeaseOf("r", 0, 5), FailureClass::kInfrastructure).verdict.ok());
 }
 
 TEST_F(SchedulerTest, ARepeatedFailureIsAcceptedOnceAndCountedOnce) {

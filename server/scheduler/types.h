@@ -2,6 +2,8 @@
 // Plain values; what a run or job means to the benchmark travels as opaque bytes.
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -20,6 +22,16 @@ enum class RunState { kRunning, kSucceeded, kFailed, kCancelled };
 // kQueued -> kLeased | kCancelled; kLeased -> kQueued (retry) | kSucceeded | kFailed | kCancelled;
 // kFailed -> kQueued by RetryJob.
 enum class JobState { kQueued, kLeased, kSucceeded, kFailed, kCancelled };
+
+// Jobs of a run by their state.
+class JobCounts {
+ public:
+  int& operator[](JobState state) { return counts_[static_cast<size_t>(state)]; }
+  int operator[](JobState state) const { return counts_[static_cast<size_t>(state)]; }
+
+ private:
+  std::array<int, 5> counts_{};
+};
 
 enum class FailureClass { kInfrastructure, kResource, kNumeric, kInput, kInternal };
 
@@ -60,7 +72,7 @@ struct JobRecord {
   int attempts = 0;
   int failures = 0;                      // that count against the run's max_failures
   int resource_failures = 0;             // = halvings of the micro-batch
-  int lost_attempts = 0;                 // in a row that ended with their worker lost
+  int lost_attempts = 0;                 // in a row: worker lost, or kInfrastructure
   WorkerId worker;                       // holds the lease, or made the result
   std::optional<absl::Time> not_before;  // back-off, wall clock; compared after a restart, too
   std::vector<WorkerId> avoid;           // workers that failed it

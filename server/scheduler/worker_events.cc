@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "server/scheduler/scheduler_impl.h"
@@ -33,13 +34,13 @@ absl::Status Scheduler::Impl::Handle(const WorkerConnected& event) {
     if (std::find(event.leases.begin(), event.leases.end(), lease) != event.leases.end()) {
       leases_.Renew(lease.job, LeaseDeadline());
       decision_.kept_leases.push_back(lease);
-    } else if (!known_process) {
-      // Granted before this coordinator started, and the worker does not have it.
-      Requeue(*records_.FindJob(lease.job));
-    } else if (!same_process) {
+    } else if (known_process && !same_process) {
       Lose(*records_.FindJob(lease.job), "its process ended");
+    } else {
+      // The same process, as far as anybody knows: the Assign got lost with the old stream, or the
+      // lease was given back while there was none.
+      Requeue(*records_.FindJob(lease.job));
     }
-    // Else the same process came back without it: it stays unrenewed, and expires.
   }
   for (const Lease& lease : event.leases) {
     if (!leases_.Holds(event.worker, lease)) {
@@ -138,7 +139,7 @@ absl::Status Scheduler::Impl::Handle(const AttemptFailed& event) {
     if (job != nullptr && job->last_failure && job->last_failure->worker == event.worker &&
         job->last_failure->fencing_token == event.lease.fencing_token &&
         job->last_failure->failure_class == event.failure_class &&
-        job->last_failure->message == event.message) {
+        absl::StartsWith(job->last_failure->message, event.message)) {
       return absl::OkStatus();  // said before
     }
     RevokeStale(event.worker, event.lease);
