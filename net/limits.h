@@ -10,11 +10,14 @@ namespace rwku::net {
 inline constexpr int kMaxMessageSize = 4 * 1024 * 1024;
 
 // A silent connection is pinged this often, with or without calls on it ...
-inline constexpr absl::Duration kKeepaliveTime = absl::Seconds(20);
-// ... and given up if no answer comes within this time.
-inline constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(10);
+inline constexpr absl::Duration kKeepaliveTime = absl::Seconds(5);
+// ... and given up if no answer comes within this time. Together they are less than the default
+// lease: a worker that is cut off without a word from the network learns it before its heartbeats
+// pile up unsent for as long.
+inline constexpr absl::Duration kKeepaliveTimeout = absl::Seconds(5);
 // The server tolerates pings down to this interval.
-inline constexpr absl::Duration kMinPingInterval = absl::Seconds(10);
+inline constexpr absl::Duration kMinPingInterval = absl::Seconds(2);
+static_assert(kMinPingInterval < kKeepaliveTime);
 
 // Calls at a time on one connection.
 inline constexpr int kMaxConcurrentStreams = 256;
