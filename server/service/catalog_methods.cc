@@ -3,6 +3,7 @@
 
 #include "benchmark/methods/registry.h"
 #include "net/status.h"
+#include "server/service/finish.h"
 #include "server/service/recipe_convert.h"
 #include "server/service/unlearning_service.h"
 
@@ -10,11 +11,6 @@ namespace rwku::service {
 namespace {
 
 constexpr char kDefaultFamily[] = "llama";
-
-void FinishWith(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* reactor,
-                const absl::Status& status) {
-  reactor->Finish(net::ToGrpcStatus(status, context));
-}
 
 }  // namespace
 

@@ -189,10 +189,13 @@ v1::Worker ToProto(const scheduler::WorkerView& worker, const coordinator::Worke
 }
 
 v1::Run RunOfView(const coordinator::View& view, const scheduler::RunRecord& run) {
+  const scheduler::JobCounts jobs = view.scheduler.CountJobs(run.id);
   v1::JobCounts counts;
-  for (const scheduler::JobRecord* job : view.scheduler.Jobs(run.id)) {
-    CountJob(job->state, &counts);
-  }
+  counts.set_queued(jobs[scheduler::JobState::kQueued]);
+  counts.set_leased(jobs[scheduler::JobState::kLeased]);
+  counts.set_succeeded(jobs[scheduler::JobState::kSucceeded]);
+  counts.set_failed(jobs[scheduler::JobState::kFailed]);
+  counts.set_cancelled(jobs[scheduler::JobState::kCancelled]);
   return ToProto(run, counts);
 }
 

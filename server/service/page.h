@@ -10,6 +10,8 @@
 namespace rwku::service {
 
 inline constexpr int kMaxPageSize = 1000;
+// A page ends early at this size, so that it fits into a message.
+inline constexpr size_t kPageBytes = size_t{3} << 20U;
 
 // The number of entries to send: `fallback` for 0, at most 1000. INVALID_ARGUMENT for a negative
 // size.

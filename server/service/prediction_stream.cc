@@ -3,6 +3,7 @@
 #include <deque>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "net/status.h"
 #include "server/service/predictions.h"
@@ -10,16 +11,18 @@
 namespace rwku::service {
 namespace {
 
-// Predictions read at a time: all that one stream buffers.
-constexpr size_t kReadAhead = 32;
+// Predictions and bytes read at a time: all that one stream buffers. A read begins at the job's
+// first chunk, so it fetches many.
+constexpr size_t kReadAhead = 1024;
+constexpr size_t kReadAheadBytes = size_t{1} << 20U;
 
 // Its callbacks come one after another: each write is started by the end of the one before it.
 class PredictionStream final : public grpc::ServerWriteReactor<v1::Prediction>,
                                public std::enable_shared_from_this<PredictionStream> {
  public:
   PredictionStream(grpc::CallbackServerContext* context, coordinator::Coordinator* coordinator,
-                   store::Store* store)
-      : context_(context), coordinator_(coordinator), store_(store) {}
+                   store::Store* store, WorkPool* pool)
+      : context_(context), coordinator_(coordinator), store_(store), pool_(pool) {}
 
   void Start(const v1::StreamPredictionsRequest& request) {
     self_ = shared_from_this();
@@ -32,15 +35,15 @@ class PredictionStream final : public grpc::ServerWriteReactor<v1::Prediction>,
     coordinator_->Read(
         [self, parent = *parent,
          filter = request.filter()](const coordinator::View& view) -> std::function<void()> {
-          auto sources = FindSources(view, parent, filter);
-          return [self, sources = std::move(sources), filter] {
-            if (!sources.ok()) {
-              self->FinishWith(sources.status());
+          auto jobs = CopyJobs(view, parent);
+          return [self, jobs = std::move(jobs), filter] {
+            if (!jobs.ok()) {
+              self->FinishWith(jobs.status());
               return;
             }
-            self->walk_ = std::make_unique<PredictionWalk>(self->store_, *sources, filter,
-                                                           PredictionPosition{});
-            self->Advance();
+            self->jobs_ = *jobs;
+            self->filter_ = filter;
+            self->ReadOn();
           };
         },
         [self](const absl::Status& status) { self->FinishWith(status); });
@@ -62,26 +65,53 @@ class PredictionStream final : public grpc::ServerWriteReactor<v1::Prediction>,
  private:
   void FinishWith(const absl::Status& status) { Finish(net::ToGrpcStatus(status, context_)); }
 
+  // Sends what is buffered, or has more read.
   void Advance() {
     if (buffer_.empty()) {
-      const absl::Status status = walk_->Next(
-          kReadAhead, [this](const PredictionSource& /*source*/, v1::Prediction prediction) {
-            buffer_.push_back(std::move(prediction));
-          });
-      if (!status.ok() || buffer_.empty()) {
-        FinishWith(status);
-        return;
-      }
+      ReadOn();
+      return;
     }
     current_ = std::move(buffer_.front());
     buffer_.pop_front();
     StartWrite(&current_);
   }
 
+  // Fills the buffer on the pool: a filter may pass over many predictions.
+  void ReadOn() {
+    const absl::Status queued = pool_->Run([self = self_] {
+      if (self->walk_ == nullptr) {
+        self->walk_ = std::make_unique<PredictionWalk>(
+            self->store_, FindSources(std::exchange(self->jobs_, {}), self->filter_), self->filter_,
+            PredictionPosition{}, [context = self->context_] { return context->IsCancelled(); });
+      }
+      size_t bytes = 0;
+      const absl::Status status =
+          self->walk_->Next([&](const PredictionSource& /*source*/, v1::Prediction prediction) {
+            if (self->buffer_.size() == kReadAhead || bytes > kReadAheadBytes) {
+              return false;
+            }
+            bytes += prediction.ByteSizeLong();
+            self->buffer_.push_back(std::move(prediction));
+            return true;
+          });
+      if (!status.ok() || self->buffer_.empty()) {
+        self->FinishWith(status);
+      } else {
+        self->Advance();
+      }
+    });
+    if (!queued.ok()) {
+      FinishWith(queued);
+    }
+  }
+
   grpc::CallbackServerContext* const context_;
   coordinator::Coordinator* const coordinator_;
   store::Store* const store_;
+  WorkPool* const pool_;
   std::shared_ptr<PredictionStream> self_;
+  std::vector<JobCopy> jobs_;  // until the walk begins
+  v1::PredictionFilter filter_;
   std::unique_ptr<PredictionWalk> walk_;
   std::deque<v1::Prediction> buffer_;
   v1::Prediction current_;
@@ -91,8 +121,8 @@ class PredictionStream final : public grpc::ServerWriteReactor<v1::Prediction>,
 
 grpc::ServerWriteReactor<v1::Prediction>* StartPredictionStream(
     grpc::CallbackServerContext* context, const v1::StreamPredictionsRequest& request,
-    coordinator::Coordinator* coordinator, store::Store* store) {
-  auto reactor = std::make_shared<PredictionStream>(context, coordinator, store);
+    coordinator::Coordinator* coordinator, store::Store* store, WorkPool* pool) {
+  auto reactor = std::make_shared<PredictionStream>(context, coordinator, store, pool);
   reactor->Start(request);
   return reactor.get();
 }

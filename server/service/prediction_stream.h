@@ -5,13 +5,14 @@
 #include "rwku/v1/unlearning.grpc.pb.h"
 
 #include "server/coordinator/coordinator.h"
+#include "server/service/work_pool.h"
 #include "server/store/store.h"
 
 namespace rwku::service {
 
-// Starts a stream that owns itself. `coordinator` and `store` outlive it.
+// Starts a stream that owns itself. `coordinator`, `store` and `pool`, which reads, outlive it.
 grpc::ServerWriteReactor<v1::Prediction>* StartPredictionStream(
     grpc::CallbackServerContext* context, const v1::StreamPredictionsRequest& request,
-    coordinator::Coordinator* coordinator, store::Store* store);
+    coordinator::Coordinator* coordinator, store::Store* store, WorkPool* pool);
 
 }  // namespace rwku::service

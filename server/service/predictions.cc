@@ -1,21 +1,56 @@
 #include "server/service/predictions.h"
 
-#include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "rwku/v1/worker.pb.h"
+#include <google/protobuf/io/coded_stream.h>
+#include <google/protobuf/wire_format_lite.h>
 
 #include "server/service/names.h"
 
 namespace rwku::service {
 namespace {
 
+// Predictions between two looks at whether anybody still wants them.
+constexpr size_t kLookEvery = 64;
+
+// JobResult.prediction_count, which comes first, without parsing the rest; 0 if there is none.
+size_t CountOf(const std::string& result) {
+  using google::protobuf::internal::WireFormatLite;
+  google::protobuf::io::CodedInputStream input(reinterpret_cast<const uint8_t*>(result.data()),
+                                               static_cast<int>(result.size()));
+  while (const uint32_t tag = input.ReadTag()) {
+    if (WireFormatLite::GetTagFieldNumber(tag) != v1::JobResult::kPredictionCountFieldNumber) {
+      if (!WireFormatLite::SkipField(&input, tag)) {
+        return 0;
+      }
+      continue;
+    }
+    uint64_t count = 0;
+    return input.ReadVarint64(&count) && count <= INT32_MAX ? static_cast<size_t>(count) : 0;
+  }
+  return 0;
+}
+
 bool Admits(const std::set<std::string>& set, const std::string& value) {
   return set.empty() || set.count(value) > 0;
 }
 
 }  // namespace
+
+JobCopy CopyJob(const scheduler::JobRecord& job) {
+  return {job.id,
+          job.index,
+          job.fencing_token,
+          job.state == scheduler::JobState::kSucceeded,
+          job.payload,
+          CountOf(job.result)};
+}
+
+PredictionSource SourceOf(const JobCopy& job, const v1::JobSpec& spec) {
+  return {job.job, job.index, job.fencing_token, spec.recipe().label(), spec.seed(), job.count};
+}
 
 absl::StatusOr<PredictionParent> ParsePredictionParent(const std::string& parent) {
   if (absl::StatusOr<JobId> job = ParseJobName(parent, "parent"); job.ok()) {
@@ -28,43 +63,53 @@ absl::StatusOr<PredictionParent> ParsePredictionParent(const std::string& parent
   return PredictionParent{*run, std::nullopt};
 }
 
-absl::StatusOr<std::vector<PredictionSource>> FindSources(const coordinator::View& view,
-                                                          const PredictionParent& parent,
-                                                          const v1::PredictionFilter& filter) {
+absl::StatusOr<std::vector<JobCopy>> CopyJobs(const coordinator::View& view,
+                                              const PredictionParent& parent) {
   if (view.scheduler.FindRun(parent.run) == nullptr) {
     return RunNotFound(parent.run);
   }
-  std::vector<const scheduler::JobRecord*> jobs;
+  std::vector<JobCopy> jobs;
+  const auto copy = [&jobs](const scheduler::JobRecord& job) {
+    if (job.state == scheduler::JobState::kSucceeded) {
+      jobs.push_back(CopyJob(job));
+    }
+    return true;
+  };
   if (parent.job) {
     const scheduler::JobRecord* job = view.scheduler.FindJob(*parent.job);
     if (job == nullptr) {
       return JobNotFound(*parent.job);
     }
-    jobs.push_back(job);
+    copy(*job);
   } else {
-    jobs = view.scheduler.Jobs(parent.run);
+    view.scheduler.VisitJobs(parent.run, 0, copy);
   }
+  return jobs;
+}
+
+std::vector<PredictionSource> FindSources(const std::vector<JobCopy>& jobs,
+                                          const v1::PredictionFilter& filter) {
   const std::set<std::string> targets(filter.targets().begin(), filter.targets().end());
   const std::set<std::string> recipes(filter.recipes().begin(), filter.recipes().end());
   std::vector<PredictionSource> sources;
-  for (const scheduler::JobRecord* job : jobs) {
+  for (const JobCopy& job : jobs) {
     v1::JobSpec spec;
-    if (job->state != scheduler::JobState::kSucceeded || !spec.ParseFromString(job->payload) ||
-        !Admits(targets, spec.target()) || !Admits(recipes, spec.recipe().label())) {
-      continue;
+    if (spec.ParseFromString(job.spec) && Admits(targets, spec.target()) &&
+        Admits(recipes, spec.recipe().label())) {
+      sources.push_back(SourceOf(job, spec));
     }
-    sources.push_back(
-        {job->id, job->index, job->fencing_token, spec.recipe().label(), spec.seed()});
   }
   return sources;
 }
 
 PredictionWalk::PredictionWalk(store::Store* store, std::vector<PredictionSource> sources,
-                               v1::PredictionFilter filter, PredictionPosition start)
+                               v1::PredictionFilter filter, PredictionPosition start,
+                               std::function<bool()> cancelled)
     : store_(store),
       sources_(std::move(sources)),
       probe_sets_(filter.probe_sets().begin(), filter.probe_sets().end()),
-      types_(filter.types().begin(), filter.types().end()) {
+      types_(filter.types().begin(), filter.types().end()),
+      cancelled_(std::move(cancelled)) {
   while (source_ < sources_.size() &&
          static_cast<uint64_t>(sources_[source_].index) < start.index) {
     ++source_;
@@ -78,31 +123,46 @@ bool PredictionWalk::Passes(const v1::Prediction& prediction) const {
   return Admits(probe_sets_, prediction.probe_set()) && Admits(types_, prediction.type());
 }
 
-absl::Status PredictionWalk::Next(
-    size_t limit, const std::function<void(const PredictionSource&, v1::Prediction)>& visit) {
-  size_t visited = 0;
-  while (visited < limit && !done()) {
+absl::Status PredictionWalk::Short(const PredictionSource& source) const {
+  // A run that exists has events.
+  const RunId run = RunOf(source.job);
+  const absl::StatusOr<std::vector<store::EventRecord>> events = store_->ReadEvents(run, 0, 1);
+  if (events.ok() && events->empty()) {
+    return RunNotFound(run);
+  }
+  return absl::DataLossError(absl::StrCat(JobName(source.job), " has ", position_,
+                                          " stored predictions, its result counts ", source.count));
+}
+
+absl::Status PredictionWalk::Next(const Visitor& visit) {
+  bool taken = true;
+  while (taken && !done()) {
     const PredictionSource& source = sources_[source_];
-    absl::Status parsed;
+    absl::Status trouble;
     const absl::Status read = store_->ReadPredictions(
         source.job, source.fencing_token, position_, [&](size_t position, absl::string_view bytes) {
-          position_ = position + 1;
-          v1::Prediction prediction;
-          if (!prediction.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-            parsed = absl::DataLossError(absl::StrCat("prediction ", position, " of ",
-                                                      JobName(source.job), " cannot be read"));
+          if (position % kLookEvery == 0 && cancelled_ && cancelled_()) {
+            trouble = absl::CancelledError("the call was cancelled");
             return false;
           }
-          if (Passes(prediction)) {
-            visit(source, std::move(prediction));
-            ++visited;
+          v1::Prediction prediction;
+          if (!prediction.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+            trouble = absl::DataLossError(absl::StrCat("prediction ", position, " of ",
+                                                       JobName(source.job), " cannot be read"));
+            return false;
           }
-          return visited < limit;
+          position_ = position;
+          taken = !Passes(prediction) || visit(source, std::move(prediction));
+          position_ += taken ? 1 : 0;
+          return taken;
         });
-    if (!read.ok() || !parsed.ok()) {
-      return read.ok() ? parsed : read;
+    if (!read.ok() || !trouble.ok()) {
+      return read.ok() ? trouble : read;
     }
-    if (visited < limit) {
+    if (taken) {
+      if (position_ < source.count) {
+        return Short(source);
+      }
       ++source_;
       position_ = 0;
     }

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "rwku/v1/unlearning.pb.h"
+#include "rwku/v1/worker.pb.h"
 
 #include "server/coordinator/coordinator.h"
 #include "server/store/store.h"
@@ -24,7 +25,22 @@ struct PredictionSource {
   uint64_t fencing_token = 0;
   std::string recipe;  // label
   uint64_t seed = 0;
+  size_t count = 0;  // of its predictions, as the result says
 };
+
+// What is known of a job without parsing its records: they are parsed once the coordinator's mutex
+// is given back.
+struct JobCopy {
+  JobId job;
+  int index = 0;
+  uint64_t fencing_token = 0;
+  bool succeeded = false;
+  std::string spec;  // serialized
+  size_t count = 0;  // of its predictions, as the result says
+};
+JobCopy CopyJob(const scheduler::JobRecord& job);
+// `spec` is the job's own.
+PredictionSource SourceOf(const JobCopy& job, const v1::JobSpec& spec);
 
 // "runs/{run}" or "runs/{run}/jobs/{job}" of a request.
 struct PredictionParent {
@@ -33,11 +49,13 @@ struct PredictionParent {
 };
 absl::StatusOr<PredictionParent> ParsePredictionParent(const std::string& parent);
 
-// The sources of `parent`: its succeeded jobs whose target and recipe pass `filter`, by index.
-// Attempts that still run have no results yet. NOT_FOUND for an unknown run or job.
-absl::StatusOr<std::vector<PredictionSource>> FindSources(const coordinator::View& view,
-                                                          const PredictionParent& parent,
-                                                          const v1::PredictionFilter& filter);
+// The succeeded jobs of `parent`, by index. Attempts that still run have no results yet. NOT_FOUND
+// for an unknown run or job.
+absl::StatusOr<std::vector<JobCopy>> CopyJobs(const coordinator::View& view,
+                                              const PredictionParent& parent);
+// Those whose target and recipe pass `filter`.
+std::vector<PredictionSource> FindSources(const std::vector<JobCopy>& jobs,
+                                          const v1::PredictionFilter& filter);
 
 // Where a walk stands: at `position` of the source with `index`, or the first one after it.
 struct PredictionPosition {
@@ -48,27 +66,35 @@ struct PredictionPosition {
 // Walks over the predictions that pass a filter. Holds one prediction at a time. Not thread-safe.
 class PredictionWalk {
  public:
+  // Takes the prediction, or leaves it for the next call and returns false.
+  using Visitor = std::function<bool(const PredictionSource&, v1::Prediction)>;
+
+  // `cancelled` is asked now and then, on the thread that walks; none: never.
   PredictionWalk(store::Store* store, std::vector<PredictionSource> sources,
-                 v1::PredictionFilter filter, PredictionPosition start);
+                 v1::PredictionFilter filter, PredictionPosition start,
+                 std::function<bool()> cancelled = nullptr);
 
-  // Calls `visit` with up to `limit` predictions more; fewer mean the end. DATA_LOSS for one that
-  // cannot be read.
-  absl::Status Next(size_t limit,
-                    const std::function<void(const PredictionSource&, v1::Prediction)>& visit);
+  // Calls `visit` with one prediction after the other until it returns false or none is left. Every
+  // call reads the store from the beginning of a job, so make few. DATA_LOSS for a prediction that
+  // cannot be read and for a job that has fewer than its result says; NOT_FOUND if that is because
+  // the run was deleted; CANCELLED.
+  absl::Status Next(const Visitor& visit);
 
-  // Whether nothing is left. Only then is the end known: a walk that was not asked for more than
-  // there is may have it ahead.
+  // Whether nothing is left.
   bool done() const { return source_ == sources_.size(); }
   // Where Next goes on.
   PredictionPosition position() const;
 
  private:
   bool Passes(const v1::Prediction& prediction) const;
+  // Why `source` ended after position_ predictions.
+  absl::Status Short(const PredictionSource& source) const;
 
   store::Store* const store_;
   const std::vector<PredictionSource> sources_;
   std::set<std::string> probe_sets_;
   std::set<std::string> types_;
+  const std::function<bool()> cancelled_;
   size_t source_ = 0;
   size_t position_ = 0;  // in the source
 };

@@ -33,6 +33,10 @@ constexpr int kDefaultMaxFailures = 3;
 constexpr uint64_t kDefaultSeed = 42;
 constexpr int kMaxRecipes = 100;
 constexpr int kMaxSeeds = 1000;
+constexpr int kMaxSelectors = 10000;
+constexpr int kMaxProbeSets = 64;
+// Problems that are named; who has more will ask again anyway.
+constexpr size_t kMaxErrors = 100;
 constexpr size_t kMaxJobs = 100000;
 // A table of missing corpora longer than this helps nobody.
 constexpr size_t kMaxCorpusErrors = 10;
@@ -77,7 +81,12 @@ class Planner {
   }
 
  private:
+  bool Full() const { return errors_.size() >= kMaxErrors; }
+
   void Error(std::string field, std::string description) {
+    if (Full()) {
+      return;
+    }
     errors_.push_back({std::move(field), std::move(description)});
   }
 
@@ -120,9 +129,14 @@ class Planner {
       return;
     }
     dataset_ = *std::move(found);
+    if (plan_.spec.targets_size() > kMaxSelectors) {
+      Error("spec.targets", absl::StrCat("found ", plan_.spec.targets_size(),
+                                         " selectors, allowed at most ", kMaxSelectors));
+      return;
+    }
     // One by one, so that every bad selector is named.
     bool good = true;
-    for (int i = 0; i < plan_.spec.targets_size(); ++i) {
+    for (int i = 0; i < plan_.spec.targets_size() && !Full(); ++i) {
       const std::vector<std::string> one = {plan_.spec.targets(i)};
       if (const auto selected = dataset_->Select(one); !selected.ok()) {
         Error(absl::StrCat("spec.targets[", i, "]"), Message(selected.status()));
@@ -202,6 +216,11 @@ class Planner {
       }
       return;
     }
+    if (plan_.spec.probe_sets_size() > kMaxProbeSets) {
+      Error("spec.probe_sets", absl::StrCat("found ", plan_.spec.probe_sets_size(),
+                                            ", allowed at most ", kMaxProbeSets));
+      return;
+    }
     std::set<std::string> seen;
     for (int i = 0; i < plan_.spec.probe_sets_size(); ++i) {
       const std::string& name = plan_.spec.probe_sets(i);
@@ -231,6 +250,7 @@ class Planner {
     if (plan_.spec.seeds_size() > kMaxSeeds) {
       Error("spec.seeds",
             absl::StrCat("found ", plan_.spec.seeds_size(), ", allowed at most ", kMaxSeeds));
+      return;
     }
     std::set<uint64_t> seen;
     for (int i = 0; i < plan_.spec.seeds_size(); ++i) {
@@ -243,6 +263,9 @@ class Planner {
 
   // A method that trains needs its corpus for every target.
   void CheckCorpora() {
+    if (plan_.spec.recipes_size() > kMaxRecipes) {
+      return;
+    }
     size_t missing = 0;
     for (int i = 0; i < plan_.spec.recipes_size(); ++i) {
       const std::string& name = plan_.spec.recipes(i).method();
@@ -287,7 +310,7 @@ class Planner {
     }
     plan_.run.payload = spec.SerializeAsString();
     plan_.run.request_id = request_.request_id();
-    plan_.run.request_digest = Sha256Hex(request_.spec().SerializeAsString());
+    plan_.run.request_digest = RequestDigest(request_);
     plan_.run.priority = spec.priority();
     plan_.run.max_failures = spec.max_failures();
     plan_.jobs.reserve(count);
@@ -331,6 +354,10 @@ class Planner {
 
 absl::StatusOr<RunPlan> PlanRun(const v1::CreateRunRequest& request, const Catalog& catalog) {
   return Planner(request, catalog).Plan();
+}
+
+std::string RequestDigest(const v1::CreateRunRequest& request) {
+  return Sha256Hex(request.spec().SerializeAsString());
 }
 
 std::vector<std::string> EvaluatedProbeSets() {

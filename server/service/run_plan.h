@@ -1,6 +1,7 @@
 // From what a client asks for to a run with its jobs: every field checked, every default filled in.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -21,6 +22,9 @@ struct RunPlan {
 
 // INVALID_ARGUMENT with one violation a problem, all of them at once. Reads files.
 absl::StatusOr<RunPlan> PlanRun(const v1::CreateRunRequest& request, const Catalog& catalog);
+
+// What tells a repeated request from another one under the same request id.
+std::string RequestDigest(const v1::CreateRunRequest& request);
 
 // The probe sets that this version evaluates, by name.
 std::vector<std::string> EvaluatedProbeSets();

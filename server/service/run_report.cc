@@ -1,13 +1,13 @@
 #include "server/service/run_report.h"
 
-#include <algorithm>
-#include <limits>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "rwku/v1/worker.pb.h"
 
+#include "base/status_macros.h"
 #include "benchmark/dataset/probe_set.h"
 #include "benchmark/report/report.h"
 #include "server/service/names.h"
@@ -43,66 +43,82 @@ v1::ReportTable ToProto(const report::ReportTable& table) {
   return proto;
 }
 
-}  // namespace
+// A row to be: a recipe of a run, with the jobs whose predictions it averages.
+struct RowSource {
+  std::string label;
+  int jobs = 0;
+  std::vector<PredictionSource> succeeded;
+};
 
-absl::StatusOr<std::vector<ReportRowSource>> FindReportRows(const coordinator::View& view,
-                                                            const RunId& run) {
-  const scheduler::RunRecord* record = view.scheduler.FindRun(run);
-  if (record == nullptr) {
-    return RunNotFound(run);
-  }
+// The rows of a run, in the order of its recipes.
+absl::StatusOr<std::vector<RowSource>> FindRows(const RunCopy& run) {
   v1::RunSpec spec;
-  if (!spec.ParseFromString(record->payload)) {
-    return absl::DataLossError(absl::StrCat("the stored spec of ", RunName(run), " is unreadable"));
+  if (!spec.ParseFromString(run.spec)) {
+    return absl::DataLossError(
+        absl::StrCat("the stored spec of ", RunName(run.run), " is unreadable"));
   }
-  std::vector<ReportRowSource> rows;
+  std::vector<RowSource> rows;
   std::map<std::string, size_t> by_label;
   for (const v1::Recipe& recipe : spec.recipes()) {
     by_label.emplace(recipe.label(), rows.size());
-    rows.push_back({run, recipe.label(), 0, {}});
+    rows.push_back({recipe.label(), 0, {}});
   }
-  for (const scheduler::JobRecord* job : view.scheduler.Jobs(run)) {
+  for (const JobCopy& job : run.jobs) {
     v1::JobSpec job_spec;
-    if (!job_spec.ParseFromString(job->payload)) {
+    if (!job_spec.ParseFromString(job.spec)) {
       return absl::DataLossError(
-          absl::StrCat("the stored spec of ", JobName(job->id), " is unreadable"));
+          absl::StrCat("the stored spec of ", JobName(job.job), " is unreadable"));
     }
     const auto found = by_label.find(job_spec.recipe().label());
     if (found == by_label.end()) {
       continue;
     }
-    ReportRowSource& row = rows[found->second];
+    RowSource& row = rows[found->second];
     ++row.jobs;
-    if (job->state == scheduler::JobState::kSucceeded) {
-      row.succeeded.push_back(
-          {job->id, job->index, job->fencing_token, row.label, job_spec.seed()});
+    if (job.succeeded) {
+      row.succeeded.push_back(SourceOf(job, job_spec));
     }
   }
   return rows;
 }
 
+}  // namespace
+
+absl::StatusOr<RunCopy> CopyRun(const coordinator::View& view, const RunId& run) {
+  const scheduler::RunRecord* record = view.scheduler.FindRun(run);
+  if (record == nullptr) {
+    return RunNotFound(run);
+  }
+  RunCopy copy{run, record->payload, {}};
+  view.scheduler.VisitJobs(run, 0, [&copy](const scheduler::JobRecord& job) {
+    copy.jobs.push_back(CopyJob(job));
+    return true;
+  });
+  return copy;
+}
+
 absl::StatusOr<v1::ReportTable> BuildReport(store::Store* store, const std::string& title,
-                                            const std::vector<ReportRowSource>& rows) {
+                                            const std::vector<RunCopy>& runs,
+                                            const std::function<bool()>& cancelled) {
   report::ReportBuilder builder(title);
-  for (const ReportRowSource& source : rows) {
-    const size_t row = builder.AddRow(source.label, RunName(source.run),
-                                      static_cast<int>(source.succeeded.size()), source.jobs);
-    PredictionWalk walk(store, source.succeeded, {}, {});
-    const absl::Status status =
-        walk.Next(std::numeric_limits<size_t>::max(),
-                  [&](const PredictionSource& /*job*/, const v1::Prediction& prediction) {
-                    const auto set = dataset::ParseProbeSet(prediction.probe_set());
-                    if (!set.ok()) {
-                      return;  // of a newer version: no column for it
-                    }
-                    for (const v1::Score& score : prediction.scores()) {
-                      builder.AddScore(
-                          row, prediction.target(), *set, score.name(),
-                          score.has_value() ? std::optional<double>(score.value()) : std::nullopt);
-                    }
-                  });
-    if (!status.ok()) {
-      return status;
+  for (const RunCopy& run : runs) {
+    RWKU_ASSIGN_OR_RETURN(const std::vector<RowSource> rows, FindRows(run));
+    for (const RowSource& source : rows) {
+      const size_t row = builder.AddRow(source.label, RunName(run.run),
+                                        static_cast<int>(source.succeeded.size()), source.jobs);
+      PredictionWalk walk(store, source.succeeded, {}, {}, cancelled);
+      RWKU_RETURN_IF_ERROR(walk.Next([&](const PredictionSource& /*job*/,
+                                         const v1::Prediction& prediction) {
+        const auto set = dataset::ParseProbeSet(prediction.probe_set());
+        if (!set.ok()) {
+          return true;  // of a newer version: no column for it
+        }
+        for (const v1::Score& score : prediction.scores()) {
+          builder.AddScore(row, prediction.target(), *set, score.name(),
+                           score.has_value() ? std::optional<double>(score.value()) : std::nullopt);
+        }
+        return true;
+      }));
     }
   }
   return ToProto(builder.Build());

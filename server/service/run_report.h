@@ -1,6 +1,7 @@
 // The main table of runs, computed from their stored predictions.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -14,20 +15,20 @@
 
 namespace rwku::service {
 
-// A row to be: a recipe of a run, with the jobs whose predictions it averages.
-struct ReportRowSource {
+// A run and its jobs, as they are when the report is asked for.
+struct RunCopy {
   RunId run;
-  std::string label;
-  int jobs = 0;
-  std::vector<PredictionSource> succeeded;
+  std::string spec;  // serialized
+  std::vector<JobCopy> jobs;
 };
+// NOT_FOUND for an unknown run.
+absl::StatusOr<RunCopy> CopyRun(const coordinator::View& view, const RunId& run);
 
-// The rows of a run, in the order of its recipes. NOT_FOUND for an unknown run.
-absl::StatusOr<std::vector<ReportRowSource>> FindReportRows(const coordinator::View& view,
-                                                            const RunId& run);
-
-// Streams the predictions through the builder: memory holds their scores only. Reads the store.
+// A row for every recipe of every run, in order, over the predictions of the jobs that succeeded.
+// They stream through the builder: memory holds their scores only. Reads the store; `cancelled` is
+// asked now and then. DATA_LOSS for what cannot be read.
 absl::StatusOr<v1::ReportTable> BuildReport(store::Store* store, const std::string& title,
-                                            const std::vector<ReportRowSource>& rows);
+                                            const std::vector<RunCopy>& runs,
+                                            const std::function<bool()>& cancelled);
 
 }  // namespace rwku::service

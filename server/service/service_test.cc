@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -318,6 +319,58 @@ TEST_F(ServiceTest, PredictionsComeInPagesAndAsAStream) {
   v1::ListPredictionsResponse page;
   EXPECT_EQ(Call(&v1::UnlearningService::Stub::ListPredictions, request, &page).error_code(),
             grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ServiceTest, MissingPredictionsAreAnErrorAndNotTheEnd) {
+  const v1::Run run = server_->CreateRun(SpecOf({"1"}));
+  ScriptedWorker worker(server_->address());
+  worker.Join(ScriptedWorker::HelloOf("w0"));
+  const v1::Assign assign = worker.Receive().assign();
+  worker.Finish(assign);
+  store::Batch batch;
+  batch.changes.emplace_back(scheduler::EraseAttempt{
+      JobId(absl::StrCat(run.name().substr(5), "/0")), assign.lease().fencing_token()});
+  ASSERT_TRUE(store_.Commit({batch}).ok());
+  v1::ListPredictionsRequest request;
+  request.set_parent(run.name());
+  v1::ListPredictionsResponse page;
+  const grpc::Status status = Call(&v1::UnlearningService::Stub::ListPredictions, request, &page);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_THAT(status.error_message(), HasSubstr("0 stored predictions, its result counts 1"));
+  v1::GetReportRequest report_request;
+  report_request.add_runs(run.name());
+  v1::GetReportResponse report;
+  EXPECT_EQ(Call(&v1::UnlearningService::Stub::GetReport, report_request, &report).error_code(),
+            grpc::StatusCode::DATA_LOSS);
+}
+
+TEST_F(ServiceTest, ReportHasEachRunOnceAndAHundredAtMost) {
+  const v1::Run run = server_->CreateRun(SpecOf({"1"}));
+  v1::GetReportRequest request;
+  for (int i = 0; i < 200; ++i) {
+    request.add_runs(run.name());
+  }
+  v1::GetReportResponse report;
+  ASSERT_TRUE(Call(&v1::UnlearningService::Stub::GetReport, request, &report).ok());
+  EXPECT_EQ(report.table().rows_size(), 1);
+  for (int i = 0; i < 100; ++i) {
+    request.add_runs(absl::StrCat("runs/x", i));
+  }
+  EXPECT_EQ(Call(&v1::UnlearningService::Stub::GetReport, request, &report).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ServiceTest, RepeatedRequestIdReturnsTheFirstRunAlsoWhenItsDatasetIsGone) {
+  v1::CreateRunRequest request;
+  *request.mutable_spec() = SpecOf({"1"});
+  request.set_request_id("once");
+  v1::Run first;
+  v1::Run second;
+  ASSERT_TRUE(Call(&v1::UnlearningService::Stub::CreateRun, request, &first).ok());
+  fs::rename(root_ / "datasets/people", root_ / "datasets/moved");
+  const grpc::Status status = Call(&v1::UnlearningService::Stub::CreateRun, request, &second);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(first.name(), second.name());
 }
 
 TEST_F(ServiceTest, DrainedWorkerIsToldAndTakesNothingNew) {

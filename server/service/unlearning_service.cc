@@ -1,6 +1,5 @@
 #include "server/service/unlearning_service.h"
 
-#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -13,12 +12,10 @@
 #include "net/protocol_version.h"
 #include "net/status.h"
 #include "server/service/convert.h"
+#include "server/service/finish.h"
 #include "server/service/names.h"
 #include "server/service/page.h"
-#include "server/service/prediction_stream.h"
-#include "server/service/predictions.h"
 #include "server/service/run_plan.h"
-#include "server/service/run_report.h"
 #include "server/service/watch_reactor.h"
 
 namespace rwku::service {
@@ -26,20 +23,6 @@ namespace {
 
 constexpr int kRunsPage = 50;
 constexpr int kJobsPage = 100;
-constexpr int kPredictionsPage = 100;
-// A page ends early at this size, so that it fits into a message.
-constexpr size_t kPageBytes = size_t{3} << 20U;
-
-void FinishWith(grpc::CallbackServerContext* context, grpc::ServerUnaryReactor* reactor,
-                const absl::Status& status) {
-  reactor->Finish(net::ToGrpcStatus(status, context));
-}
-
-grpc::ServerUnaryReactor* Refuse(grpc::CallbackServerContext* context, const absl::Status& status) {
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  FinishWith(context, reactor, status);
-  return reactor;
-}
 
 absl::Status PutRun(const coordinator::View& view, const RunId& id, v1::Run* response) {
   const scheduler::RunRecord* run = view.scheduler.FindRun(id);
@@ -132,31 +115,52 @@ UnlearningService::Reactor* UnlearningService::OnPool(Context* context,
 UnlearningService::Reactor* UnlearningService::CreateRun(Context* context,
                                                          const v1::CreateRunRequest* request,
                                                          v1::Run* response) {
-  return OnPool(context, [this, context, request, response](Reactor* reactor) {
-    absl::StatusOr<RunPlan> plan = PlanRun(*request, *catalog_);
-    if (!plan.ok()) {
-      FinishWith(context, reactor, plan.status());
-      return;
-    }
-    if (request->validate_only()) {
-      *response->mutable_spec() = plan->spec;
-      response->set_state(v1::RUN_STATE_RUNNING);
-      response->mutable_jobs()->set_queued(static_cast<int>(plan->jobs.size()));
-      FinishWith(context, reactor, absl::OkStatus());
-      return;
-    }
-    coordinator_->SubmitRun(std::move(plan->run), std::move(plan->jobs),
-                            [this, context, reactor, response](const absl::StatusOr<RunId>& run) {
-                              if (!run.ok()) {
-                                FinishWith(context, reactor, run.status());
-                                return;
-                              }
-                              AnswerOn(context, reactor,
-                                       [id = *run, response](const coordinator::View& view) {
-                                         return PutRun(view, id, response);
-                                       });
-                            });
-  });
+  Reactor* reactor = context->DefaultReactor();
+  // A request that was answered before is answered from the store: models and datasets may have
+  // moved since.
+  ReadOnPool(
+      context, reactor,
+      [this, context, reactor, request, response, digest = RequestDigest(*request)](
+          const coordinator::View& view) -> absl::StatusOr<std::function<void()>> {
+        const std::string& id = request->request_id();
+        const scheduler::RunRecord* known =
+            id.empty() ? nullptr : view.scheduler.FindRunByRequestId(id);
+        if (known != nullptr && known->request_digest == digest && !request->validate_only()) {
+          *response = RunOfView(view, *known);
+          return [context, reactor] { FinishWith(context, reactor, absl::OkStatus()); };
+        }
+        return [this, context, reactor, request, response] {
+          SubmitRun(context, reactor, *request, response);
+        };
+      });
+  return reactor;
+}
+
+void UnlearningService::SubmitRun(Context* context, Reactor* reactor,
+                                  const v1::CreateRunRequest& request, v1::Run* response) {
+  absl::StatusOr<RunPlan> plan = PlanRun(request, *catalog_);
+  if (!plan.ok()) {
+    FinishWith(context, reactor, plan.status());
+    return;
+  }
+  if (request.validate_only()) {
+    *response->mutable_spec() = plan->spec;
+    response->set_state(v1::RUN_STATE_RUNNING);
+    response->mutable_jobs()->set_queued(static_cast<int>(plan->jobs.size()));
+    FinishWith(context, reactor, absl::OkStatus());
+    return;
+  }
+  coordinator_->SubmitRun(std::move(plan->run), std::move(plan->jobs),
+                          [this, context, reactor, response](const absl::StatusOr<RunId>& run) {
+                            if (!run.ok()) {
+                              FinishWith(context, reactor, run.status());
+                              return;
+                            }
+                            AnswerOn(context, reactor,
+                                     [id = *run, response](const coordinator::View& view) {
+                                       return PutRun(view, id, response);
+                                     });
+                          });
 }
 
 UnlearningService::Reactor* UnlearningService::GetRun(Context* context,
@@ -182,19 +186,18 @@ UnlearningService::Reactor* UnlearningService::ListRuns(Context* context,
   return Answer(context,
                 [size = *size, before = start->front(), response](const coordinator::View& view) {
                   response->Clear();
+                  size_t bytes = 0;
                   uint64_t last = 0;
-                  for (const scheduler::RunRecord* run : view.scheduler.Runs()) {
-                    if (before != 0 && run->sequence >= before) {
-                      continue;
-                    }
-                    if (static_cast<size_t>(response->runs_size()) == size ||
-                        response->ByteSizeLong() > kPageBytes) {
+                  view.scheduler.VisitRuns(before, [&](const scheduler::RunRecord& run) {
+                    if (static_cast<size_t>(response->runs_size()) == size || bytes > kPageBytes) {
                       response->set_next_page_token(MakePageToken("runs", {last}));
-                      break;
+                      return false;
                     }
-                    *response->add_runs() = RunOfView(view, *run);
-                    last = run->sequence;
-                  }
+                    *response->add_runs() = RunOfView(view, run);
+                    bytes += response->runs().rbegin()->ByteSizeLong();
+                    last = run.sequence;
+                    return true;
+                  });
                   return absl::OkStatus();
                 });
 }
@@ -237,7 +240,7 @@ UnlearningService::Reactor* UnlearningService::DeleteRun(Context* context,
 
 grpc::ServerWriteReactor<v1::RunEvent>* UnlearningService::WatchRun(
     Context* context, const v1::WatchRunRequest* request) {
-  return StartWatch(context, *request, coordinator_, store_);
+  return StartWatch(context, *request, coordinator_, store_, &pool_);
 }
 
 // --- Jobs. ---
@@ -262,18 +265,19 @@ UnlearningService::Reactor* UnlearningService::ListJobs(Context* context,
     if (view.scheduler.FindRun(id) == nullptr) {
       return RunNotFound(id);
     }
-    for (const scheduler::JobRecord* job : view.scheduler.Jobs(id)) {
-      if (static_cast<uint64_t>(job->index) < first ||
-          (!states.empty() && states.count(ToProto(job->state)) == 0)) {
-        continue;
+    size_t bytes = 0;
+    view.scheduler.VisitJobs(id, first, [&](const scheduler::JobRecord& job) {
+      if (!states.empty() && states.count(ToProto(job.state)) == 0) {
+        return true;
       }
-      if (static_cast<size_t>(response->jobs_size()) == size ||
-          response->ByteSizeLong() > kPageBytes) {
-        response->set_next_page_token(MakePageToken(scope, {static_cast<uint64_t>(job->index)}));
-        break;
+      if (static_cast<size_t>(response->jobs_size()) == size || bytes > kPageBytes) {
+        response->set_next_page_token(MakePageToken(scope, {static_cast<uint64_t>(job.index)}));
+        return false;
       }
-      *response->add_jobs() = ToProto(*job);
-    }
+      *response->add_jobs() = ToProto(job);
+      bytes += response->jobs().rbegin()->ByteSizeLong();
+      return true;
+    });
     return absl::OkStatus();
   });
 }
@@ -309,136 +313,6 @@ UnlearningService::Reactor* UnlearningService::RetryJob(Context* context,
                         });
                       });
   return reactor;
-}
-
-// --- Results. ---
-
-UnlearningService::Reactor* UnlearningService::GetReport(Context* context,
-                                                         const v1::GetReportRequest* request,
-                                                         v1::GetReportResponse* response) {
-  std::vector<RunId> runs;
-  for (int i = 0; i < request->runs_size(); ++i) {
-    const absl::StatusOr<RunId> run = ParseRunName(request->runs(i), absl::StrCat("runs[", i, "]"));
-    if (!run.ok()) {
-      return Refuse(context, run.status());
-    }
-    runs.push_back(*run);
-  }
-  if (runs.empty()) {
-    return Refuse(context, net::InvalidFields({{"runs", "found none, expected at least one"}}));
-  }
-  Reactor* reactor = context->DefaultReactor();
-  coordinator_->Read(
-      [this, context, reactor, runs,
-       response](const coordinator::View& view) -> std::function<void()> {
-        std::vector<ReportRowSource> rows;
-        absl::Status status;
-        for (const RunId& run : runs) {
-          absl::StatusOr<std::vector<ReportRowSource>> more = FindReportRows(view, run);
-          if (!more.ok()) {
-            status = more.status();
-            break;
-          }
-          std::move(more->begin(), more->end(), std::back_inserter(rows));
-        }
-        return [this, context, reactor, response, status, rows = std::move(rows)] {
-          if (!status.ok()) {
-            FinishWith(context, reactor, status);
-            return;
-          }
-          const absl::Status queued = pool_.Run([this, context, reactor, response, rows] {
-            absl::StatusOr<v1::ReportTable> table = BuildReport(store_, "RWKU", rows);
-            if (table.ok()) {
-              *response->mutable_table() = *std::move(table);
-            }
-            FinishWith(context, reactor, table.status());
-          });
-          if (!queued.ok()) {
-            FinishWith(context, reactor, queued);
-          }
-        };
-      },
-      [context, reactor](const absl::Status& status) { FinishWith(context, reactor, status); });
-  return reactor;
-}
-
-UnlearningService::Reactor* UnlearningService::CompareRuns(
-    Context* context, const v1::CompareRunsRequest* /*request*/,
-    v1::CompareRunsResponse* /*response*/) {
-  return Refuse(context, absl::UnimplementedError(
-                             absl::StrCat("the paired comparison of runs is not in version ",
-                                          net::BinaryVersion(), "; GetReport takes several runs")));
-}
-
-UnlearningService::Reactor* UnlearningService::ListPredictions(
-    Context* context, const v1::ListPredictionsRequest* request,
-    v1::ListPredictionsResponse* response) {
-  const absl::StatusOr<PredictionParent> parent = ParsePredictionParent(request->parent());
-  const absl::StatusOr<size_t> size = PageSize(request->page_size(), kPredictionsPage);
-  const std::string scope =
-      absl::StrCat("predictions:", request->parent(), ":", request->filter().SerializeAsString());
-  const auto start = ParsePageToken(request->page_token(), scope, 2);
-  for (const absl::Status& status : {parent.status(), size.status(), start.status()}) {
-    if (!status.ok()) {
-      return Refuse(context, status);
-    }
-  }
-  Reactor* reactor = context->DefaultReactor();
-  const PredictionPosition position{(*start)[0], (*start)[1]};
-  const auto read_page = [this, context, reactor, request, response, scope, position,
-                          size = *size](const std::vector<PredictionSource>& sources) {
-    PredictionWalk walk(store_, sources, request->filter(), position);
-    PredictionPosition next = walk.position();
-    absl::Status status;
-    bool more = false;
-    // One at a time, because each may be the last that fits; one beyond the page tells whether
-    // there is a next page.
-    while (status.ok() && !more) {
-      v1::PredictionRow row;
-      bool found = false;
-      status = walk.Next(1, [&](const PredictionSource& source, v1::Prediction prediction) {
-        found = true;
-        row.set_job(JobName(source.job));
-        row.set_recipe(source.recipe);
-        row.set_seed(source.seed);
-        *row.mutable_prediction() = std::move(prediction);
-      });
-      if (!found) {
-        break;
-      }
-      if (static_cast<size_t>(response->predictions_size()) == size ||
-          response->ByteSizeLong() + row.ByteSizeLong() > kPageBytes) {
-        more = true;
-        break;
-      }
-      *response->add_predictions() = std::move(row);
-      next = walk.position();
-    }
-    if (more) {
-      response->set_next_page_token(MakePageToken(scope, {next.index, next.position}));
-    }
-    FinishWith(context, reactor, status);
-  };
-  coordinator_->Read(
-      [this, context, reactor, request, parent = *parent,
-       read_page](const coordinator::View& view) -> std::function<void()> {
-        auto sources = FindSources(view, parent, request->filter());
-        return [this, context, reactor, read_page, sources = std::move(sources)] {
-          const absl::Status status =
-              sources.ok() ? pool_.Run([read_page, found = *sources] { read_page(found); })
-                           : sources.status();
-          if (!status.ok()) {
-            FinishWith(context, reactor, status);
-          }
-        };
-      },
-      [context, reactor](const absl::Status& status) { FinishWith(context, reactor, status); });
-  return reactor;
-}
-
-grpc::ServerWriteReactor<v1::Prediction>* UnlearningService::StreamPredictions(
-    Context* context, const v1::StreamPredictionsRequest* request) {
-  return StartPredictionStream(context, *request, coordinator_, store_);
 }
 
 // --- Workers and the server. ---

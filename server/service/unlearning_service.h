@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "rwku/v1/unlearning.grpc.pb.h"
 
@@ -75,6 +76,14 @@ class UnlearningService final : public v1::UnlearningService::CallbackService {
   Reactor* Answer(Context* context, std::function<absl::Status(const coordinator::View&)> read);
   void AnswerOn(Context* context, Reactor* reactor,
                 std::function<absl::Status(const coordinator::View&)> read);
+  // Plans the run, which reads files, and has it stored; finishes the reactor.
+  void SubmitRun(Context* context, Reactor* reactor, const v1::CreateRunRequest& request,
+                 v1::Run* response);
+  // Runs what `copy` returns on the pool; it finishes the reactor. `copy` runs under the
+  // coordinator's mutex, so it only copies.
+  void ReadOnPool(
+      Context* context, Reactor* reactor,
+      std::function<absl::StatusOr<std::function<void()>>(const coordinator::View&)> copy);
   // Runs `work` on the pool; it finishes the reactor.
   Reactor* OnPool(Context* context, std::function<void(Reactor*)> work);
 

@@ -27,12 +27,13 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::RunEvent>,
                            public std::enable_shared_from_this<WatchReactor> {
  public:
   WatchReactor(grpc::CallbackServerContext* context, const v1::WatchRunRequest& request,
-               coordinator::Coordinator* coordinator, store::Store* store)
+               coordinator::Coordinator* coordinator, store::Store* store, WorkPool* pool)
       : context_(context),
         after_(request.after_revision()),
         omit_progress_(request.omit_progress()),
         coordinator_(coordinator),
-        store_(store) {}
+        store_(store),
+        pool_(pool) {}
 
   void Start(const std::string& name) {
     self_ = shared_from_this();
@@ -52,7 +53,11 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::RunEvent>,
               return;
             }
             self->coordinator_->watch_hub().Add(self->run_, self);
-            self->Drive();
+            // A watcher that comes back replays the run's events, which may be many.
+            const absl::Status queued = self->pool_->Run([self] { self->Drive(); });
+            if (!queued.ok()) {
+              self->FinishWith(queued);
+            }
           };
         },
         [self](const absl::Status& status) { self->FinishWith(status); });
@@ -145,6 +150,10 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::RunEvent>,
   // events before `after_` are replayed unsent.
   Next Advance(absl::Status* status) {
     while (true) {
+      if (context_->IsCancelled()) {
+        *status = absl::CancelledError("the watch was cancelled");
+        return Next::kFinish;
+      }
       while (!buffer_.empty()) {
         const store::EventRecord record = std::move(buffer_.front());
         buffer_.pop_front();
@@ -222,6 +231,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::RunEvent>,
   const bool omit_progress_;
   coordinator::Coordinator* const coordinator_;
   store::Store* const store_;
+  WorkPool* const pool_;
   RunId run_;
   std::shared_ptr<WatchReactor> self_;
 
@@ -244,8 +254,8 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::RunEvent>,
 grpc::ServerWriteReactor<v1::RunEvent>* StartWatch(grpc::CallbackServerContext* context,
                                                    const v1::WatchRunRequest& request,
                                                    coordinator::Coordinator* coordinator,
-                                                   store::Store* store) {
-  auto reactor = std::make_shared<WatchReactor>(context, request, coordinator, store);
+                                                   store::Store* store, WorkPool* pool) {
+  auto reactor = std::make_shared<WatchReactor>(context, request, coordinator, store, pool);
   reactor->Start(request.name());
   return reactor.get();
 }

@@ -4,14 +4,16 @@
 #include "rwku/v1/unlearning.grpc.pb.h"
 
 #include "server/coordinator/coordinator.h"
+#include "server/service/work_pool.h"
 #include "server/store/store.h"
 
 namespace rwku::service {
 
-// Starts a stream that owns itself. `coordinator` and `store` outlive it.
+// Starts a stream that owns itself. `coordinator`, `store` and `pool`, which reads what is stored
+// already, outlive it.
 grpc::ServerWriteReactor<v1::RunEvent>* StartWatch(grpc::CallbackServerContext* context,
                                                    const v1::WatchRunRequest& request,
                                                    coordinator::Coordinator* coordinator,
-                                                   store::Store* store);
+                                                   store::Store* store, WorkPool* pool);
 
 }  // namespace rwku::service

@@ -1,0 +1,166 @@
+// The methods of UnlearningService that show results: tables and predictions.
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+
+#include "net/protocol_version.h"
+#include "net/status.h"
+#include "server/service/finish.h"
+#include "server/service/names.h"
+#include "server/service/page.h"
+#include "server/service/prediction_stream.h"
+#include "server/service/predictions.h"
+#include "server/service/run_report.h"
+#include "server/service/unlearning_service.h"
+
+namespace rwku::service {
+namespace {
+
+constexpr int kPredictionsPage = 100;
+constexpr size_t kMaxReportRuns = 100;
+
+// The runs of a report, each once, in the order of the request.
+absl::StatusOr<std::vector<RunId>> ReportRuns(const v1::GetReportRequest& request) {
+  std::vector<RunId> runs;
+  for (int i = 0; i < request.runs_size(); ++i) {
+    absl::StatusOr<RunId> run = ParseRunName(request.runs(i), absl::StrCat("runs[", i, "]"));
+    if (!run.ok()) {
+      return run.status();
+    }
+    if (std::find(runs.begin(), runs.end(), *run) != runs.end()) {
+      continue;
+    }
+    if (runs.size() == kMaxReportRuns) {
+      return net::InvalidFields(
+          {{"runs", absl::StrCat("found more than ", kMaxReportRuns, " runs, allowed at most ",
+                                 kMaxReportRuns)}});
+    }
+    runs.push_back(*std::move(run));
+  }
+  if (runs.empty()) {
+    return net::InvalidFields({{"runs", "found none, expected at least one"}});
+  }
+  return runs;
+}
+
+}  // namespace
+
+void UnlearningService::ReadOnPool(
+    Context* context, Reactor* reactor,
+    std::function<absl::StatusOr<std::function<void()>>(const coordinator::View&)> copy) {
+  coordinator_->Read(
+      [this, context, reactor,
+       copy = std::move(copy)](const coordinator::View& view) -> std::function<void()> {
+        return [this, context, reactor, work = copy(view)] {
+          const absl::Status status = work.ok() ? pool_.Run(*work) : work.status();
+          if (!status.ok()) {
+            FinishWith(context, reactor, status);
+          }
+        };
+      },
+      [context, reactor](const absl::Status& status) { FinishWith(context, reactor, status); });
+}
+
+UnlearningService::Reactor* UnlearningService::GetReport(Context* context,
+                                                         const v1::GetReportRequest* request,
+                                                         v1::GetReportResponse* response) {
+  const absl::StatusOr<std::vector<RunId>> runs = ReportRuns(*request);
+  if (!runs.ok()) {
+    return Refuse(context, runs.status());
+  }
+  Reactor* reactor = context->DefaultReactor();
+  ReadOnPool(context, reactor,
+             [this, context, reactor, runs = *runs,
+              response](const coordinator::View& view) -> absl::StatusOr<std::function<void()>> {
+               std::vector<RunCopy> copies;
+               for (const RunId& run : runs) {
+                 absl::StatusOr<RunCopy> copy = CopyRun(view, run);
+                 if (!copy.ok()) {
+                   return copy.status();
+                 }
+                 copies.push_back(*std::move(copy));
+               }
+               return [this, context, reactor, response, copies = std::move(copies)] {
+                 absl::StatusOr<v1::ReportTable> table = BuildReport(
+                     store_, "RWKU", copies, [context] { return context->IsCancelled(); });
+                 if (table.ok()) {
+                   *response->mutable_table() = *std::move(table);
+                 }
+                 FinishWith(context, reactor, table.status());
+               };
+             });
+  return reactor;
+}
+
+UnlearningService::Reactor* UnlearningService::CompareRuns(
+    Context* context, const v1::CompareRunsRequest* /*request*/,
+    v1::CompareRunsResponse* /*response*/) {
+  return Refuse(context, absl::UnimplementedError(
+                             absl::StrCat("the paired comparison of runs is not in version ",
+                                          net::BinaryVersion(), "; GetReport takes several runs")));
+}
+
+UnlearningService::Reactor* UnlearningService::ListPredictions(
+    Context* context, const v1::ListPredictionsRequest* request,
+    v1::ListPredictionsResponse* response) {
+  const absl::StatusOr<PredictionParent> parent = ParsePredictionParent(request->parent());
+  const absl::StatusOr<size_t> size = PageSize(request->page_size(), kPredictionsPage);
+  const std::string scope =
+      absl::StrCat("predictions:", request->parent(), ":", request->filter().SerializeAsString());
+  const auto start = ParsePageToken(request->page_token(), scope, 2);
+  for (const absl::Status& status : {parent.status(), size.status(), start.status()}) {
+    if (!status.ok()) {
+      return Refuse(context, status);
+    }
+  }
+  Reactor* reactor = context->DefaultReactor();
+  const PredictionPosition position{(*start)[0], (*start)[1]};
+  const auto read_page = [this, context, reactor, request, response, scope, position,
+                          size = *size](const std::vector<JobCopy>& jobs) {
+    PredictionWalk walk(store_, FindSources(jobs, request->filter()), request->filter(), position,
+                        [context] { return context->IsCancelled(); });
+    size_t bytes = 0;
+    // The first one beyond the page stays where it is, and tells that there is a next page.
+    const absl::Status status =
+        walk.Next([&](const PredictionSource& source, v1::Prediction prediction) {
+          v1::PredictionRow row;
+          row.set_job(JobName(source.job));
+          row.set_recipe(source.recipe);
+          row.set_seed(source.seed);
+          *row.mutable_prediction() = std::move(prediction);
+          const size_t more = row.ByteSizeLong();
+          if (static_cast<size_t>(response->predictions_size()) == size ||
+              (bytes > 0 && bytes + more > kPageBytes)) {
+            return false;
+          }
+          bytes += more;
+          *response->add_predictions() = std::move(row);
+          return true;
+        });
+    if (status.ok() && !walk.done()) {
+      const PredictionPosition next = walk.position();
+      response->set_next_page_token(MakePageToken(scope, {next.index, next.position}));
+    }
+    FinishWith(context, reactor, status);
+  };
+  ReadOnPool(context, reactor,
+             [parent = *parent,
+              read_page](const coordinator::View& view) -> absl::StatusOr<std::function<void()>> {
+               absl::StatusOr<std::vector<JobCopy>> jobs = CopyJobs(view, parent);
+               if (!jobs.ok()) {
+                 return jobs.status();
+               }
+               return [read_page, jobs = *std::move(jobs)] { read_page(jobs); };
+             });
+  return reactor;
+}
+
+grpc::ServerWriteReactor<v1::Prediction>* UnlearningService::StreamPredictions(
+    Context* context, const v1::StreamPredictionsRequest* request) {
+  return StartPredictionStream(context, *request, coordinator_, store_, &pool_);
+}
+
+}  // namespace rwku::service
