@@ -47,6 +47,7 @@ class FakeEngine final : public engine::Engine {
 
   absl::StatusOr<engine::ModelInfo> Load(const std::filesystem::path& folder,
                                          const CancelToken& cancel) override;
+  void Unload() override { folder_.clear(); }
   evaluate::LanguageModel& model() override { return model_; }
   absl::StatusOr<engine::TrainingReport> Train(const engine::TrainingPlan& plan,
                                                const engine::StepCallback& on_step,

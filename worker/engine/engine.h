@@ -91,7 +91,10 @@ class Engine {
   virtual absl::StatusOr<ModelInfo> Load(const std::filesystem::path& folder,
                                          const CancelToken& cancel) = 0;
 
-  // The resident model; valid until the next Load(). Call only after a Load() that succeeded.
+  // Lets go of the resident model, if there is one: the next Load() reads the disk.
+  virtual void Unload() = 0;
+
+  // The resident model; valid until the next Load() or Unload(). Call only after a Load() that succeeded.
   virtual evaluate::LanguageModel& model() = 0;
 
   // Trains the resident model.

@@ -177,6 +177,8 @@ class TorchEngine final : public Engine {
     return resident_.info;
   }
 
+  void Unload() override { resident_ = Resident{}; }
+
   evaluate::LanguageModel& model() override {
     RWKU_CHECK(resident_.model != nullptr);
     return language_model_;

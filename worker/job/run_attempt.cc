@@ -83,16 +83,24 @@ class AttemptRun {
                        spec_.dataset, "\" of this worker, ", spec_.target_number, " in the job"));
     }
     RWKU_ASSIGN_OR_RETURN(const engine::ModelInfo model, engine_.Load(model_folder, cancel_));
-    RWKU_ASSIGN_OR_RETURN(const std::string restored, engine_.Restore());
-    if (restored != model.weights_checksum) {
-      return absl::InternalError(
-          absl::StrCat("model \"", spec_.model, "\": the restored weights have the checksum ",
-                       restored, ", the original ones ", model.weights_checksum));
-    }
     family_ = model.family;
     result_.original_weights_checksum = model.weights_checksum;
-    result_.restored_weights_checksum = restored;
+    if (const absl::Status status = Restore(); !status.ok()) {
+      engine_.Unload();  // what is in memory is good for no attempt
+      return status;
+    }
     RWKU_ASSIGN_OR_RETURN(method_, methods::FindMethod(spec_.recipe.method, family_));
+    return absl::OkStatus();
+  }
+
+  absl::Status Restore() {
+    RWKU_ASSIGN_OR_RETURN(result_.restored_weights_checksum, engine_.Restore());
+    if (result_.restored_weights_checksum != result_.original_weights_checksum) {
+      return absl::InternalError(absl::StrCat(
+          "model \"", spec_.model, "\": the restored weights have the checksum ",
+          result_.restored_weights_checksum, ", the original ones ",
+          result_.original_weights_checksum, "; the next attempt loads the model anew"));
+    }
     return absl::OkStatus();
   }
 

@@ -121,7 +121,7 @@ TEST_F(RunAttemptTest, ASecondAttemptStartsFromTheOriginalWeightsWithoutLoading)
   EXPECT_EQ(engine.restores(), 2);
 }
 
-TEST_F(RunAttemptTest, WeightsThatDoNotComeBackNameBothChecksums) {
+TEST_F(RunAttemptTest, WeightsThatDoNotComeBackFailOneAttemptAndAreLoadedAnew) {
   FakeEngineOptions options;
   options.restore_fails = true;
   FakeEngine engine(std::move(options));
@@ -130,6 +130,9 @@ TEST_F(RunAttemptTest, WeightsThatDoNotComeBackNameBothChecksums) {
   const auto second = Run(Spec(), engine);
   EXPECT_EQ(Classify(second.status()), FailureClass::kInternal);
   EXPECT_THAT(std::string(second.status().message()), HasSubstr(first->original_weights_checksum));
+  const auto third = Run(Spec(), engine);
+  EXPECT_TRUE(third.ok()) << third.status();
+  EXPECT_EQ(engine.loads(), 2);
 }
 
 TEST_F(RunAttemptTest, AMethodThatDoesNotTrainOnlyEvaluates) {
