@@ -65,8 +65,9 @@ int64_t rwku_text_vocabulary_size(const rwku_text_tokenizer* tokenizer);
 
 /* Renders a Jinja chat template as transformers' apply_chat_template does: trim_blocks,
  * lstrip_blocks, loop controls, Python's string and dict methods, tojson as json.dumps writes it,
- * raise_exception and strftime_now (local time). `context` is a JSON object of the template's
- * variables: messages, add_generation_prompt, bos_token, ... */
+ * raise_exception. One deviation: strftime_now is not defined, so that a prompt does not depend on
+ * the day; templates that ask whether it is, as Llama 3.2's do, take their fixed date. `context` is
+ * a JSON object of the template's variables: messages, add_generation_prompt, bos_token, ... */
 rwku_text_code rwku_text_render(rwku_text_view chat_template, rwku_text_view context,
                                 rwku_text_string* out, rwku_text_string* error);
 

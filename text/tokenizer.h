@@ -38,8 +38,9 @@ class Tokenizer {
   // tokenizer_config.json says. Fails only where the library does.
   virtual absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids) const = 0;
 
-  // The rendered template as text. FAILED_PRECONDITION without a template; INVALID_ARGUMENT when it
-  // raises.
+  // The rendered template as text. Unlike in transformers, strftime_now is not defined: templates
+  // take their fixed date, and the text does not depend on the day. FAILED_PRECONDITION without a
+  // template; INVALID_ARGUMENT when it raises.
   virtual absl::StatusOr<std::string> ApplyChatTemplate(absl::Span<const ChatMessage> messages,
                                                         bool add_generation_prompt) const = 0;
 

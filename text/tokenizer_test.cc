@@ -97,6 +97,13 @@ TEST_F(TokenizerTest, AnEndlessTemplateEnds) {
   EXPECT_THAT(Render(), StartsWith("INVALID_ARGUMENT"));
 }
 
+TEST_F(TokenizerTest, ATemplateThatWantsTheDateTakesItsFixedOne) {
+  Write("chat_template.jinja",
+        "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% else %}26 Jul 2024"
+        "{% endif %}");
+  EXPECT_EQ(Render(), "26 Jul 2024");
+}
+
 TEST_F(TokenizerTest, WithoutATemplateThereIsNoChat) {
   Config("");
   EXPECT_THAT(Render(), StartsWith("FAILED_PRECONDITION"));

@@ -35,7 +35,8 @@ LLAMA2_TEMPLATE = (
     "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}"
     "{% elif message['role'] == 'assistant' %}{{ ' '  + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
 )
-# Leans on Python: methods, slices, namespaces, loop controls, dates, json.dumps, block trimming.
+# Leans on Python: methods, slices, namespaces, loop controls, json.dumps, block trimming. The date shows only by its
+# length: strftime_now is defined in transformers alone.
 PYTHON_TEMPLATE = """{#- a comment -#}
 {%- set ns = namespace(count=0) %}
 {% if tools is not none and tools is defined %}
@@ -54,7 +55,7 @@ tools
     {%- if not loop.last %}, {% else %}.
 {% endif %}
 {% endfor %}
-{{ strftime_now('%Y')|length }} {{ ns.count }} {{ add_generation_prompt }} {{ none }} {{ 7 // 2 }} {{ 'a' if ns.count > 1 else 'b' }}
+{% if strftime_now is defined %}{{ strftime_now('%Y')|length }}{% else %}4{% endif %} {{ ns.count }} {{ add_generation_prompt }} {{ none }} {{ 7 // 2 }} {{ 'a' if ns.count > 1 else 'b' }}
 {% if add_generation_prompt %}
 <Assistant>
 {% endif %}

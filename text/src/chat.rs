@@ -13,36 +13,6 @@ fn raise_exception(message: String) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message))
 }
 
-/// Local time in the C library's strftime, which is what Python's datetime.strftime calls.
-fn strftime_now(format: String) -> Result<String, Error> {
-    if format.is_empty() {
-        return Ok(String::new());
-    }
-    let format = std::ffi::CString::new(format).map_err(|_| {
-        Error::new(
-            ErrorKind::InvalidOperation,
-            "strftime_now: NUL in the format",
-        )
-    })?;
-    let mut buffer = [0u8; 1024];
-    // SAFETY: all pointers are to live objects; localtime_r and strftime write only to them.
-    let length = unsafe {
-        let now = libc::time(std::ptr::null_mut());
-        let mut local: libc::tm = std::mem::zeroed();
-        if libc::localtime_r(&now, &mut local).is_null() {
-            0
-        } else {
-            libc::strftime(
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
-                format.as_ptr(),
-                &local,
-            )
-        }
-    };
-    Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
-}
-
 /// `tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False)`.
 fn tojson(value: Value, arguments: Kwargs) -> Result<Value, Error> {
     let invalid = |e: serde_json::Error| Error::new(ErrorKind::BadSerialization, e.to_string());
@@ -81,7 +51,7 @@ fn environment() -> Environment<'static> {
     environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
     environment.set_fuel(Some(FUEL));
     environment.add_function("raise_exception", raise_exception);
-    environment.add_function("strftime_now", strftime_now);
+    // strftime_now is left undefined: what a model is asked must not depend on the day.
     environment.add_filter("tojson", tojson);
     environment
 }
