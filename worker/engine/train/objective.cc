@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/log_sigmoid.h>
 #include <ATen/ops/sigmoid.h>
@@ -25,31 +26,26 @@ void BackwardMean(const LlamaModel& model, const at::Tensor& hidden, const Label
                       });
 }
 
-// -(2/beta) log sigmoid(beta (NLL - NLL_ref)) of each text, times `weight`. A text is a chunk,
-// since its derivative needs the sum over its tokens.
+// -(2/beta) log sigmoid(beta (NLL - NLL_ref)) of each text, times `weight`. A token's derivative
+// needs the sum over its text, so the NLLs come first and the chunks, which know no texts, after
+// them.
 void BackwardNpo(const LlamaModel& model, const at::Tensor& hidden, const LabelledPack& pack,
                  double beta, const std::vector<double>& reference_nll, double weight,
                  at::Tensor* loss) {
-  std::vector<int64_t> chunk_ends;
-  std::vector<double> references;
+  const at::Tensor nll = TokenNll(model, hidden, pack.targets);
+  const at::Tensor weights = at::empty_like(nll);
   int64_t begin = 0;
   for (size_t i = 0; i < pack.text_ends.size(); ++i) {
-    if (pack.text_ends[i] == begin) {
-      loss->add_(at::log_sigmoid(at::full_like(*loss, -beta * reference_nll[i])),
-                 -2 / beta * weight);
-      continue;
-    }
-    begin = pack.text_ends[i];
-    chunk_ends.push_back(begin);
-    references.push_back(reference_nll[i]);
+    const int64_t end = pack.text_ends[i];
+    const at::Tensor scaled = (nll.slice(0, begin, end).sum(at::kDouble) - reference_nll[i]) * beta;
+    loss->add_(at::log_sigmoid(scaled), -2 / beta * weight);
+    weights.slice(0, begin, end).copy_(at::sigmoid(-scaled) * (-2 * weight));
+    begin = end;
   }
-  size_t chunk = 0;
-  BackwardThroughHead(
-      model, hidden, pack.targets, chunk_ends, [&](int64_t /*begin*/, const at::Tensor& nll) {
-        const at::Tensor scaled = (nll.sum(at::kDouble) - references[chunk++]) * beta;
-        loss->add_(at::log_sigmoid(scaled), -2 / beta * weight);
-        return (at::sigmoid(-scaled) * (-2 * weight)).to(at::kFloat).expand_as(nll);
-      });
+  BackwardThroughHead(model, hidden, pack.targets, ChunkEnds(model, pack.targets.size(0)),
+                      [&](int64_t first, const at::Tensor& chunk) {
+                        return weights.slice(0, first, first + chunk.size(0));
+                      });
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/log_sigmoid.h>
 #include <ATen/ops/tensor.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -152,6 +153,51 @@ TEST(ObjectiveTest, TheGradientThroughTheChunkedHeadIsThatOfTheLoss) {
       EXPECT_LT((ours[i] - parameters[i].second.grad()).abs().max().item<double>(), 1e-6)
           << parameters[i].first << (tied ? " tied" : " untied");
     }
+  }
+}
+
+TEST(ObjectiveTest, TheGradientOfNpoOverSeveralChunksOfATextIsThatOfTheLoss) {
+  ModelConfig config;
+  config.hidden_size = 16;
+  config.intermediate_size = 16;
+  config.num_hidden_layers = 1;
+  config.num_attention_heads = 2;
+  config.num_key_value_heads = 2;
+  config.head_dim = 8;
+  config.vocab_size = 8192;  // 64 rows a chunk
+  const auto model = LlamaModel::Random(config, 3, 0.1);
+  TrainingText long_text{{5}, 149};
+  TrainingText short_text{{6}, 9};
+  while (long_text.tokens.size() < 150) {
+    long_text.tokens.push_back(static_cast<int32_t>(10 + long_text.tokens.size() * 37 % 8000));
+  }
+  while (short_text.tokens.size() < 10) {
+    short_text.tokens.push_back(static_cast<int32_t>(9 + short_text.tokens.size()));
+  }
+  const LabelledPack pack = PackTexts({&long_text, &short_text}, kEos, at::kCPU);
+  const std::vector<double> reference = {149 * 9.0 + 1, 9 * 9.0 - 1};
+  const double beta = 0.1;
+  const TrainableWeights weights(model.get(), TrainedWeights::kFull);
+  BackwardPack(*model, pack, Objective::kNpo, beta, reference, {2, 158, 1.0});
+  const std::vector<NamedTensor> parameters = model->NamedParameters();
+  std::vector<at::Tensor> ours;
+  for (const auto& [name, tensor] : parameters) {
+    ours.push_back(tensor.grad().clone());
+    tensor.mutable_grad().reset();
+  }
+  const at::Tensor hidden = model->Hidden(pack.input).index_select(0, pack.positions);
+  const at::Tensor nll =
+      -model->Logits(hidden).log_softmax(-1).gather(-1, pack.targets.unsqueeze(-1)).squeeze(-1);
+  const auto text_loss = [&](int64_t begin, int64_t end, double reference_nll) {
+    return at::log_sigmoid((nll.slice(0, begin, end).sum() - reference_nll) * beta) *
+           (-2 / beta / 2);
+  };
+  (text_loss(0, 149, reference[0]) + text_loss(149, 158, reference[1])).backward();
+  for (size_t i = 0; i < ours.size(); ++i) {
+    const at::Tensor& theirs = parameters[i].second.grad();
+    EXPECT_LT((ours[i] - theirs).abs().max().item<double>(),
+              1e-4 * theirs.abs().max().item<double>() + 1e-7)
+        << parameters[i].first;
   }
 }
 
