@@ -128,7 +128,9 @@ absl::StatusOr<SafetensorsFolder> SafetensorsFolder::Open(const std::filesystem:
   SafetensorsFolder result;
   result.folder_ = folder;
   std::error_code ignored;
-  if (!std::filesystem::exists(folder / kIndexFile, ignored)) {
+  // Where both stand, transformers reads the single file.
+  if (std::filesystem::exists(folder / kSingleFile, ignored) ||
+      !std::filesystem::exists(folder / kIndexFile, ignored)) {
     RWKU_ASSIGN_OR_RETURN(SafetensorsFile file, SafetensorsFile::Open(folder / kSingleFile));
     for (const auto& [name, entry] : file.header().entries) {
       result.shard_of_.emplace(name, 0);

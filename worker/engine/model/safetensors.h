@@ -61,8 +61,8 @@ class SafetensorsFile {
   std::shared_ptr<const char> data_;  // shared with the tensors that alias it
 };
 
-// The weights of a model folder: model.safetensors, or the shards that model.safetensors.index.json
-// names. Every tensor lies in exactly the shard that the index says.
+// The weights of a model folder: model.safetensors, or where that is missing the shards that
+// model.safetensors.index.json names. Every tensor lies in exactly the shard that the index says.
 class SafetensorsFolder {
  public:
   static absl::StatusOr<SafetensorsFolder> Open(const std::filesystem::path& folder);

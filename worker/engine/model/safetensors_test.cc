@@ -219,6 +219,15 @@ TEST_F(SafetensorsFolderTest, TensorThatTheIndexDoesNotKnowIsNamed) {
   EXPECT_THAT(std::string(opened.status().message()), HasSubstr("'b'"));
 }
 
+TEST_F(SafetensorsFolderTest, TheSingleFileWinsOverAnIndex) {
+  ASSERT_TRUE(SaveSafetensors({{"a", Filled(1)}}, folder_ / "model.safetensors").ok());
+  ASSERT_TRUE(SaveSafetensors({{"a", Filled(2)}}, folder_ / "one.safetensors").ok());
+  WriteIndex(R"({"a":"one.safetensors"})");
+  const auto opened = SafetensorsFolder::Open(folder_);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_TRUE(opened->Get("a")->equal(Filled(1)));
+}
+
 TEST_F(SafetensorsFolderTest, ShardOutsideTheFolderIsRefused) {
   for (const char* shard : {"../one.safetensors", "/etc/passwd", "", "sub/one.safetensors"}) {
     WriteIndex(absl::StrCat("{\"a\":\"", shard, "\"}"));
