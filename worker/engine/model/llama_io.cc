@@ -18,33 +18,35 @@ namespace {
 constexpr char kRotaryBuffer[] = "rotary_emb.inv_freq";  // stored by old conversions, derived
 constexpr char kHead[] = "lm_head.weight";
 
-absl::Status FillWeights(const SafetensorsFolder& weights, const std::filesystem::path& folder,
-                         LlamaModel& model) {
-  const at::AutoGradMode no_grad(false);
+// That the files hold just what a model of `shapes` needs. Reads headers alone.
+absl::Status CheckWeights(const SafetensorsFolder& weights, const std::filesystem::path& folder,
+                          const LlamaModel& shapes) {
+  const auto invalid = [&folder](const std::string& name, const auto&... what) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(folder.string(), ": tensor '", name, "' ", what...));
+  };
   std::set<std::string> known;
-  for (auto& [name, parameter] : model.NamedParameters()) {
+  for (const auto& [name, parameter] : shapes.NamedParameters()) {
     known.insert(name);
+    if (!weights.Contains(name)) {
+      return invalid(name, "is missing in the safetensors; config.json asks for it");
+    }
     RWKU_ASSIGN_OR_RETURN(const at::Tensor stored, weights.Get(name));
     const at::ScalarType dtype = stored.scalar_type();
     if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
-      return absl::InvalidArgumentError(absl::StrCat(folder.string(), ": tensor '", name,
-                                                     "' is of dtype ", at::toString(dtype),
-                                                     "; allowed are F32, BF16 and F16"));
+      return invalid(name, "is of dtype ", at::toString(dtype), "; allowed are F32, BF16 and F16");
     }
     if (stored.sizes() != parameter.sizes()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          folder.string(), ": tensor '", name, "' has shape [", absl::StrJoin(stored.sizes(), ", "),
-          "]; config.json asks for [", absl::StrJoin(parameter.sizes(), ", "), "]"));
+      return invalid(name, "has shape [", absl::StrJoin(stored.sizes(), ", "),
+                     "]; config.json asks for [", absl::StrJoin(parameter.sizes(), ", "), "]");
     }
-    parameter.copy_(stored);
   }
   for (const std::string& name : weights.Names()) {
-    const bool is_tied_head = name == kHead && model.config().tie_word_embeddings;
+    const bool is_tied_head = name == kHead && shapes.config().tie_word_embeddings;
     const bool is_rotary = name.size() >= sizeof(kRotaryBuffer) &&
                            name.rfind(kRotaryBuffer) == name.size() - (sizeof(kRotaryBuffer) - 1);
     if (known.count(name) == 0 && !is_tied_head && !is_rotary) {
-      return absl::InvalidArgumentError(absl::StrCat(folder.string(), ": tensor '", name,
-                                                     "' belongs to no part of a llama model"));
+      return invalid(name, "belongs to no part of a llama model");
     }
   }
   return absl::OkStatus();
@@ -57,12 +59,14 @@ absl::StatusOr<std::unique_ptr<LlamaModel>> LoadLlama(const std::filesystem::pat
   return CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<LlamaModel>> {
     RWKU_ASSIGN_OR_RETURN(ModelConfig config, LoadModelConfig(folder));
     RWKU_ASSIGN_OR_RETURN(const SafetensorsFolder weights, SafetensorsFolder::Open(folder));
-    // Names before memory: a config of another model must not cost an allocation of its size.
-    for (const char* name : {"model.embed_tokens.weight", "model.norm.weight"}) {
-      RWKU_RETURN_IF_ERROR(weights.Get(name).status());
-    }
+    // Shapes before memory: a config of another model must not cost an allocation of its size.
+    RWKU_RETURN_IF_ERROR(CheckWeights(weights, folder, LlamaModel(config, at::kMeta)));
     auto model = std::make_unique<LlamaModel>(std::move(config), device);
-    RWKU_RETURN_IF_ERROR(FillWeights(weights, folder, *model));
+    const at::AutoGradMode no_grad(false);
+    for (auto& [name, parameter] : model->NamedParameters()) {
+      RWKU_ASSIGN_OR_RETURN(const at::Tensor stored, weights.Get(name));
+      parameter.copy_(stored);
+    }
     return model;
   });
 }

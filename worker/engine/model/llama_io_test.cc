@@ -1,0 +1,72 @@
+// Loading and saving of models, where the files and the config do not fit together.
+#include <filesystem>
+#include <string>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "worker/engine/model/llama.h"
+
+namespace rwku::engine {
+namespace {
+
+using testing::HasSubstr;
+
+ModelConfig TinyConfig() {
+  ModelConfig config;
+  config.hidden_size = 32;
+  config.intermediate_size = 48;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 2;
+  config.num_key_value_heads = 1;
+  config.head_dim = 16;
+  config.vocab_size = 50;
+  return config;
+}
+
+class LlamaIoTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::path(testing::TempDir()) /
+              testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::create_directories(folder_);
+    ASSERT_TRUE(SaveLlama(*LlamaModel::Random(TinyConfig(), 1, 0.1), folder_).ok());
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  absl::Status LoadWith(const ModelConfig& config) {
+    EXPECT_TRUE(WriteFileAtomically(folder_ / "config.json", ModelConfigToJson(config)).ok());
+    return LoadLlama(folder_, at::kCPU).status();
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(LlamaIoTest, ConfigOfAHugeModelIsRefusedBeforeItsMemoryIsTaken) {
+  ModelConfig config = TinyConfig();
+  config.hidden_size = 1 << 17;
+  config.vocab_size = 1 << 22;
+  const absl::Status status = LoadWith(config);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("'model.embed_tokens.weight' has shape"));
+}
+
+TEST_F(LlamaIoTest, MissingLayerIsNamed) {
+  ModelConfig config = TinyConfig();
+  config.num_hidden_layers = 3;
+  const absl::Status status = LoadWith(config);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("'model.layers.2."));
+}
+
+TEST_F(LlamaIoTest, LayerTooManyIsNamed) {
+  ModelConfig config = TinyConfig();
+  config.num_hidden_layers = 1;
+  const absl::Status status = LoadWith(config);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("belongs to no part"));
+}
+
+}  // namespace
+}  // namespace rwku::engine
