@@ -1,9 +1,14 @@
 #include "worker/engine/model/checksum.h"
 
+#include <algorithm>
 #include <cstdint>
-#include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/bitwise_right_shift.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
 
 #include "base/check.h"
 
@@ -12,24 +17,47 @@ namespace rwku::engine {
 namespace {
 
 constexpr uint64_t kWeight = 0x9E3779B97F4A7C15ULL;  // odd
+constexpr uint64_t kMultiplier1 = 0xBF58476D1CE4E5B9ULL;
+constexpr uint64_t kMultiplier2 = 0x94D049BB133111EBULL;
+
+// Elements at a time: what a core's cache holds, or what a GPU is busy with.
+constexpr int64_t kChunkCpu = int64_t{1} << 15;
+constexpr int64_t kChunkGpu = int64_t{1} << 25;
 
 // SplitMix64's finaliser.
 uint64_t Mix(uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
-  x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
+  x = (x ^ (x >> 30)) * kMultiplier1;
+  x = (x ^ (x >> 27)) * kMultiplier2;
   return x ^ (x >> 31);
 }
 
-uint64_t SumOfBits(const at::Tensor& tensor) {
-  const at::Tensor host = tensor.detach().to(at::kCPU).contiguous();
-  const auto* const values = host.const_data_ptr<float>();
-  uint64_t sum = 0;
-  for (int64_t i = 0; i < host.numel(); ++i) {
-    uint32_t bits = 0;
-    std::memcpy(&bits, values + i, sizeof(bits));
-    sum += (uint64_t{bits} + 1) * ((2 * static_cast<uint64_t>(i) + 1) * kWeight);
+// x ^ (x >> shift) of each int64 in place, as if unsigned. `scratch` is of x's size.
+void XorShift(at::Tensor& x, int64_t shift, at::Tensor& scratch) {
+  at::bitwise_right_shift_out(scratch, x, shift);
+  scratch.bitwise_and_((int64_t{1} << (64 - shift)) - 1);
+  x.bitwise_xor_(scratch);
+}
+
+// The sum over i of SplitMix64's finaliser of bits_i ^ (i + 1) * kWeight, modulo 2^64, on the
+// tensor's device. Signed products wrap there as unsigned ones do.
+uint64_t SumOfMixedBits(const at::Tensor& tensor) {
+  const at::Tensor bits = tensor.detach().contiguous().view({-1}).view(at::kInt);
+  const auto options = bits.options().dtype(at::kLong);
+  const int64_t chunk = tensor.is_cpu() ? kChunkCpu : kChunkGpu;
+  at::Tensor sum = at::zeros({}, options);
+  for (int64_t begin = 0; begin < bits.numel(); begin += chunk) {
+    const int64_t end = std::min(begin + chunk, bits.numel());
+    at::Tensor x = at::arange(begin + 1, end + 1, options).mul_(static_cast<int64_t>(kWeight));
+    x.bitwise_xor_(bits.slice(0, begin, end).to(at::kLong));
+    at::Tensor scratch = at::empty_like(x);
+    XorShift(x, 30, scratch);
+    x.mul_(static_cast<int64_t>(kMultiplier1));
+    XorShift(x, 27, scratch);
+    x.mul_(static_cast<int64_t>(kMultiplier2));
+    XorShift(x, 31, scratch);
+    sum.add_(x.sum());
   }
-  return sum;
+  return static_cast<uint64_t>(sum.item<int64_t>());
 }
 
 }  // namespace
@@ -42,7 +70,7 @@ std::string WeightsChecksum(const std::vector<std::pair<std::string, at::Tensor>
       state = Mix(state + kWeight + static_cast<unsigned char>(letter));
     }
     state = Mix(state + kWeight + static_cast<uint64_t>(tensor.numel()));
-    state = Mix(state + kWeight + SumOfBits(tensor));
+    state = Mix(state + kWeight + SumOfMixedBits(tensor));
   }
   return absl::StrCat(absl::Hex(state, absl::kZeroPad16));
 }
