@@ -24,11 +24,6 @@ constexpr absl::Duration kStreamDeadline = absl::Hours(1);
 
 absl::Status CancelledStatus() { return absl::CancelledError("cancelled by the caller"); }
 
-bool IsTerminal(v1::RunState state) {
-  return state == v1::RUN_STATE_SUCCEEDED || state == v1::RUN_STATE_FAILED ||
-         state == v1::RUN_STATE_CANCELLED;
-}
-
 // Ends of a stream that say nothing about the request: a connection or server that went away.
 bool IsBreak(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
@@ -347,6 +342,11 @@ absl::StatusOr<v1::Worker> Client::DrainWorker(const std::string& name) {
 
 absl::StatusOr<v1::ServerInfo> Client::GetServerInfo() {
   return Call(&Stub::GetServerInfo, v1::GetServerInfoRequest(), /*repeatable=*/true);
+}
+
+bool IsTerminal(v1::RunState state) {
+  return state == v1::RUN_STATE_SUCCEEDED || state == v1::RUN_STATE_FAILED ||
+         state == v1::RUN_STATE_CANCELLED;
 }
 
 std::string NewRequestId() {

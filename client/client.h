@@ -131,6 +131,9 @@ class Client {
   std::set<grpc::ClientContext*> contexts_ ABSL_GUARDED_BY(mu_);
 };
 
+// Whether the run has ended.
+bool IsTerminal(v1::RunState state);
+
 // 128 random bits of the operating system in hexadecimal.
 std::string NewRequestId();
 

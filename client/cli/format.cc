@@ -36,6 +36,10 @@ std::string FailureClassName(v1::FailureClass failure_class) {
   return WithoutPrefix(v1::FailureClass_Name(failure_class), "FAILURE_CLASS_");
 }
 
+std::string FailureText(const v1::Failure& failure) {
+  return absl::StrCat(FailureClassName(failure.failure_class()), ": ", failure.message());
+}
+
 std::string ShortName(absl::string_view resource) {
   const std::vector<absl::string_view> parts = absl::StrSplit(resource, '/');
   if (parts.size() == 2) {

@@ -17,6 +17,8 @@ std::string StateName(v1::RunState state);
 std::string StateName(v1::JobState state);
 std::string StateName(v1::WorkerState state);
 std::string FailureClassName(v1::FailureClass failure_class);
+// "numeric: loss is NaN at step 3".
+std::string FailureText(const v1::Failure& failure);
 
 // "runs/r1" -> "r1", "runs/r1/jobs/j2" -> "r1/j2", "workers/w" -> "w"; the form people type.
 std::string ShortName(absl::string_view resource);

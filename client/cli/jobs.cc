@@ -37,12 +37,10 @@ int Jobs(Session& session, const std::string& run) {
   TextTable table({"JOB", "TARGET", "METHOD", ">SEED", "STATE", ">ATTEMPTS", "WORKER", ">TOOK",
                    "LAST FAILURE"});
   for (const v1::Job& job : *jobs) {
-    table.AddRow(
-        {ShortName(job.name()), job.target(), RecipeName(job.recipe()), absl::StrCat(job.seed()),
-         StateName(job.state()), absl::StrCat(job.attempts()), ShortName(job.worker()), Took(job),
-         job.has_last_failure() ? absl::StrCat(FailureClassName(job.last_failure().failure_class()),
-                                               ": ", job.last_failure().message())
-                                : ""});
+    table.AddRow({ShortName(job.name()), job.target(), RecipeName(job.recipe()),
+                  absl::StrCat(job.seed()), StateName(job.state()), absl::StrCat(job.attempts()),
+                  ShortName(job.worker()), Took(job),
+                  job.has_last_failure() ? FailureText(job.last_failure()) : ""});
   }
   session.out() << table.Render(session.table_width());
   return kExitDone;

@@ -7,6 +7,7 @@
 
 #include "client/cli/format.h"
 #include "client/cli/recipe_syntax.h"
+#include "client/client.h"
 
 namespace rwku::cli {
 namespace {
@@ -29,10 +30,6 @@ std::string CountsText(const v1::JobCounts& counts) {
   add(counts.leased(), "running");
   add(counts.queued(), "queued");
   return absl::StrJoin(parts, ", ");
-}
-
-std::string FailureText(const v1::Failure& failure) {
-  return absl::StrCat(FailureClassName(failure.failure_class()), ": ", failure.message());
 }
 
 // How the job came into its state.
@@ -65,17 +62,7 @@ std::string JobTitle(const v1::Job& job) {
 
 }  // namespace
 
-bool IsTerminal(v1::RunState state) {
-  return state == v1::RUN_STATE_SUCCEEDED || state == v1::RUN_STATE_FAILED ||
-         state == v1::RUN_STATE_CANCELLED;
-}
-
-bool IsTerminal(v1::JobState state) {
-  return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED ||
-         state == v1::JOB_STATE_CANCELLED;
-}
-
-bool ProgressModel::terminal() const { return IsTerminal(run_.state()); }
+bool ProgressModel::terminal() const { return client::IsTerminal(run_.state()); }
 
 bool ProgressModel::Apply(const v1::RunEvent& event) {
   revision_ = std::max<uint64_t>(revision_, event.revision());
@@ -112,6 +99,9 @@ bool ProgressModel::ApplyJob(const v1::Job& job) {
   }
   known.job = job;
   total_ = std::max(total_, static_cast<int>(jobs_.size()));
+  if (changed && job.state() == v1::JOB_STATE_LEASED) {
+    side_by_side_ = static_cast<int>(running().size());
+  }
   if (changed) {
     last_change_ = absl::StrCat(JobTitle(job), ": ", ChangeOf(job));
   }
@@ -179,8 +169,7 @@ std::optional<absl::Duration> ProgressModel::Remaining(absl::Time now) const {
       ++all.count;
     }
   }
-  const std::vector<const RunningJob*> busy = running();
-  if (all.count == 0 || busy.empty()) {
+  if (all.count == 0) {
     return std::nullopt;
   }
   const auto expected = [&by_recipe, &all](const v1::Job& job) {
@@ -189,12 +178,14 @@ std::optional<absl::Duration> ProgressModel::Remaining(absl::Time now) const {
   };
   absl::Duration work;
   absl::Duration longest;  // of the jobs that run now: the run cannot end before
-  int seen_or_done = 0;
+  int unfinished = total_ - static_cast<int>(jobs_.size());
+  work += unfinished * (all.sum / all.count);
   for (const auto& [name, known] : jobs_) {
-    ++seen_or_done;
     if (known.job.state() == v1::JOB_STATE_QUEUED) {
+      ++unfinished;
       work += expected(known.job);
     } else if (known.job.state() == v1::JOB_STATE_LEASED) {
+      ++unfinished;
       absl::Duration left = expected(known.job) - (now - ToTime(known.job.start_time()));
       if (known.progress.has_value() && known.progress->has_remaining()) {
         left = ToDuration(known.progress->remaining());
@@ -204,8 +195,11 @@ std::optional<absl::Duration> ProgressModel::Remaining(absl::Time now) const {
       longest = std::max(longest, left);
     }
   }
-  work += (total_ - seen_or_done) * (all.sum / all.count);
-  return std::max(longest, work / static_cast<int64_t>(busy.size()));
+  if (unfinished == 0) {
+    return std::nullopt;
+  }
+  // Not what runs at this moment: between two jobs of one worker that is nothing.
+  return std::max(longest, work / std::max(1, side_by_side_));
 }
 
 }  // namespace rwku::cli

@@ -38,8 +38,8 @@ class ProgressModel {
   std::vector<const RunningJob*> running() const;
 
   // Expected time to the run's end: for what is queued, the mean duration of finished jobs of the
-  // same recipe (of all finished jobs where that recipe has none), shared by the jobs that run now.
-  // Nothing before the first job has finished and while no job runs.
+  // same recipe (of all finished jobs where that recipe has none), shared by as many jobs as ran
+  // when the newest one started. Nothing before the first job has succeeded, and when none is left.
   std::optional<absl::Duration> Remaining(absl::Time now) const;
 
  private:
@@ -50,11 +50,9 @@ class ProgressModel {
   v1::Run run_;
   uint64_t revision_ = 0;
   int total_ = 0;
+  int side_by_side_ = 0;  // jobs that ran when the newest one started
   std::string last_change_;
   std::map<std::string, RunningJob> jobs_;  // every job seen, by name
 };
-
-bool IsTerminal(v1::RunState state);
-bool IsTerminal(v1::JobState state);
 
 }  // namespace rwku::cli
