@@ -1,9 +1,11 @@
 // rwku targets, models, datasets and methods: what can be submitted.
 #include <ostream>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
+#include "base/near_match.h"
 #include "client/cli/command_tree.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/recipe_syntax.h"
@@ -75,14 +77,49 @@ int Datasets(Session& session) {
       });
 }
 
-int Methods(Session& session, const std::string& family) {
+void PrintMethod(const Session& session, const v1::Method& method) {
+  session.out() << "method    " << OneLine(method.name()) << "\n"
+                << "summary   " << OneLine(method.summary()) << "\n"
+                << "formula   " << OneLine(method.formula()) << "\n"
+                << "corpus    " << (method.corpus().empty() ? "-" : OneLine(method.corpus()))
+                << "\n";
+  const char* title = "defaults  ";
+  for (const v1::Recipe& recipe : method.defaults()) {
+    session.out() << title << OneLine(RecipeText(recipe)) << "\n";
+    title = "          ";
+  }
+}
+
+// Keeps the method called `name` only.
+absl::Status Select(const std::string& name, std::vector<v1::Method>& methods) {
+  std::vector<std::string> known;
+  for (v1::Method& method : methods) {
+    if (method.name() == name) {
+      methods = {std::move(method)};
+      return absl::OkStatus();
+    }
+    known.push_back(method.name());
+  }
+  return absl::NotFoundError(UnknownNameMessage("method", name, known));
+}
+
+int Methods(Session& session, const std::string& family, const std::string& name) {
   const absl::StatusOr<client::Client*> client = session.client();
   if (!client.ok()) {
     return session.Fail(client.status());
   }
+  absl::StatusOr<std::vector<v1::Method>> methods = (*client)->ListMethods(family);
+  if (methods.ok() && !name.empty()) {
+    if (const absl::Status found = Select(name, *methods); !found.ok()) {
+      return session.Fail(found);
+    }
+    if (!session.json()) {
+      PrintMethod(session, methods->front());
+      return kExitDone;
+    }
+  }
   v1::ListMethodsResponse response;
-  return Print(session, (*client)->ListMethods(family), response,
-               &v1::ListMethodsResponse::mutable_methods,
+  return Print(session, methods, response, &v1::ListMethodsResponse::mutable_methods,
                TextTable({"METHOD", "TUNINGS", "CORPUS", "SUMMARY"}),
                [](TextTable& table, const v1::Method& method) {
                  std::vector<std::string> tunings;
@@ -122,13 +159,14 @@ void AddDatasets(CommandTree& tree) {
 
 void AddMethods(CommandTree& tree) {
   CLI::App* app =
-      tree.Add("methods", "List the methods with their defaults",
-               {"rwku methods", "rwku methods --family llama --output json"},
-               "JSON holds the formula and the published default recipe of every tuning.\n");
+      tree.Add("methods", "List the methods, or show one with its formula and defaults",
+               {"rwku methods", "rwku methods npo", "rwku methods --family llama --output json"});
+  auto name = std::make_shared<std::string>();
+  app->add_option("METHOD", *name, "Method to show (default: list all)");
   auto family = std::make_shared<std::string>();
   app->add_option("--family", *family, "Model family whose defaults to show (default: llama)");
   Command command;
-  command.run = [family](Session& session) { return Methods(session, *family); };
+  command.run = [family, name](Session& session) { return Methods(session, *family, *name); };
   tree.Define(app, std::move(command));
 }
 

@@ -46,6 +46,13 @@ TEST(RecipeSyntaxTest, EveryKeySetsItsField) {
   EXPECT_THAT(recipe->lora().target_modules(), ElementsAre("q_proj", "k_proj"));
 }
 
+TEST(RecipeSyntaxTest, ARecipeIsWrittenAsItIsRead) {
+  for (const char* text : {"original", "ga:full,lr=6e-08,epochs=3,warmup=0",
+                           "npo:lora,beta=0.1,label=mine,rank=4,alpha=8,modules=q_proj+k_proj"}) {
+    EXPECT_EQ(RecipeText(*ParseRecipe(text)), text);
+  }
+}
+
 struct BadRecipe {
   const char* name;
   const char* text;
@@ -165,10 +172,22 @@ TEST(ProgressModelTest, CountsAndEstimatesFromFinishedJobs) {
   EXPECT_TRUE(model.Apply(JobEvent(2, 1, v1::JOB_STATE_LEASED, 100, 0)));
   EXPECT_TRUE(model.Apply(JobEvent(3, 1, v1::JOB_STATE_SUCCEEDED, 100, 110)));
   EXPECT_EQ(model.last_change(), "1  Ann  ga  seed 42: succeeded in 10s");
+  // The only worker has not taken its next job yet: 10 s for each of the three that wait.
+  EXPECT_EQ(*model.Remaining(absl::FromUnixSeconds(110)), absl::Seconds(30));
   EXPECT_TRUE(model.Apply(JobEvent(4, 2, v1::JOB_STATE_LEASED, 110, 0)));
   EXPECT_EQ(model.counts().queued(), 2);
   // 6 s of the running job, 10 s for each of the two that wait.
   EXPECT_EQ(*model.Remaining(absl::FromUnixSeconds(114)), absl::Seconds(26));
+}
+
+TEST(ProgressModelTest, WaitingJobsAreSharedByAsManyAsRanWhenTheNewestStarted) {
+  ProgressModel model;
+  model.Apply(RunningRun(6));
+  model.Apply(JobEvent(2, 1, v1::JOB_STATE_LEASED, 100, 0));
+  model.Apply(JobEvent(3, 2, v1::JOB_STATE_LEASED, 100, 0));
+  model.Apply(JobEvent(4, 1, v1::JOB_STATE_SUCCEEDED, 100, 110));
+  model.Apply(JobEvent(5, 2, v1::JOB_STATE_SUCCEEDED, 100, 110));
+  EXPECT_EQ(*model.Remaining(absl::FromUnixSeconds(110)), absl::Seconds(20));
 }
 
 TEST(ProgressModelTest, ProgressOfAReplacedAttemptIsLeftOut) {

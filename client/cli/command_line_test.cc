@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -40,6 +41,42 @@ v1::Run TestRun(v1::RunState state) {
   run.mutable_jobs()->set_succeeded(state == v1::RUN_STATE_SUCCEEDED ? 2 : 1);
   run.mutable_jobs()->set_queued(state == v1::RUN_STATE_SUCCEEDED ? 0 : 1);
   return run;
+}
+
+v1::Job TestJob(int number, v1::JobState state) {
+  v1::Job job;
+  job.set_name(absl::StrCat("runs/r1/jobs/", number));
+  job.set_target("Ann Example");
+  job.mutable_recipe()->set_method("ga");
+  job.mutable_recipe()->set_tuning(v1::TUNING_KIND_FULL);
+  job.set_seed(42);
+  job.set_state(state);
+  job.set_attempts(1);
+  if (state == v1::JOB_STATE_SUCCEEDED) {
+    job.set_worker("workers/gpu0");
+    job.mutable_start_time()->set_seconds(100);
+    job.mutable_end_time()->set_seconds(165);
+  }
+  if (state == v1::JOB_STATE_FAILED) {
+    job.mutable_last_failure()->set_failure_class(v1::FAILURE_CLASS_NUMERIC);
+    job.mutable_last_failure()->set_message("loss is NaN at step 3");
+  }
+  return job;
+}
+
+v1::Worker TestWorker(v1::WorkerState state) {
+  v1::Worker worker;
+  worker.set_name("workers/gpu0");
+  worker.set_state(state);
+  worker.add_devices()->set_name("cuda:0");
+  worker.mutable_devices(0)->set_memory_bytes(uint64_t{80} << 30);
+  worker.set_version("0.1.0");
+  worker.set_resident_model("tiny");
+  worker.set_job("runs/r1/jobs/1");
+  worker.mutable_last_heartbeat_time()->set_seconds(1000000000);
+  worker.set_completed_jobs(7);
+  worker.set_failed_attempts(1);
+  return worker;
 }
 
 // Answers what the tests script; one instance a server.
@@ -123,6 +160,85 @@ class ScriptedService final : public v1::UnlearningService::Service {
     row.mutable_prediction()->set_target("Ann");
     row.mutable_prediction()->set_probe_set("forget_level1");
     row.mutable_prediction()->set_output("a\nb");
+    return grpc::Status::OK;
+  }
+
+  grpc::Status CancelRun(grpc::ServerContext* /*context*/, const v1::CancelRunRequest* /*request*/,
+                         v1::Run* run) override {
+    *run = TestRun(v1::RUN_STATE_CANCELLED);
+    return grpc::Status::OK;
+  }
+  grpc::Status ListJobs(grpc::ServerContext* /*context*/, const v1::ListJobsRequest* request,
+                        v1::ListJobsResponse* response) override {
+    if (request->states_size() == 0) {
+      *response->add_jobs() = TestJob(0, v1::JOB_STATE_SUCCEEDED);
+    }
+    *response->add_jobs() = TestJob(1, v1::JOB_STATE_FAILED);
+    return grpc::Status::OK;
+  }
+  grpc::Status RetryJob(grpc::ServerContext* /*context*/, const v1::RetryJobRequest* request,
+                        v1::Job* job) override {
+    *job = TestJob(1, v1::JOB_STATE_QUEUED);
+    job->set_name(request->name());
+    return grpc::Status::OK;
+  }
+  grpc::Status ListWorkers(grpc::ServerContext* /*context*/,
+                           const v1::ListWorkersRequest* /*request*/,
+                           v1::ListWorkersResponse* response) override {
+    *response->add_workers() = TestWorker(v1::WORKER_STATE_BUSY);
+    return grpc::Status::OK;
+  }
+  grpc::Status DrainWorker(grpc::ServerContext* /*context*/,
+                           const v1::DrainWorkerRequest* /*request*/, v1::Worker* worker) override {
+    *worker = TestWorker(v1::WORKER_STATE_DRAINING);
+    return grpc::Status::OK;
+  }
+  grpc::Status ListTargets(grpc::ServerContext* /*context*/,
+                           const v1::ListTargetsRequest* /*request*/,
+                           v1::ListTargetsResponse* response) override {
+    v1::Target& target = *response->add_targets();
+    target.set_number(12);
+    target.set_name("King, Stephen");
+    target.set_intro("Writes\nnovels.");
+    target.add_corpora("positive");
+    target.add_corpora("negative");
+    target.add_probe_sets("forget_level1");
+    return grpc::Status::OK;
+  }
+  grpc::Status ListModels(grpc::ServerContext* /*context*/,
+                          const v1::ListModelsRequest* /*request*/,
+                          v1::ListModelsResponse* response) override {
+    response->add_models()->set_name("tiny");
+    response->mutable_models(0)->set_family("llama");
+    response->add_models()->set_name("torn");
+    response->mutable_models(1)->set_problem("config.json is missing");
+    return grpc::Status::OK;
+  }
+  grpc::Status ListDatasets(grpc::ServerContext* /*context*/,
+                            const v1::ListDatasetsRequest* /*request*/,
+                            v1::ListDatasetsResponse* response) override {
+    response->add_datasets()->set_name("people");
+    response->mutable_datasets(0)->set_layout("target");
+    response->mutable_datasets(0)->set_target_count(200);
+    return grpc::Status::OK;
+  }
+  grpc::Status ListMethods(grpc::ServerContext* /*context*/,
+                           const v1::ListMethodsRequest* /*request*/,
+                           v1::ListMethodsResponse* response) override {
+    response->add_methods()->set_name("original");
+    response->mutable_methods(0)->set_summary("The model as it is.");
+    v1::Method& ga = *response->add_methods();
+    ga.set_name("ga");
+    ga.set_summary("Gradient ascent.");
+    ga.set_formula("minimise -NLL");
+    ga.set_corpus("positive");
+    for (const v1::TuningKind tuning : {v1::TUNING_KIND_FULL, v1::TUNING_KIND_LORA}) {
+      v1::Recipe& recipe = *ga.add_defaults();
+      recipe.set_method("ga");
+      recipe.set_tuning(tuning);
+      recipe.set_learning_rate(6e-8);
+      recipe.set_epochs(3);
+    }
     return grpc::Status::OK;
   }
 
@@ -308,6 +424,97 @@ TEST_F(CommandLineTest, VersionWarnsOfAServerOfAnotherMinorVersion) {
   EXPECT_EQ(outcome.out,
             absl::StrCat("client ", std::string(net::BinaryVersion()), "\nserver 9.9.0\n"));
   EXPECT_THAT(outcome.err, HasSubstr("warning: client"));
+}
+
+struct OutputCase {
+  const char* name;
+  std::vector<std::string> args;
+  std::string table;
+  std::string json;  // part of the JSON, without blanks and newlines
+};
+
+class OutputTest : public CommandLineTest, public ::testing::WithParamInterface<OutputCase> {};
+
+TEST_P(OutputTest, IsATableForPeopleAndJsonForPrograms) {
+  const Outcome table = Run(GetParam().args);
+  EXPECT_EQ(table.code, 0) << table.err;
+  EXPECT_EQ(table.out, GetParam().table);
+  std::vector<std::string> args = GetParam().args;
+  args.insert(args.end(), {"-o", "json"});
+  const Outcome json = Run(args);
+  EXPECT_EQ(json.code, 0) << json.err;
+  EXPECT_THAT(absl::StrReplaceAll(json.out, {{"\n", ""}, {" ", ""}}), HasSubstr(GetParam().json));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Commands, OutputTest,
+    ::testing::Values(
+        OutputCase{"Cancel", {"cancel", "r1"}, "run r1: cancelled\n", R"({"name":"runs/r1",)"},
+        OutputCase{
+            "Jobs",
+            {"jobs", "r1"},
+            "JOB   TARGET       METHOD   SEED  STATE      ATTEMPTS  WORKER    TOOK  LAST FAILURE\n"
+            "r1/0  Ann Example  ga-full    42  succeeded         1  gpu0    1m 05s  -\n"
+            "r1/1  Ann Example  ga-full    42  failed            1  -            -  numeric: "
+            "loss is NaN at step 3\n",
+            R"({"jobs":[{"name":"runs/r1/jobs/0",)"},
+        OutputCase{"RetryOne",
+                   {"retry", "r1/3"},
+                   "job r1/3: queued\n",
+                   R"({"jobs":[{"name":"runs/r1/jobs/3",)"},
+        OutputCase{"RetryAll",
+                   {"retry", "r1"},
+                   "job r1/1: queued\n",
+                   R"({"jobs":[{"name":"runs/r1/jobs/1",)"},
+        OutputCase{
+            "Workers",
+            {"workers"},
+            "WORKER  STATE  DEVICES            MODEL  JOB   DONE  FAILED  VERSION  SEEN\n"
+            "gpu0    busy   cuda:0 (80.0 GiB)  tiny   r1/1     7       1  0.1.0    2001-09-09 "
+            "01:46:40\n",
+            R"({"workers":[{"name":"workers/gpu0","state":"WORKER_STATE_BUSY",)"},
+        OutputCase{"Drain",
+                   {"drain", "gpu0"},
+                   "worker gpu0: draining\n",
+                   R"({"name":"workers/gpu0","state":"WORKER_STATE_DRAINING",)"},
+        OutputCase{"Targets",
+                   {"targets", "people"},
+                   "NUMBER  NAME           CORPORA            SETS  INTRO\n"
+                   "    12  King, Stephen  positive,negative     1  Writes novels.\n",
+                   R"({"targets":[{"number":12,"name":"King,Stephen","intro":"Writes\nnovels.",)"},
+        OutputCase{"Models",
+                   {"models"},
+                   "MODEL  FAMILY  PROBLEM\n"
+                   "tiny   llama   -\n"
+                   "torn   -       config.json is missing\n",
+                   R"({"models":[{"name":"tiny","family":"llama","problem":""},)"},
+        OutputCase{"Datasets",
+                   {"datasets"},
+                   "DATASET  LAYOUT  TARGETS\n"
+                   "people   target      200\n",
+                   R"({"datasets":[{"name":"people","layout":"target","target_count":200}]})"},
+        OutputCase{"Methods",
+                   {"methods"},
+                   "METHOD    TUNINGS    CORPUS    SUMMARY\n"
+                   "original  -          -         The model as it is.\n"
+                   "ga        full,lora  positive  Gradient ascent.\n",
+                   R"({"methods":[{"name":"original",)"},
+        OutputCase{
+            "OneMethod",
+            {"methods", "ga"},
+            "method    ga\n"
+            "summary   Gradient ascent.\n"
+            "formula   minimise -NLL\n"
+            "corpus    positive\n"
+            "defaults  ga:full,lr=6e-08,epochs=3\n"
+            "          ga:lora,lr=6e-08,epochs=3\n",
+            R"({"methods":[{"name":"ga","summary":"Gradientascent.","formula":"minimise-NLL")"}),
+    [](const auto& info) { return info.param.name; });
+
+TEST_F(CommandLineTest, AnUnknownMethodIsAUsageErrorWithNearNames) {
+  const Outcome outcome = Run({"methods", "gaa"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("unknown method \"gaa\""), HasSubstr("\"ga\"")));
 }
 
 // An executable script that `rwku local` takes for a daemon; it leaves its pid beside itself.

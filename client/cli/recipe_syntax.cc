@@ -174,6 +174,46 @@ std::string RecipeSyntaxHelp() {
   return help;
 }
 
+std::string RecipeText(const v1::Recipe& recipe) {
+  std::string text = recipe.method();
+  if (recipe.tuning() == v1::TUNING_KIND_FULL || recipe.tuning() == v1::TUNING_KIND_LORA) {
+    absl::StrAppend(&text, ":", TuningName(recipe.tuning()));
+  }
+  for (const Key& key : kKeys) {
+    const google::protobuf::Message* message = &recipe;
+    if (key.adapters) {
+      message = &recipe.lora();
+    }
+    const google::protobuf::FieldDescriptor* field =
+        message->GetDescriptor()->FindFieldByName(key.field);
+    const google::protobuf::Reflection* reflection = message->GetReflection();
+    const int size = field->is_repeated() ? reflection->FieldSize(*message, field)
+                                          : static_cast<int>(reflection->HasField(*message, field));
+    if (size == 0) {
+      continue;
+    }
+    absl::StrAppend(&text, ",", key.name, "=");
+    switch (key.kind) {
+      case Kind::kReal:
+        absl::StrAppend(&text, reflection->GetDouble(*message, field));
+        break;
+      case Kind::kWhole:
+        absl::StrAppend(&text, reflection->GetInt32(*message, field));
+        break;
+      case Kind::kText:
+        absl::StrAppend(&text, reflection->GetString(*message, field));
+        break;
+      case Kind::kNames:
+        for (int i = 0; i < size; ++i) {
+          absl::StrAppend(&text, i == 0 ? "" : "+",
+                          reflection->GetRepeatedString(*message, field, i));
+        }
+        break;
+    }
+  }
+  return text;
+}
+
 std::string RecipeName(const v1::Recipe& recipe) {
   if (!recipe.label().empty()) {
     return recipe.label();

@@ -21,6 +21,9 @@ absl::StatusOr<v1::Recipe> ParseRecipe(absl::string_view text);
 // One line a key, "  lr=X  peak learning rate ...", for help texts.
 std::string RecipeSyntaxHelp();
 
+// The shorthand that ParseRecipe reads as `recipe`.
+std::string RecipeText(const v1::Recipe& recipe);
+
 // "ga-lora": the label if there is one, else made of method and tuning.
 std::string RecipeName(const v1::Recipe& recipe);
 
