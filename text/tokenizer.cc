@@ -107,9 +107,10 @@ class RustTokenizer final : public Tokenizer {
   absl::StatusOr<std::string> ApplyChatTemplate(absl::Span<const ChatMessage> messages,
                                                 bool add_generation_prompt) const override {
     if (!chat_template_.has_value()) {
-      return absl::FailedPreconditionError(
-          "the tokenizer has no chat template: neither chat_template.jinja nor chat_template in "
-          "tokenizer_config.json");
+      return absl::InvalidArgumentError(
+          absl::StrCat(std::filesystem::path(chat_template_file_).parent_path().string(),
+                       ": no chat template: neither chat_template.jinja nor chat_template in "
+                       "tokenizer_config.json"));
     }
     // Field order is what a template that prints a message shows.
     nlohmann::ordered_json context = nlohmann::ordered_json::object();

@@ -39,8 +39,8 @@ class Tokenizer {
   virtual absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids) const = 0;
 
   // The rendered template as text. Unlike in transformers, strftime_now is not defined: templates
-  // take their fixed date, and the text does not depend on the day. FAILED_PRECONDITION without a
-  // template; INVALID_ARGUMENT when it raises.
+  // take their fixed date, and the text does not depend on the day. INVALID_ARGUMENT
+  // without a template, naming the folder, and when it raises.
   virtual absl::StatusOr<std::string> ApplyChatTemplate(absl::Span<const ChatMessage> messages,
                                                         bool add_generation_prompt) const = 0;
 

@@ -106,7 +106,7 @@ TEST_F(TokenizerTest, ATemplateThatWantsTheDateTakesItsFixedOne) {
 
 TEST_F(TokenizerTest, WithoutATemplateThereIsNoChat) {
   Config("");
-  EXPECT_THAT(Render(), StartsWith("FAILED_PRECONDITION"));
+  EXPECT_THAT(Render(), StartsWith("INVALID_ARGUMENT: " + folder_.string() + ": no chat template"));
 }
 
 TEST_F(TokenizerTest, GenerationEndsAtEosAndAtTheTurnsEndAlone) {
