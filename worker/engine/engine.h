@@ -87,14 +87,16 @@ class Engine {
   virtual ~Engine() = default;
 
   // Makes the model in `folder` (config.json, safetensors, tokenizer.json) the resident one.
-  // Loading the resident model again is free.
+  // Loading the resident model again is free and leaves its weights as they are: Restore() brings
+  // back those of the folder.
   virtual absl::StatusOr<ModelInfo> Load(const std::filesystem::path& folder,
                                          const CancelToken& cancel) = 0;
 
   // Lets go of the resident model, if there is one: the next Load() reads the disk.
   virtual void Unload() = 0;
 
-  // The resident model; valid until the next Load() or Unload(). Call only after a Load() that succeeded.
+  // The resident model; valid until the next Load() or Unload(). Call only after a Load() that
+  // succeeded.
   virtual evaluate::LanguageModel& model() = 0;
 
   // Trains the resident model.

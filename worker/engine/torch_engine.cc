@@ -1,18 +1,26 @@
 #include "worker/engine/torch_engine.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/empty.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "text/tokenizer.h"
 #include "worker/engine/decode/cpu_runner.h"
@@ -150,6 +158,35 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
   const int max_batch_;
 };
 
+absl::StatusOr<at::Device> ParseDevice(absl::string_view name) {
+  if (name == "cpu") {
+    return at::Device(at::kCPU);
+  }
+  const int count = at::hasCUDA() ? at::detail::getCUDAHooks().deviceCount() : 0;
+  absl::string_view number = name;
+  int index = 0;
+  const bool is_known =
+      name == "cuda" || (absl::ConsumePrefix(&number, "cuda:") && !number.empty() &&
+                         std::all_of(number.begin(), number.end(), absl::ascii_isdigit) &&
+                         absl::SimpleAtoi(number, &index));
+  if (!is_known || index >= count) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "device is '", name, "'; allowed are cpu, cuda and cuda:<number>, the number below ", count,
+        ", the count of CUDA devices that this program sees"));
+  }
+  return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
+}
+
+// What a CUDA device needs to know before the first model.
+void PrepareCuda() {
+  // cuBLAS gives equal results with a fixed workspace alone; it reads this once, at its start.
+  setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
+  // An operator without a deterministic form says so instead of failing the job.
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  RWKU_LOG(kWarning,
+           "device cuda: training runs on the GPU; generation and scoring run on the processor");
+}
+
 class TorchEngine final : public Engine {
  public:
   explicit TorchEngine(const EngineOptions& options)
@@ -157,6 +194,9 @@ class TorchEngine final : public Engine {
         max_batch_(std::max(1, options.max_decode_batch)),
         language_model_(resident_, max_batch_) {
     at::set_num_threads(std::max(1, options.threads));
+    if (absl::StartsWith(device_, "cuda")) {
+      PrepareCuda();
+    }
   }
 
   absl::StatusOr<ModelInfo> Load(const std::filesystem::path& folder,
@@ -164,9 +204,6 @@ class TorchEngine final : public Engine {
     RWKU_RETURN_IF_ERROR(cancel.Check());
     std::string identity = FolderIdentity(folder);
     if (resident_.model && resident_.identity == identity) {
-      if (resident_.is_changed) {
-        RWKU_RETURN_IF_ERROR(Restore().status());
-      }
       return resident_.info;
     }
     // Gone before the next one comes: two models need not fit.
@@ -201,17 +238,19 @@ class TorchEngine final : public Engine {
     }
     return CatchTorch([&] {
       const at::AutoGradMode no_grad(false);
-      resident_.runner.reset();
-      resident_.model->RemoveAdapters();
       std::vector<NamedTensor> parameters = resident_.model->NamedParameters();
-      RWKU_CHECK(parameters.size() == resident_.pristine.size());
-      for (size_t i = 0; i < parameters.size(); ++i) {
-        at::Tensor& parameter = parameters[i].second;
-        parameter.copy_(resident_.pristine[i]);
-        parameter.requires_grad_(false);
-        parameter.mutable_grad().reset();
+      if (resident_.is_changed) {
+        resident_.runner.reset();
+        resident_.model->RemoveAdapters();
+        RWKU_CHECK(parameters.size() == resident_.pristine.size());
+        for (size_t i = 0; i < parameters.size(); ++i) {
+          at::Tensor& parameter = parameters[i].second;
+          parameter.copy_(resident_.pristine[i]);
+          parameter.requires_grad_(false);
+          parameter.mutable_grad().reset();
+        }
+        resident_.is_changed = false;
       }
-      resident_.is_changed = false;
       return WeightsChecksum(parameters);
     });
   }
@@ -222,8 +261,13 @@ class TorchEngine final : public Engine {
     Resident resident;
     resident.identity = std::move(identity);
     RWKU_ASSIGN_OR_RETURN(resident.tokenizer, text::Tokenizer::Load(folder));
+    // A model that cannot be asked must not be trained first.
+    RWKU_RETURN_IF_ERROR(resident.tokenizer
+                             ->ApplyChatTemplate({{"user", "Who?"}},
+                                                 /*add_generation_prompt=*/true)
+                             .status());
     RWKU_RETURN_IF_ERROR(cancel.Check());
-    RWKU_ASSIGN_OR_RETURN(const at::Device device, ParseDevice());
+    RWKU_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(device_));
     RWKU_ASSIGN_OR_RETURN(resident.model, LoadLlama(folder, device));
     RWKU_RETURN_IF_ERROR(cancel.Check());
     const std::vector<NamedTensor> parameters = resident.model->NamedParameters();
@@ -235,15 +279,6 @@ class TorchEngine final : public Engine {
     resident.info.family = resident.model->config().model_type;
     resident.info.weights_checksum = WeightsChecksum(parameters);
     return resident;
-  }
-
-  absl::StatusOr<at::Device> ParseDevice() const {
-    try {
-      return at::Device(device_);
-    } catch (const c10::Error&) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("device is '", device_, "'; allowed are cpu, cuda and cuda:<number>"));
-    }
   }
 
   const std::string device_;

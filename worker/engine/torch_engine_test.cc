@@ -127,12 +127,38 @@ TEST_F(TorchEngineTest, MissingModelIsNamed) {
   EXPECT_THAT(std::string(info.status().message()), HasSubstr("/nonexistent/model"));
 }
 
+TEST_F(TorchEngineTest, ModelWithoutAChatTemplateIsRefusedBeforeAnythingIsTrained) {
+  const auto folder = std::filesystem::path(testing::TempDir()) / "no_chat_template";
+  std::filesystem::remove_all(folder);
+  std::filesystem::copy(folder_, folder);
+  std::filesystem::remove(folder / "chat_template.jinja");
+  std::ifstream file(folder_ / "tokenizer_config.json");
+  json config = json::parse(file);
+  config.erase("chat_template");
+  std::ofstream(folder / "tokenizer_config.json") << config.dump();
+  const auto info = CreateTorchEngine()->Load(folder, cancel_);
+  EXPECT_EQ(info.status().code(), absl::StatusCode::kInvalidArgument) << info.status();
+  EXPECT_THAT(std::string(info.status().message()), HasSubstr(folder.string()));
+}
+
+TEST_F(TorchEngineTest, LoadLeavesTrainedWeightsToRestore) {
+  ASSERT_TRUE(engine_->Train(Plan(), nullptr, cancel_).ok());
+  const auto trained = Generate();
+  ASSERT_TRUE(engine_->Load(folder_, cancel_).ok());
+  EXPECT_EQ(*Generate(), *trained);
+  EXPECT_EQ(*engine_->Restore(), info_.weights_checksum);
+}
+
 TEST_F(TorchEngineTest, BadDeviceIsRefusedAtLoad) {
-  EngineOptions options;
-  options.device = "abacus";
-  const auto info = CreateTorchEngine(options)->Load(folder_, cancel_);
-  EXPECT_EQ(info.status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(info.status().message()), HasSubstr("abacus"));
+  for (const char* const device :
+       {"abacus", "mps", "meta", "cpu:0", "cuda:", "cuda:-1", "cuda:+0", "cuda:99", "cuda:0x1"}) {
+    EngineOptions options;
+    options.device = device;
+    const auto info = CreateTorchEngine(options)->Load(folder_, cancel_);
+    EXPECT_EQ(info.status().code(), absl::StatusCode::kInvalidArgument) << device;
+    EXPECT_THAT(std::string(info.status().message()),
+                HasSubstr(std::string("device is '") + device + "'; allowed are cpu"));
+  }
 }
 
 }  // namespace
