@@ -2,7 +2,8 @@
 runs interleaved, best of each, in processor seconds of the one thread (other programs may share the
 machine). Prints one line per shape and batch with the ratio of token rates.
 
-Usage: decode_bench.py <rwku-decode-bench binary> [--model FOLDER]
+Usage: decode_bench.py <rwku-decode-bench binary> [--model FOLDER] [--minimum RATIO]
+Exit 1 if continuations differ, or a ratio is below RATIO.
 """
 
 import argparse
@@ -71,7 +72,9 @@ def run_peer(model, prompts):
     return min(seconds), output[:, ids.shape[1] :].tolist()
 
 
-def measure(binary, name, folder):
+def measure(binary, name, folder, minimum):
+    """Prints a line a batch; whether every continuation was equal and every ratio at least `minimum`."""
+    passed = True
     model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     generator = torch.Generator().manual_seed(1)
     for batch in BATCHES:
@@ -85,28 +88,34 @@ def measure(binary, name, folder):
             peer.append(seconds)
         count = batch * NEW_TOKENS
         equal = sum(a == b for a, b in zip(tokens, peer_tokens))
+        ratio = min(peer) / min(ours)
+        passed = passed and equal == batch and ratio >= minimum
         print(
             f"{name} batch {batch:3d}: {count / min(ours):8.0f} tokens/s, "
-            f"transformers {count / min(peer):8.0f}, ratio {min(peer) / min(ours):5.2f}, "
+            f"transformers {count / min(peer):8.0f}, ratio {ratio:5.2f}, "
             f"{equal} of {batch} continuations equal",
             flush=True,
         )
+    return passed
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("binary", help="build/.../bin/rwku-decode-bench")
     parser.add_argument("--model", help="a model folder instead of the built-in shapes")
+    parser.add_argument("--minimum", type=float, default=0.0, help="exit 1 if a ratio is below this")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     transformers.utils.logging.set_verbosity_error()
     if arguments.model:
-        measure(arguments.binary, pathlib.Path(arguments.model).name, arguments.model)
-        return
+        name = pathlib.Path(arguments.model).name
+        return 0 if measure(arguments.binary, name, arguments.model, arguments.minimum) else 1
+    passed = True
     with tempfile.TemporaryDirectory() as root:
         for name, fields in SHAPES.items():
             write_model(fields, f"{root}/{name}")
-            measure(arguments.binary, name, f"{root}/{name}")
+            passed = measure(arguments.binary, name, f"{root}/{name}", arguments.minimum) and passed
+    return 0 if passed else 1
 
 
 if __name__ == "__main__":
