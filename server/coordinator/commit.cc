@@ -90,11 +90,14 @@ void Coordinator::Deliver(std::vector<Entry>* entries) {
     absl::MutexLock lock(&mu_);
     for (const Entry& entry : *entries) {
       for (const auto& [worker, lease] : entry.ended) {
-        std::vector<Lease>& leases = workers_[worker].leases;
-        leases.erase(std::remove(leases.begin(), leases.end(), lease), leases.end());
+        if (const auto found = workers_.find(worker); found != workers_.end()) {
+          std::erase(found->second.leases, lease);
+        }
       }
       for (const auto& [worker, lease] : entry.granted) {
-        workers_[worker].leases.push_back(lease);
+        if (const auto found = workers_.find(worker); found != workers_.end()) {
+          found->second.leases.push_back(lease);
+        }
       }
     }
   }

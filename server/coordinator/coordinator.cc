@@ -331,6 +331,11 @@ void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
           absl::StrCat("worker \"", event.worker.value(),
                        "\" is connected from another process; give each worker its own name"));
     } else {
+      const absl::Duration forget = Now().monotonic - options_.scheduler.worker_memory;
+      std::erase_if(workers_, [&](const auto& entry) {
+        return entry.first != event.worker && entry.second.session == nullptr &&
+               entry.second.leases.empty() && entry.second.last_heard < forget;
+      });
       WorkerInfo& info = workers_[event.worker];
       if (info.session != session) {
         replaced = std::move(info.session);

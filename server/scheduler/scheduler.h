@@ -23,7 +23,9 @@ struct Options {
   absl::Duration backoff_limit = absl::Minutes(5);
   int max_resource_failures = 6;  // halvings of the micro-batch before the job fails
   int max_lost_attempts = 5;      // attempts in a row that ended with their worker lost or with
-                              // kInfrastructure: the job is parked as failed
+                                  // kInfrastructure: the job is parked as failed
+  absl::Duration worker_memory = absl::Hours(1);  // a disconnected worker without a lease is
+                                                  // forgotten after this long
 };
 
 // The two times of a step: `monotonic` decides about leases, `wall` is written into records.

@@ -155,6 +155,19 @@ TEST_F(SchedulerTest, ADisconnectedWorkerGetsNothing) {
   EXPECT_THAT(Assigned(Do(MakeRun("r", 1))), IsEmpty());
 }
 
+TEST_F(SchedulerTest, AWorkerThatIsLongGoneIsForgottenWhenAnotherComes) {
+  Connect("old");
+  Disconnect("old");
+  Advance(absl::Minutes(59));
+  Connect("recent");
+  Disconnect("recent");
+  EXPECT_EQ(scheduler_->Workers().size(), 2u);
+  Advance(absl::Minutes(2));
+  Connect("new");
+  ASSERT_EQ(scheduler_->Workers().size(), 2u);
+  EXPECT_EQ(scheduler_->Workers().front().id, WorkerId("new"));
+}
+
 TEST_F(SchedulerTest, AHeartbeatWithAStaleLeaseIsAnsweredWithRevoke) {
   Connect("w");
   Do(MakeRun("r", 1));

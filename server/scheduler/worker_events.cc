@@ -27,6 +27,10 @@ absl::Status Scheduler::Impl::Handle(const WorkerConnected& event) {
                                                    "\" with incarnation \"", event.incarnation,
                                                    "\": both must be set"));
   }
+  // Only connections add workers, so it is enough to clean up here.
+  workers_.ForgetSilent(now_.monotonic - options_.worker_memory, [&](const WorkerId& id) {
+    return id == event.worker || leases_.HasLease(id);
+  });
   Worker& worker = workers_.GetOrAdd(event.worker);
   const bool same_process = worker.incarnation == event.incarnation;
   const bool known_process = !worker.incarnation.empty();

@@ -21,6 +21,13 @@ void WorkerTable::Heard(const WorkerId& id, absl::Duration now) {
   }
 }
 
+void WorkerTable::ForgetSilent(absl::Duration before,
+                               const std::function<bool(const WorkerId&)>& keep) {
+  std::erase_if(workers_, [&](const auto& entry) {
+    return !entry.second.connected && entry.second.last_heard < before && !keep(entry.first);
+  });
+}
+
 bool WorkerTable::AnyActiveOutside(const std::vector<WorkerId>& avoid) const {
   // Ends early in practice: avoid lists are shorter than the number of workers.
   return std::any_of(workers_.begin(), workers_.end(), [&avoid](const auto& entry) {

@@ -2,6 +2,7 @@
 // by themselves.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -31,7 +32,7 @@ class WorkerTable {
  public:
   // Makes an unconnected worker if there is none of that name.
   Worker& GetOrAdd(const WorkerId& id) { return workers_[id]; }
-  // Null when unknown; valid for the life of the table.
+  // Null when unknown; valid until the worker is forgotten.
   Worker* Find(const WorkerId& id);
   const Worker* Find(const WorkerId& id) const;
 
@@ -40,6 +41,10 @@ class WorkerTable {
 
   // Whether some active worker is not in `avoid`.
   bool AnyActiveOutside(const std::vector<WorkerId>& avoid) const;
+
+  // Forgets the disconnected workers that were last heard before `before`, unless `keep` wants
+  // them.
+  void ForgetSilent(absl::Duration before, const std::function<bool(const WorkerId&)>& keep);
 
   // By name.
   const std::map<WorkerId, Worker>& all() const { return workers_; }

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "net/status.h"
 #include "server/service/names.h"
 
 namespace rwku::service {
@@ -206,9 +207,15 @@ v1::Lease ToProto(const scheduler::Lease& lease) {
   return proto;
 }
 
-scheduler::Lease FromProto(const v1::Lease& lease) {
-  const absl::StatusOr<JobId> job = ParseJobName(lease.job(), "lease.job");
-  return {job.ok() ? *job : JobId(), lease.fencing_token()};
+absl::StatusOr<scheduler::Lease> FromProto(const v1::Lease& lease) {
+  absl::StatusOr<JobId> job = ParseJobName(lease.job(), "lease.job");
+  if (!job.ok()) {
+    return job.status();
+  }
+  if (lease.fencing_token() == 0) {
+    return net::InvalidFields({{"lease.fencing_token", "found 0, expected at least 1"}});
+  }
+  return scheduler::Lease{*std::move(job), lease.fencing_token()};
 }
 
 }  // namespace rwku::service

@@ -3,6 +3,7 @@
 
 #include <map>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "rwku/v1/resources.pb.h"
 #include "rwku/v1/unlearning.pb.h"
@@ -32,6 +33,7 @@ v1::Run RunOfView(const coordinator::View& view, const scheduler::RunRecord& run
 
 v1::Lease ToProto(const scheduler::Lease& lease);
 // Of a lease with a malformed job name, the job is empty: no job has that name.
-scheduler::Lease FromProto(const v1::Lease& lease);
+// INVALID_ARGUMENT for a malformed job name or a lease without a token.
+absl::StatusOr<scheduler::Lease> FromProto(const v1::Lease& lease);
 
 }  // namespace rwku::service

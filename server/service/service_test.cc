@@ -408,6 +408,60 @@ TEST_F(ServiceTest, WorkerWithABadNameIsRefused) {
   EXPECT_THAT(status.error_message(), HasSubstr("hello.worker"));
 }
 
+TEST_F(ServiceTest, MalformedLeaseEndsTheStreamAndNamesTheField) {
+  ScriptedWorker worker(server_->address());
+  worker.Join(ScriptedWorker::HelloOf("w0"));
+  v1::WorkerMessage message;
+  message.mutable_heartbeat()->add_leases()->set_job("nonsense");
+  worker.Send(message);
+  const grpc::Status status = worker.End();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("lease.job"));
+}
+
+TEST_F(ServiceTest, OversizedHelloIsRefused) {
+  v1::Hello hello = ScriptedWorker::HelloOf("w0");
+  for (int i = 0; i < 65; ++i) {
+    hello.add_devices()->set_name("cpu");
+  }
+  ScriptedWorker worker(server_->address());
+  worker.SendHello(hello);
+  const grpc::Status status = worker.End();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("hello.devices"));
+}
+
+TEST_F(ServiceTest, OversizedResultsAreFailuresAndLongMessagesAreCut) {
+  const v1::Run run = server_->CreateRun(SpecOf({"1", "2"}));
+  ScriptedWorker worker(server_->address());
+  worker.Join(ScriptedWorker::HelloOf("w0"));
+  v1::Assign assign = worker.Receive().assign();
+  v1::WorkerMessage failed;
+  *failed.mutable_failed()->mutable_lease() = assign.lease();
+  failed.mutable_failed()->set_failure_class(v1::FAILURE_CLASS_NUMERIC);
+  std::string message = "x";
+  for (int i = 0; i < 10000; ++i) {
+    message += "\xC3\xA9";
+  }
+  failed.mutable_failed()->set_message(message);
+  worker.Send(failed);
+  EXPECT_TRUE(worker.Receive().has_result_ack());
+  assign = worker.Receive().assign();
+  worker.SendChunk(assign, 0);
+  v1::WorkerMessage completed = ScriptedWorker::CompletedOf(assign);
+  for (int i = 0; i < 100000; ++i) {
+    completed.mutable_completed()->mutable_result()->add_training_curve()->set_loss(0.5 + i);
+  }
+  worker.Send(completed);
+  EXPECT_TRUE(worker.Receive().has_result_ack());
+  const std::vector<v1::Job> jobs = server_->Jobs(run.name());
+  ASSERT_THAT(jobs, SizeIs(2));
+  EXPECT_LT(jobs[0].last_failure().message().size(), 4200u);
+  EXPECT_THAT(jobs[0].last_failure().message(), HasSubstr("\xC3\xA9... (20001 bytes)"));
+  EXPECT_NE(jobs[1].state(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_THAT(jobs[1].last_failure().message(), HasSubstr("allowed at most 1048576"));
+}
+
 TEST_F(ServiceTest, FullDiskRefusesChangesAndLosesNothing) {
   const v1::Run run = server_->CreateRun(SpecOf({"1", "2"}));
   ScriptedWorker worker(server_->address());

@@ -1,5 +1,6 @@
 #include "server/service/worker_service.h"
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -11,6 +12,7 @@
 
 #include "base/digest.h"
 #include "base/log.h"
+#include "base/status_macros.h"
 #include "net/protocol_version.h"
 #include "net/status.h"
 #include "server/service/convert.h"
@@ -27,6 +29,14 @@ constexpr size_t kMaxQueuedMessages = 1024;
 constexpr int kMaxChunkPredictions = 256;
 constexpr size_t kMaxChunkBytes = size_t{1} << 20U;
 constexpr size_t kMaxIncarnation = 64;
+constexpr size_t kMaxVersion = 64;
+constexpr int kMaxDevices = 64;
+constexpr int kMaxLeases = 1024;
+constexpr int kMaxResidentModels = 64;
+constexpr size_t kMaxModelName = 1024;
+// The store, watchers and the next Hello carry a result whole: it must stay far below a message.
+constexpr size_t kMaxResultBytes = size_t{1} << 20U;
+constexpr size_t kMaxFailureMessage = size_t{4} << 10U;
 
 void SetDuration(absl::Duration duration, google::protobuf::Duration* proto) {
   const int64_t seconds = absl::ToInt64Seconds(duration);
@@ -35,13 +45,43 @@ void SetDuration(absl::Duration duration, google::protobuf::Duration* proto) {
       static_cast<int32_t>(absl::ToInt64Nanoseconds(duration - absl::Seconds(seconds))));
 }
 
-std::vector<scheduler::Lease> Leases(const google::protobuf::RepeatedPtrField<v1::Lease>& leases) {
+absl::StatusOr<std::vector<scheduler::Lease>> Leases(
+    const google::protobuf::RepeatedPtrField<v1::Lease>& leases) {
+  if (leases.size() > kMaxLeases) {
+    return net::InvalidFields(
+        {{"leases", absl::StrCat("found ", leases.size(), ", allowed at most ", kMaxLeases)}});
+  }
   std::vector<scheduler::Lease> result;
   result.reserve(static_cast<size_t>(leases.size()));
   for (const v1::Lease& lease : leases) {
-    result.push_back(FromProto(lease));
+    RWKU_ASSIGN_OR_RETURN(scheduler::Lease one, FromProto(lease));
+    result.push_back(std::move(one));
   }
   return result;
+}
+
+absl::StatusOr<std::vector<std::string>> ResidentModels(
+    const google::protobuf::RepeatedPtrField<std::string>& models) {
+  if (models.size() > kMaxResidentModels ||
+      std::any_of(models.begin(), models.end(),
+                  [](const std::string& model) { return model.size() > kMaxModelName; })) {
+    return net::InvalidFields(
+        {{"resident_models", absl::StrCat("allowed at most ", kMaxResidentModels, " names of ",
+                                          kMaxModelName, " bytes")}});
+  }
+  return std::vector<std::string>(models.begin(), models.end());
+}
+
+// At most kMaxFailureMessage bytes of `message`, cut between characters.
+std::string Shortened(const std::string& message) {
+  if (message.size() <= kMaxFailureMessage) {
+    return message;
+  }
+  size_t end = kMaxFailureMessage;
+  while (end > 0 && (static_cast<unsigned char>(message[end]) & 0xC0U) == 0x80U) {
+    --end;
+  }
+  return absl::StrCat(message.substr(0, end), "... (", message.size(), " bytes)");
 }
 
 // What is wrong with a Hello; OK if nothing.
@@ -62,6 +102,21 @@ absl::Status CheckHello(const v1::Hello& hello) {
   if (hello.incarnation().empty() || hello.incarnation().size() > kMaxIncarnation) {
     errors.push_back({"hello.incarnation", absl::StrCat("found ", hello.incarnation().size(),
                                                         " bytes, expected 1 to 64")});
+  }
+  if (hello.version().size() > kMaxVersion) {
+    errors.push_back({"hello.version", absl::StrCat("found ", hello.version().size(),
+                                                    " bytes, allowed at most ", kMaxVersion)});
+  }
+  if (hello.devices_size() > kMaxDevices) {
+    errors.push_back({"hello.devices", absl::StrCat("found ", hello.devices_size(),
+                                                    ", allowed at most ", kMaxDevices)});
+  }
+  for (const v1::Device& device : hello.devices()) {
+    if (device.ByteSizeLong() > kMaxModelName) {
+      errors.push_back({"hello.devices", absl::StrCat("one has ", device.ByteSizeLong(),
+                                                      " bytes, allowed at most ", kMaxModelName)});
+      break;
+    }
   }
   return errors.empty() ? absl::OkStatus() : net::InvalidFields(errors);
 }
@@ -228,6 +283,9 @@ class ConnectReactor final
     if (absl::Status status = CheckHello(hello); !status.ok()) {
       return status;
     }
+    scheduler::WorkerConnected event;
+    RWKU_ASSIGN_OR_RETURN(event.resident_models, ResidentModels(hello.resident_models()));
+    RWKU_ASSIGN_OR_RETURN(event.leases, Leases(hello.leases()));
     worker_ = WorkerId(hello.worker());
     {
       absl::MutexLock lock(&mu_);
@@ -238,13 +296,13 @@ class ConnectReactor final
         .With("incarnation", hello.incarnation())
         .With("leases", hello.leases_size())
         .With("peer", context_->peer());
-    scheduler::WorkerConnected event;
     event.worker = worker_;
     event.incarnation = hello.incarnation();
-    event.resident_models = {hello.resident_models().begin(), hello.resident_models().end()};
-    event.leases = Leases(hello.leases());
     event.draining = hello.draining();
-    coordinator_->Connect(std::move(event), hello.SerializeAsString(), self_);
+    v1::Hello details;  // what is shown of a worker
+    details.set_version(hello.version());
+    *details.mutable_devices() = hello.devices();
+    coordinator_->Connect(std::move(event), details.SerializeAsString(), self_);
     return absl::OkStatus();
   }
 
@@ -253,45 +311,59 @@ class ConnectReactor final
       case v1::WorkerMessage::kHello:
         return absl::InvalidArgumentError("Hello is sent once, as the first message");
       case v1::WorkerMessage::kHeartbeat: {
-        const v1::Heartbeat& heartbeat = incoming_.heartbeat();
-        coordinator_->Heartbeat(
-            {worker_,
-             Leases(heartbeat.leases()),
-             {heartbeat.resident_models().begin(), heartbeat.resident_models().end()}},
-            self_);
+        scheduler::WorkerHeartbeat event{worker_, {}, {}};
+        RWKU_ASSIGN_OR_RETURN(event.leases, Leases(incoming_.heartbeat().leases()));
+        RWKU_ASSIGN_OR_RETURN(event.resident_models,
+                              ResidentModels(incoming_.heartbeat().resident_models()));
+        coordinator_->Heartbeat(std::move(event), self_);
         return absl::OkStatus();
       }
-      case v1::WorkerMessage::kProgress:
-        coordinator_->ReportProgress(worker_, FromProto(incoming_.progress().lease()),
+      case v1::WorkerMessage::kProgress: {
+        RWKU_ASSIGN_OR_RETURN(const scheduler::Lease lease,
+                              FromProto(incoming_.progress().lease()));
+        coordinator_->ReportProgress(worker_, lease,
                                      incoming_.progress().progress().SerializeAsString(), self_);
         return absl::OkStatus();
+      }
       case v1::WorkerMessage::kPredictionChunk:
         return HandleChunk(incoming_.prediction_chunk());
-      case v1::WorkerMessage::kCompleted: {
-        const v1::Completed& completed = incoming_.completed();
-        const scheduler::Lease lease = FromProto(completed.lease());
-        if (absl::Status status = CheckPredictions(lease, completed.result()); !status.ok()) {
-          coordinator_->Fail({worker_, lease, scheduler::FailureClass::kInfrastructure,
-                              std::string(status.message())},
-                             self_);
-          return absl::OkStatus();
-        }
-        coordinator_->Complete({worker_, lease, completed.result().SerializeAsString()},
-                               completed.chunks(), self_);
-        return absl::OkStatus();
-      }
+      case v1::WorkerMessage::kCompleted:
+        return HandleCompleted(incoming_.completed());
       case v1::WorkerMessage::kFailed: {
         const v1::Failed& failed = incoming_.failed();
-        coordinator_->Fail({worker_, FromProto(failed.lease()), FromProto(failed.failure_class()),
-                            failed.message()},
+        RWKU_ASSIGN_OR_RETURN(scheduler::Lease lease, FromProto(failed.lease()));
+        coordinator_->Fail({worker_, std::move(lease), FromProto(failed.failure_class()),
+                            Shortened(failed.message())},
                            self_);
         return absl::OkStatus();
       }
-      case v1::WorkerMessage::kDraining:
-        coordinator_->WorkerDrains({worker_, Leases(incoming_.draining().released())}, self_);
+      case v1::WorkerMessage::kDraining: {
+        RWKU_ASSIGN_OR_RETURN(std::vector<scheduler::Lease> released,
+                              Leases(incoming_.draining().released()));
+        coordinator_->WorkerDrains({worker_, std::move(released)}, self_);
         return absl::OkStatus();
+      }
       case v1::WorkerMessage::MESSAGE_NOT_SET:
         return absl::InvalidArgumentError("a message without content, or of an unknown kind");
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status HandleCompleted(const v1::Completed& completed) {
+    RWKU_ASSIGN_OR_RETURN(const scheduler::Lease lease, FromProto(completed.lease()));
+    std::string result = completed.result().SerializeAsString();
+    if (result.size() > kMaxResultBytes) {
+      coordinator_->Fail({worker_, lease, scheduler::FailureClass::kInternal,
+                          absl::StrCat("the result has ", result.size(), " bytes, allowed at most ",
+                                       kMaxResultBytes)},
+                         self_);
+    } else if (const absl::Status status = CheckPredictions(lease, completed.result());
+               !status.ok()) {
+      coordinator_->Fail({worker_, lease, scheduler::FailureClass::kInfrastructure,
+                          Shortened(std::string(status.message()))},
+                         self_);
+    } else {
+      coordinator_->Complete({worker_, lease, std::move(result)}, completed.chunks(), self_);
     }
     return absl::OkStatus();
   }
@@ -315,7 +387,7 @@ class ConnectReactor final
     if (!errors.empty()) {
       return net::InvalidFields(errors);
     }
-    const scheduler::Lease lease = FromProto(chunk.lease());
+    RWKU_ASSIGN_OR_RETURN(const scheduler::Lease lease, FromProto(chunk.lease()));
     store::PredictionChunk record{lease.job, lease.fencing_token, chunk.sequence(), {}};
     record.predictions.reserve(static_cast<size_t>(chunk.predictions_size()));
     for (const v1::Prediction& prediction : chunk.predictions()) {
