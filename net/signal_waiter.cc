@@ -51,11 +51,4 @@ void SignalWaiter::Start(std::function<void(int signal)> on_signal) {
   });
 }
 
-int SignalWaiter::Wait() {
-  const sigset_t set = Waited();
-  int signal = 0;
-  RWKU_CHECK(sigwait(&set, &signal) == 0);
-  return signal;
-}
-
 }  // namespace rwku::net

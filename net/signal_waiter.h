@@ -18,11 +18,8 @@ class SignalWaiter {
   SignalWaiter& operator=(const SignalWaiter&) = delete;
 
   // Starts the thread: `on_signal` is called with the signal's number every time one arrives. Call
-  // at most once; Wait is then no longer allowed.
+  // at most once.
   void Start(std::function<void(int signal)> on_signal);
-
-  // Blocks until a signal arrives and returns its number.
-  static int Wait();
 
  private:
   std::thread thread_;

@@ -1,4 +1,7 @@
 // rwku-server: the coordinator. The composition root: flags, store, coordinator, services, signals.
+#include <unistd.h>
+
+#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -43,6 +46,7 @@ struct Flags {
   std::string lease_duration = "15s";
   std::string heartbeat_interval = "3s";
   std::string log_level = "info";
+  std::string backup_to;
 };
 
 void AddFlags(Flags* flags, CLI::App* app) {
@@ -73,17 +77,9 @@ void AddFlags(Flags* flags, CLI::App* app) {
       ->envname("RWKU_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
+  app->add_option("--backup-to", flags->backup_to,
+                  "Copy the database to this new folder and exit; the server must not run");
   app->set_version_flag("--version", absl::StrCat("rwku-server ", net::BinaryVersion()));
-}
-
-LogSeverity SeverityOf(const std::string& level) {
-  if (level == "debug") {
-    return LogSeverity::kDebug;
-  }
-  if (level == "warning") {
-    return LogSeverity::kWarning;
-  }
-  return level == "error" ? LogSeverity::kError : LogSeverity::kInfo;
 }
 
 struct Times {
@@ -155,7 +151,20 @@ int Fail(const absl::Status& status) {
   return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailed;
 }
 
-int Serve(const Flags& flags, const Times& times, net::SignalWaiter* signals) {
+// Copies the store to a new folder. For a server that does not run: its store is locked otherwise.
+int BackUp(const Flags& flags) {
+  auto store = store::RocksStore::Open({.folder = flags.data});
+  if (!store.ok()) {
+    return Fail(store.status());
+  }
+  if (const absl::Status status = (*store)->Backup(flags.backup_to); !status.ok()) {
+    return Fail(status);
+  }
+  RWKU_LOG(kInfo, "backed up").With("data", flags.data).With("to", flags.backup_to);
+  return kExitOk;
+}
+
+int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   RWKU_LOG(kInfo, "configuration")
       .With("version", net::BinaryVersion())
       .With("protocol_version", static_cast<uint64_t>(net::kProtocolVersion))
@@ -168,12 +177,6 @@ int Serve(const Flags& flags, const Times& times, net::SignalWaiter* signals) {
       .With("lease_duration", absl::FormatDuration(times.lease))
       .With("heartbeat_interval", absl::FormatDuration(times.heartbeat))
       .With("log_level", flags.log_level);
-  StopReason stop;
-  signals->Start([&stop](int signal) {
-    RWKU_LOG(kInfo, "signal").With("number", signal);
-    stop.Set(absl::OkStatus());
-  });
-
   const RealClock clock;
   auto store = store::RocksStore::Open({.folder = flags.data});
   if (!store.ok()) {
@@ -181,7 +184,13 @@ int Serve(const Flags& flags, const Times& times, net::SignalWaiter* signals) {
   }
   coordinator::Options options;
   options.scheduler.lease_duration = times.lease;
-  options.on_fatal = [&stop](const absl::Status& status) { stop.Set(status); };
+  options.on_fatal = [stop](const absl::Status& status) { stop->Set(status); };
+  std::atomic<net::Server*> serving = nullptr;
+  options.on_ready = [&serving](bool ready) {
+    if (net::Server* const server = serving.load(); server != nullptr) {
+      server->SetServing(ready);
+    }
+  };
   auto created = coordinator::Coordinator::Create(options, store->get(), &clock);
   if (!created.ok()) {
     return Fail(created.status());
@@ -205,9 +214,11 @@ int Serve(const Flags& flags, const Times& times, net::SignalWaiter* signals) {
       return Fail(written);
     }
   }
+  serving.store(server->get());
   RWKU_LOG(kInfo, "serving").With("address", (*server)->address());
 
-  const absl::Status reason = stop.Wait();
+  const absl::Status reason = stop->Wait();
+  serving.store(nullptr);
   (*server)->SetServing(false);
   coordinator.CloseStreams(
       reason.ok() ? absl::UnavailableError("the coordinator is shutting down; connect again")
@@ -222,7 +233,8 @@ int Serve(const Flags& flags, const Times& times, net::SignalWaiter* signals) {
 }
 
 int Main(int argc, char** argv) {
-  net::SignalWaiter signals;  // before any thread
+  StopReason stop;
+  net::SignalWaiter signals;  // before any thread; ends before `stop`
   Flags flags;
   CLI::App app("The coordinator of rwku: keeps runs and results, hands jobs to workers.",
                "rwku-server");
@@ -232,7 +244,7 @@ int Main(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? kExitOk : kExitUsage;
   }
-  SetMinimumLogSeverity(SeverityOf(flags.log_level));
+  SetMinimumLogSeverity(*ParseLogSeverity(flags.log_level));  // checked with the flags
   const absl::StatusOr<Times> times = ParseTimes(flags);
   for (const absl::Status& status : {times.status(), CheckFolder("--models", flags.models),
                                      CheckFolder("--datasets", flags.datasets)}) {
@@ -240,7 +252,18 @@ int Main(int argc, char** argv) {
       return Fail(status);
     }
   }
-  return Serve(flags, *times, &signals);
+  if (!flags.backup_to.empty()) {
+    return BackUp(flags);
+  }
+  signals.Start([&stop, stopping = false](int signal) mutable {
+    RWKU_LOG(kInfo, "signal").With("number", signal);
+    if (stopping) {
+      _exit(kExitFailed);  // asked twice: do not wait for what still runs
+    }
+    stopping = true;
+    stop.Set(absl::OkStatus());
+  });
+  return Serve(flags, *times, &stop);
 }
 
 }  // namespace

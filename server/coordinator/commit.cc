@@ -61,14 +61,22 @@ void Coordinator::CommitLoop() {
       Deliver(&entries);
     } else if (absl::IsResourceExhausted(status)) {
       Freeze(&entries, status);
+      TellReadiness();
       thaw_time = absl::InfiniteDuration();
     } else {
       Fatal(&entries, status);
     }
     if (thaw) {
       Thaw();
+      TellReadiness();
       thaw_time = absl::InfiniteDuration();
     }
+  }
+}
+
+void Coordinator::TellReadiness() {
+  if (options_.on_ready != nullptr) {
+    options_.on_ready(Ready().ok());
   }
 }
 

@@ -48,6 +48,9 @@ struct Options {
   size_t max_parked_bytes = size_t{64} << 20U;
   // Called once, on the commit thread, when the store is lost. The process should end.
   std::function<void(const absl::Status&)> on_fatal;
+  // Called on the commit thread when changes are no longer taken (full disk), and when they are
+  // again.
+  std::function<void(bool ready)> on_ready;
 };
 
 // A worker that is or was connected since the start of this process.
@@ -218,6 +221,8 @@ class Coordinator {
   void Deliver(std::vector<Entry>* entries);
   void Freeze(std::vector<Entry>* entries, const absl::Status& status);
   void Thaw();
+  // Calls on_ready; never with a lock held.
+  void TellReadiness();
   void Fatal(std::vector<Entry>* entries, const absl::Status& status);
   absl::Status Rebuild();
 

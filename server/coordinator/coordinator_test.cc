@@ -89,6 +89,12 @@ class CoordinatorTest : public testing::Test {
       fatal_status_ = status;
       fatal_.Notify();
     };
+    options_.on_ready = [this](bool ready) {
+      absl::Notification& told = ready ? ready_again_ : not_ready_;
+      if (!told.HasBeenNotified()) {
+        told.Notify();
+      }
+    };
     coordinator_ = *Coordinator::Create(options_, &store_, &clock_);
   }
 
@@ -132,6 +138,8 @@ class CoordinatorTest : public testing::Test {
   store::MemStore store_;
   Options options_;
   absl::Notification fatal_;
+  absl::Notification not_ready_;
+  absl::Notification ready_again_;
   absl::Status fatal_status_;
   std::unique_ptr<Coordinator> coordinator_;
 };
@@ -248,6 +256,20 @@ TEST_F(CoordinatorTest, LostStoreIsFatalAndNothingIsAcknowledged) {
   EXPECT_TRUE(absl::IsDataLoss(Submit().status()));
   EXPECT_FALSE(coordinator_->Ready().ok());
   EXPECT_TRUE(store_.Load()->runs.empty());
+}
+
+TEST_F(CoordinatorTest, AFullDiskIsToldAsNotReadyUntilThereIsRoom) {
+  store_.SetCommitHook([](const std::vector<store::Batch>&) {
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  not_ready_.WaitForNotification();
+  EXPECT_TRUE(absl::IsResourceExhausted(coordinator_->Ready()));
+  store_.SetCommitHook(nullptr);
+  while (!ready_again_.WaitForNotificationWithTimeout(absl::Milliseconds(1))) {
+    clock_.Advance(absl::Milliseconds(1));  // time passes until the next try is due
+  }
+  EXPECT_TRUE(coordinator_->Ready().ok());
 }
 
 TEST_F(CoordinatorTest, FrozenCoordinatorKeepsChunksUntilThereIsRoom) {

@@ -189,7 +189,8 @@ absl::Status ToStatus(const rocksdb::Status& status, const std::filesystem::path
 
 absl::Status ToOpenStatus(const rocksdb::Status& status, const std::filesystem::path& folder) {
   const std::string text = status.ToString();
-  if (status.IsIOError() && absl::StrContains(text, "lock")) {
+  if (status.IsIOError() &&
+      (absl::StrContains(text, "lock hold by") || absl::StrContains(text, "/LOCK:"))) {
     return absl::FailedPreconditionError(
         absl::StrCat("the store in ", folder.string(), " is open in another server: ", text));
   }
