@@ -1,6 +1,7 @@
 #include "client/cli/format.h"
 
 #include <array>
+#include <cmath>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -78,7 +79,7 @@ std::string FormatDuration(absl::Duration duration) {
   if (seconds < 9.95) {
     return absl::StrFormat("%.1fs", seconds < 0 ? 0.0 : seconds);
   }
-  const auto whole = static_cast<int64_t>(seconds + 0.5);
+  const int64_t whole = std::llround(seconds);
   if (whole < 60) {
     return absl::StrFormat("%ds", whole);
   }
