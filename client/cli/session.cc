@@ -34,7 +34,7 @@ bool Interrupt::raised() const {
   return raised_;
 }
 
-void Interrupt::SetHandler(std::function<void()> handler) {
+void Interrupt::SetHandler(const std::function<void()>& handler) {
   bool raised = false;
   {
     const absl::MutexLock lock(&mu_);
@@ -46,8 +46,8 @@ void Interrupt::SetHandler(std::function<void()> handler) {
   }
 }
 
-Session::Session(const Environment& environment, Globals globals)
-    : environment_(environment), globals_(std::move(globals)), invocation_("rwku") {
+Session::Session(Environment environment, Globals globals)
+    : environment_(std::move(environment)), globals_(std::move(globals)), invocation_("rwku") {
   if (globals_.server != Globals().server) {
     absl::StrAppend(&invocation_, " --server ", globals_.server);
   }

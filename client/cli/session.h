@@ -28,7 +28,7 @@ class Interrupt {
   bool Raise() ABSL_LOCKS_EXCLUDED(mu_);
   bool raised() const ABSL_LOCKS_EXCLUDED(mu_);
   // Called (from another thread) on Raise; at once if it was raised already. Empty: nobody listens.
-  void SetHandler(std::function<void()> handler) ABSL_LOCKS_EXCLUDED(mu_);
+  void SetHandler(const std::function<void()>& handler) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
   mutable absl::Mutex mu_;
@@ -64,7 +64,7 @@ struct Globals {
 
 class Session {
  public:
-  Session(const Environment& environment, Globals globals);
+  Session(Environment environment, Globals globals);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
