@@ -1,5 +1,6 @@
 #include "net/address.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include <arpa/inet.h>
@@ -29,7 +30,7 @@ absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
       return Malformed(text, "has an unclosed '['");
     }
     host = host.substr(1, host.size() - 2);
-  } else if (host.find(':') != absl::string_view::npos) {
+  } else if (absl::StrContains(host, ':')) {
     return Malformed(text, "holds an IPv6 address without brackets");
   }
   if (host.empty()) {
@@ -37,7 +38,7 @@ absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
   }
   HostPort address;
   address.host = std::string(host);
-  const bool digits = !port.empty() && port.find_first_not_of("0123456789") == port.npos;
+  const bool digits = !port.empty() && port.find_first_not_of("0123456789") == absl::string_view::npos;
   if (!digits || !absl::SimpleAtoi(port, &address.port) || address.port > kMaxPort) {
     return Malformed(text, "has a port that is no number from 0 to 65535");
   }
@@ -45,7 +46,7 @@ absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
 }
 
 std::string FormatHostPort(const HostPort& address) {
-  if (address.host.find(':') != std::string::npos) {
+  if (absl::StrContains(address.host, ':')) {
     return absl::StrCat("[", address.host, "]:", address.port);
   }
   return absl::StrCat(address.host, ":", address.port);

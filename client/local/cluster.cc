@@ -173,7 +173,7 @@ absl::Status Cluster::CheckUsable() const {
   for (const std::unique_ptr<ChildProcess>& worker : workers_) {
     const absl::Status status = worker->Check();
     if (status.ok()) {
-      return status;
+      return absl::OkStatus();
     }
     first.Update(status);
   }
