@@ -203,7 +203,7 @@ void Coordinator::Apply(scheduler::Event event, Reply reply) {
   reply(refused);
 }
 
-void Coordinator::Read(Reader reader, Reply failed) {
+void Coordinator::Read(const Reader& reader, const Reply& failed) {
   absl::Status refused;
   std::function<void()> now;
   {
@@ -317,7 +317,7 @@ std::vector<SessionMessage> Coordinator::FrozenWelcome(
 }
 
 void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
-                          std::shared_ptr<WorkerSession> session) {
+                          const std::shared_ptr<WorkerSession>& session) {
   std::shared_ptr<WorkerSession> replaced;
   absl::Status refused;
   std::vector<SessionMessage> answers;

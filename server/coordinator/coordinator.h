@@ -98,7 +98,7 @@ class Coordinator {
   // with the scheduler's verdict once it is durable.
   void Apply(scheduler::Event event, Reply reply);
   // Answers with durable state. `failed` gets UNAVAILABLE at shutdown or the fatal error.
-  void Read(Reader reader, Reply failed);
+  void Read(const Reader& reader, const Reply& failed);
 
   // --- Workers. `session` is the one that Connect was given; calls of a replaced one are ignored.
 
@@ -106,7 +106,7 @@ class Coordinator {
   // new one. One of another process that was heard within a lease stays, and `session` is closed
   // with ALREADY_EXISTS: two processes of one name must not take each other's jobs.
   void Connect(scheduler::WorkerConnected event, std::string details,
-               std::shared_ptr<WorkerSession> session);
+               const std::shared_ptr<WorkerSession>& session);
   void Disconnect(const WorkerId& worker, const std::shared_ptr<WorkerSession>& session);
   void Heartbeat(scheduler::WorkerHeartbeat event, const std::shared_ptr<WorkerSession>& session);
   void ReportProgress(const WorkerId& worker, const scheduler::Lease& lease, std::string payload,

@@ -48,14 +48,14 @@ void WatchHub::Remove(const RunId& run, const Watcher* watcher) {
 
 void WatchHub::NotifyChange(const RunId& run) {
   absl::MutexLock lock(&mu_);
-  if (watchers_.count(run) > 0) {
+  if (watchers_.contains(run)) {
     changed_.insert(run);
   }
 }
 
 void WatchHub::NotifyDeleted(const RunId& run) {
   absl::MutexLock lock(&mu_);
-  if (watchers_.count(run) > 0) {
+  if (watchers_.contains(run)) {
     closing_[run] = absl::NotFoundError(absl::StrCat("runs/", run.value(), " was deleted"));
   }
 }

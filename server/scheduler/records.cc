@@ -5,7 +5,7 @@
 
 namespace rwku::scheduler {
 
-RunEntry& Records::Add(RunRecord run, std::vector<JobRecord> jobs) {
+RunEntry& Records::Add(RunRecord run, std::vector<JobRecord>&& jobs) {
   const RunId id = run.id;
   const auto [it, inserted] = runs_.try_emplace(id);
   RWKU_CHECK(inserted);

@@ -27,7 +27,7 @@ struct RunEntry {
 class Records {
  public:
   // `run.id`, the job ids and indexes must be new. Marks nothing as changed.
-  RunEntry& Add(RunRecord run, std::vector<JobRecord> jobs);
+  RunEntry& Add(RunRecord run, std::vector<JobRecord>&& jobs);
   // Forgets the run; the next Flush begins with its EraseRun.
   void ForgetRun(const RunId& run);
 

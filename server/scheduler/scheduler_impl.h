@@ -44,7 +44,7 @@ class Scheduler::Impl {
   absl::Status Handle(const WorkerDraining& event);
   absl::Status Handle(const AttemptCompleted& event);
   absl::Status Handle(const AttemptFailed& event);
-  absl::Status Handle(const Tick& event);
+  static absl::Status Handle(const Tick& event);
 
   // Takes the job out of the tables of its old state, lets `edit` change its other fields, changes
   // the state and enters it into the tables of the new one. Out of kLeased, every state but
@@ -70,7 +70,7 @@ class Scheduler::Impl {
   bool IsFinished(const WorkerId& worker, const Lease& lease) const;
   void Heard(const WorkerId& worker);
   // Keeps free_ right after any change of the worker or its leases.
-  void UpdateFree(const WorkerId& worker);
+  void UpdateFree(const WorkerId& id);
   absl::Duration ReadyAt(const JobRecord& job) const;
   absl::Duration LeaseDeadline() const { return now_.monotonic + options_.lease_duration; }
 
