@@ -34,7 +34,7 @@ size_t CountOf(const std::string& result) {
 }
 
 bool Admits(const std::set<std::string>& set, const std::string& value) {
-  return set.empty() || set.count(value) > 0;
+  return set.empty() || set.contains(value);
 }
 
 }  // namespace
@@ -103,7 +103,7 @@ std::vector<PredictionSource> FindSources(const std::vector<JobCopy>& jobs,
 }
 
 PredictionWalk::PredictionWalk(store::Store* store, std::vector<PredictionSource> sources,
-                               v1::PredictionFilter filter, PredictionPosition start,
+                               const v1::PredictionFilter& filter, PredictionPosition start,
                                std::function<bool()> cancelled)
     : store_(store),
       sources_(std::move(sources)),

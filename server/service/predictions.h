@@ -71,7 +71,7 @@ class PredictionWalk {
 
   // `cancelled` is asked now and then, on the thread that walks; none: never.
   PredictionWalk(store::Store* store, std::vector<PredictionSource> sources,
-                 v1::PredictionFilter filter, PredictionPosition start,
+                 const v1::PredictionFilter& filter, PredictionPosition start,
                  std::function<bool()> cancelled = nullptr);
 
   // Calls `visit` with one prediction after the other until it returns false or none is left. Every

@@ -86,10 +86,11 @@ UnlearningService::Reactor* UnlearningService::GetReport(Context* context,
                return [this, context, reactor, response, copies = std::move(copies)] {
                  absl::StatusOr<v1::ReportTable> table = BuildReport(
                      store_, "RWKU", copies, [context] { return context->IsCancelled(); });
+                 const absl::Status status = table.status();
                  if (table.ok()) {
                    *response->mutable_table() = *std::move(table);
                  }
-                 FinishWith(context, reactor, table.status());
+                 FinishWith(context, reactor, status);
                };
              });
   return reactor;

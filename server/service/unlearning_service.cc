@@ -56,7 +56,7 @@ std::vector<v1::Worker> Workers(const coordinator::View& view) {
   }
   for (scheduler::WorkerView& worker : view.scheduler.Workers()) {
     // A frozen coordinator's scheduler has heard of no worker yet.
-    if (!worker.incarnation.empty() || view.workers.count(worker.id) == 0) {
+    if (!worker.incarnation.empty() || !view.workers.contains(worker.id)) {
       const WorkerId id = worker.id;
       workers[id] = std::move(worker);
     }
@@ -267,7 +267,7 @@ UnlearningService::Reactor* UnlearningService::ListJobs(Context* context,
     }
     size_t bytes = 0;
     view.scheduler.VisitJobs(id, first, [&](const scheduler::JobRecord& job) {
-      if (!states.empty() && states.count(ToProto(job.state)) == 0) {
+      if (!states.empty() && !states.contains(ToProto(job.state))) {
         return true;
       }
       if (static_cast<size_t>(response->jobs_size()) == size || bytes > kPageBytes) {

@@ -401,7 +401,7 @@ class ConnectReactor final
   absl::Status CheckPredictions(const scheduler::Lease& lease, const v1::JobResult& result) const {
     size_t count = 0;
     Sha256 digest;
-    const absl::Status read = store_->ReadPredictions(
+    absl::Status read = store_->ReadPredictions(
         lease.job, lease.fencing_token, 0, [&](size_t /*position*/, absl::string_view prediction) {
           ++count;
           digest.Update(prediction);

@@ -22,8 +22,7 @@ std::string BigEndian(uint64_t value, int bytes) {
 }
 
 absl::Status CheckRunId(const RunId& run) {
-  if (run.empty() || run.value().find('\0') != std::string::npos ||
-      run.value().find('/') != std::string::npos) {
+  if (run.empty() || absl::StrContains(run.value(), '\0') || absl::StrContains(run.value(), '/')) {
     return absl::InvalidArgumentError(
         absl::StrCat("run id \"", JsonEscape(run.value()),
                      "\": must not be empty or hold \"/\" or a NUL character"));
@@ -35,7 +34,7 @@ absl::Status CheckJobId(const JobId& job) {
   const std::string& id = job.value();
   const size_t slash = id.find('/');
   if (slash == std::string::npos || slash == 0 || slash + 1 == id.size() ||
-      id.find('\0') != std::string::npos) {
+      absl::StrContains(id, '\0')) {
     return absl::InvalidArgumentError(absl::StrCat(
         "job id \"", JsonEscape(id), "\": must be {run}/{index} without a NUL character"));
   }

@@ -45,7 +45,7 @@ absl::Status CheckWeights(const SafetensorsFolder& weights, const std::filesyste
     const bool is_tied_head = name == kHead && shapes.config().tie_word_embeddings;
     const bool is_rotary = name.size() >= sizeof(kRotaryBuffer) &&
                            name.rfind(kRotaryBuffer) == name.size() - (sizeof(kRotaryBuffer) - 1);
-    if (known.count(name) == 0 && !is_tied_head && !is_rotary) {
+    if (!known.contains(name) && !is_tied_head && !is_rotary) {
       return invalid(name, "belongs to no part of a llama model");
     }
   }

@@ -165,7 +165,7 @@ absl::StatusOr<SafetensorsFolder> SafetensorsFolder::Open(const std::filesystem:
       result.shards_.push_back(std::move(file));
     }
     const SafetensorsFile& file = result.shards_[entry->second];
-    if (file.header().entries.count(name) == 0) {
+    if (!file.header().entries.contains(name)) {
       return absl::InvalidArgumentError(absl::StrCat(index_path, ": tensor '", name,
                                                      "' is not in '", shard_name,
                                                      "', where weight_map says it is"));

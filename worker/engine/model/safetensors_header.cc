@@ -71,12 +71,12 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     switch (level_) {
       case Level::kRoot:
         name_ = {value, false};
-        if (value == kMetadataKey ? has_metadata_ : header_.entries.count(value) > 0) {
+        if (value == kMetadataKey ? has_metadata_ : header_.entries.contains(value)) {
           return Fail("it stands in the header twice");
         }
         return true;
       case Level::kMetadata:
-        if (header_.metadata.count(value) > 0) {
+        if (header_.metadata.contains(value)) {
           return Fail(absl::StrCat("key '", value, "' stands there twice"));
         }
         field_ = value;
