@@ -227,7 +227,7 @@ absl::Status Serve(const Flags& flags, const Setup& base,
     agent.Drain(asked_before ? absl::ZeroDuration() : drain_timeout);
     asked_before = true;
   });
-  const absl::Status status = agent.Run();
+  absl::Status status = agent.Run();
   signals.reset();  // its thread uses the agent
   return status;
 }

@@ -20,9 +20,9 @@ constexpr absl::Duration kPatience = absl::Seconds(10);
 
 google::protobuf::Duration ToProto(absl::Duration duration) {
   google::protobuf::Duration proto;
-  proto.set_seconds(absl::ToInt64Seconds(duration));
-  proto.set_nanos(static_cast<int32_t>(
-      absl::ToInt64Nanoseconds(duration - absl::Seconds(absl::ToInt64Seconds(duration)))));
+  absl::Duration rest = duration;
+  proto.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &rest));
+  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(rest)));
   return proto;
 }
 

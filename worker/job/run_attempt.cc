@@ -85,7 +85,7 @@ class AttemptRun {
     RWKU_ASSIGN_OR_RETURN(const engine::ModelInfo model, engine_.Load(model_folder, cancel_));
     family_ = model.family;
     result_.original_weights_checksum = model.weights_checksum;
-    if (const absl::Status status = Restore(); !status.ok()) {
+    if (absl::Status status = Restore(); !status.ok()) {
       engine_.Unload();  // what is in memory is good for no attempt
       return status;
     }

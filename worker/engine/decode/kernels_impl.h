@@ -4,6 +4,9 @@
 // pick a copy built for another processor.
 #include "worker/engine/decode/kernels.h"
 
+// Local to each file that includes it, on purpose.
+// NOLINTBEGIN(google-build-namespaces,misc-definitions-in-headers)
+
 namespace rwku::engine {
 
 namespace {
@@ -338,3 +341,4 @@ const Kernels& RWKU_KERNELS_ACCESSOR() {
 }
 
 }  // namespace rwku::engine
+// NOLINTEND(google-build-namespaces,misc-definitions-in-headers)

@@ -51,7 +51,7 @@ absl::Status ValidateModelConfig(const ModelConfig& config, absl::string_view fi
 
 // INVALID_ARGUMENT names `file`, the field and what is allowed; an unknown model_type lists what is
 // supported. Biases (attention_bias, mlp_bias) and activations other than silu are refused.
-absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view json, absl::string_view file);
+absl::StatusOr<ModelConfig> ParseModelConfig(absl::string_view contents, absl::string_view file);
 
 // Reads `folder`/config.json.
 absl::StatusOr<ModelConfig> LoadModelConfig(const std::filesystem::path& folder);
