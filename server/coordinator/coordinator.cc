@@ -144,7 +144,7 @@ scheduler::Decision Coordinator::StepInto(const scheduler::Event& event, Entry* 
 // --- Clients. ---
 
 void Coordinator::SubmitRun(scheduler::RunRecord run, std::vector<scheduler::JobRecord> jobs,
-                            SubmitReply reply) {
+                            const SubmitReply& reply) {
   absl::Status refused;
   {
     absl::MutexLock lock(&mu_);
@@ -181,7 +181,7 @@ void Coordinator::SubmitRun(scheduler::RunRecord run, std::vector<scheduler::Job
   reply(refused);
 }
 
-void Coordinator::Apply(scheduler::Event event, Reply reply) {
+void Coordinator::Apply(scheduler::Event event, const Reply& reply) {
   absl::Status refused;
   {
     absl::MutexLock lock(&mu_);

@@ -93,10 +93,10 @@ class Coordinator {
   // Gives the run and its jobs ids, and stores them. A run with the same request id and digest is
   // returned instead, one with another digest is ALREADY_EXISTS.
   void SubmitRun(scheduler::RunRecord run, std::vector<scheduler::JobRecord> jobs,
-                 SubmitReply reply);
+                 const SubmitReply& reply);
   // Takes in RunCancelRequested, RunDeleteRequested, JobRetryRequested or WorkerDraining; answers
   // with the scheduler's verdict once it is durable.
-  void Apply(scheduler::Event event, Reply reply);
+  void Apply(scheduler::Event event, const Reply& reply);
   // Answers with durable state. `failed` gets UNAVAILABLE at shutdown or the fatal error.
   void Read(const Reader& reader, const Reply& failed);
 
