@@ -105,7 +105,7 @@ absl::Status Cluster::StartServer() {
                            (options_.data_dir / "server").string(), "--models", options_.models,
                            "--datasets", options_.datasets, "--port-file", port_file.string()},
                           options_.data_dir / "logs" / "server.log"));
-  const absl::Status ready = Await("rwku-server", [this, &port_file] {
+  absl::Status ready = Await("rwku-server", [this, &port_file] {
     const absl::StatusOr<std::string> text = ReadFile(port_file);
     if (!text.ok() || absl::StripAsciiWhitespace(*text).empty()) {
       return false;
