@@ -38,7 +38,8 @@ absl::StatusOr<HostPort> ParseHostPort(absl::string_view text) {
   }
   HostPort address;
   address.host = std::string(host);
-  const bool digits = !port.empty() && port.find_first_not_of("0123456789") == absl::string_view::npos;
+  const bool digits =
+      !port.empty() && port.find_first_not_of("0123456789") == absl::string_view::npos;
   if (!digits || !absl::SimpleAtoi(port, &address.port) || address.port > kMaxPort) {
     return Malformed(text, "has a port that is no number from 0 to 65535");
   }

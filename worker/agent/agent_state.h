@@ -61,8 +61,8 @@ class AgentState {
   // A new stream was opened; the next write is Hello.
   void OnConnected();
   // The stream broke: what was written and not acknowledged is written again on the next one, and
-  // leases given back meanwhile are told there. One whose telling was lost is not listed in the next
-  // Hello, by which the coordinator knows it.
+  // leases given back meanwhile are told there. One whose telling was lost is not listed in the
+  // next Hello, by which the coordinator knows it.
   void OnDisconnected();
   // Takes a message in. FAILED_PRECONDITION for a coordinator of another protocol version, INTERNAL
   // for one that breaks the protocol; the stream is then useless.
