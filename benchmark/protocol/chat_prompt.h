@@ -9,7 +9,10 @@ namespace rwku::protocol {
 // `assistant_prefix` appended as plain text.
 struct ChatPrompt {
   std::string user;
-  std::string assistant_prefix;  // "Answer:" or empty
+  std::string assistant_prefix;  // "Answer:", "A:" or empty
+  // Whether a space goes before assistant_prefix where the templated text does not end in "\n" or
+  // " ".
+  bool separate_prefix = false;
 
   friend bool operator==(const ChatPrompt&, const ChatPrompt&) = default;
 };
