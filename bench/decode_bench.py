@@ -103,7 +103,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("binary", help="build/.../bin/rwku-decode-bench")
     parser.add_argument("--model", help="a model folder instead of the built-in shapes")
-    parser.add_argument("--minimum", type=float, default=0.0, help="exit 1 if a ratio is below this")
+    parser.add_argument("--minimum", type=float, default=2.0, help="exit 1 if a ratio is below this")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     transformers.utils.logging.set_verbosity_error()

@@ -38,10 +38,12 @@ absl::StatusOr<std::string> FindBinary(const std::string& named, const std::stri
 
 }  // namespace
 
-std::vector<std::string> WorkerDevices(const fs::path& device_root, int count) {
+const bool kBuiltWithCuda = RWKU_WITH_CUDA != 0;
+
+std::vector<std::string> WorkerDevices(const fs::path& device_root, bool use_gpus, int count) {
   std::vector<std::string> found;
   std::error_code error;
-  while (fs::exists(device_root / absl::StrCat("nvidia", found.size()), error)) {
+  while (use_gpus && fs::exists(device_root / absl::StrCat("nvidia", found.size()), error)) {
     found.push_back(absl::StrCat("cuda:", found.size()));
   }
   if (found.empty()) {
@@ -123,7 +125,8 @@ absl::Status Cluster::StartWorkers() {
   RWKU_ASSIGN_OR_RETURN(
       const std::string binary,
       FindBinary(options_.worker_binary, options_.executable, "rwku-worker", "RWKU_WORKER_BINARY"));
-  std::vector<std::string> devices = WorkerDevices(options_.device_root, options_.workers);
+  std::vector<std::string> devices =
+      WorkerDevices(options_.device_root, options_.use_gpus, options_.workers);
   if (!options_.device.empty()) {
     devices.assign(std::max(1, options_.workers), options_.device);
   }

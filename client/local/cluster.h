@@ -19,6 +19,9 @@
 
 namespace rwku::local {
 
+// Whether the workers of this build can use a GPU.
+extern const bool kBuiltWithCuda;
+
 struct ClusterOptions {
   // Path of this program; the binaries are looked for beside it unless named.
   std::string executable;
@@ -28,13 +31,14 @@ struct ClusterOptions {
   std::string models;
   std::string datasets;
   bool with_workers = true;
-  int workers = 0;     // 0 = one a GPU, or one CPU slot where there is none
+  int workers = 0;     // 0 = one a GPU, or one CPU slot where none can be used
   int threads = 0;     // of one worker; 0 = its own choice
   std::string device;  // of every worker; empty = GPUs in turn, or the CPU
   absl::Duration start_timeout = absl::Minutes(2);
   absl::Duration stop_timeout = absl::Seconds(20);
   const Clock* clock = nullptr;      // not null, outlives the cluster
   std::function<bool()> stop_asked;  // looked at while waiting
+  bool use_gpus = kBuiltWithCuda;    // else workers run on the CPU whatever the machine has
   std::filesystem::path device_root = "/dev";
 };
 
@@ -90,8 +94,9 @@ class Watchdog {
   std::thread thread_;
 };
 
-// "cuda:0", ... for the devices nvidia0, nvidia1, ... below `device_root`; {"cpu"} if none, and
-// `count` entries, devices in turn, if count > 0.
-std::vector<std::string> WorkerDevices(const std::filesystem::path& device_root, int count);
+// "cuda:0", ... for the devices nvidia0, nvidia1, ... below `device_root` if GPUs are to be used;
+// {"cpu"} if none, and `count` entries, devices in turn, if count > 0.
+std::vector<std::string> WorkerDevices(const std::filesystem::path& device_root, bool use_gpus,
+                                       int count);
 
 }  // namespace rwku::local

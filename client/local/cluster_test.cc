@@ -120,12 +120,14 @@ TEST(WatchdogTest, TellsOnceThatTheServerIsGone) {
 
 TEST(WorkerDevicesTest, OneAGpuOrOneCpuSlot) {
   const fs::path devices = FreshFolder("devices");
-  EXPECT_THAT(WorkerDevices(devices, 0), ElementsAre("cpu"));
-  EXPECT_THAT(WorkerDevices(devices, 2), ElementsAre("cpu", "cpu"));
+  EXPECT_THAT(WorkerDevices(devices, true, 0), ElementsAre("cpu"));
+  EXPECT_THAT(WorkerDevices(devices, true, 2), ElementsAre("cpu", "cpu"));
   std::ofstream(devices / "nvidia0") << "";
   std::ofstream(devices / "nvidia1") << "";
-  EXPECT_THAT(WorkerDevices(devices, 0), ElementsAre("cuda:0", "cuda:1"));
-  EXPECT_THAT(WorkerDevices(devices, 3), ElementsAre("cuda:0", "cuda:1", "cuda:0"));
+  EXPECT_THAT(WorkerDevices(devices, true, 0), ElementsAre("cuda:0", "cuda:1"));
+  EXPECT_THAT(WorkerDevices(devices, true, 3), ElementsAre("cuda:0", "cuda:1", "cuda:0"));
+  // A build without CUDA on a machine with GPUs.
+  EXPECT_THAT(WorkerDevices(devices, false, 2), ElementsAre("cpu", "cpu"));
 }
 
 }  // namespace

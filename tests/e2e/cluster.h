@@ -63,7 +63,7 @@ class Cluster {
 
   const ClusterOptions options_;
   RealClock clock_;
-  std::string port_ = "0";
+  std::string port_;                      // the same over restarts
   std::vector<testing::Process> server_;  // none or one
   std::map<std::string, testing::Process> workers_;
   std::unique_ptr<client::Client> client_;

@@ -112,7 +112,7 @@ TEST_F(CrashTest, ServerKilledFiftyTimesLosesAndInventsNothing) {
   while (kills < kKills) {
     const auto run = cluster.client().CreateRun(Request(kEpochs));
     ASSERT_TRUE(run.ok()) << run.status();
-    while (true) {
+    while (kills < kKills) {
       LetPass(absl::Milliseconds(20 + random.Below(150)));
       cluster.KillServer();
       ASSERT_TRUE(cluster.StartServer().ok()) << cluster.Logs();

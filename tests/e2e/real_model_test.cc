@@ -93,25 +93,25 @@ class RealModelTest : public ::testing::Test {
   }
 
   static v1::Recipe* AddRecipe(v1::CreateRunRequest& request, const std::string& method,
-                               v1::TuningKind tuning) {
+                               v1::TuningKind tuning, int epochs) {
     v1::Recipe* recipe = request.mutable_spec()->add_recipes();
     recipe->set_method(method);
     if (tuning != v1::TUNING_KIND_UNSPECIFIED) {
       recipe->set_tuning(tuning);
       recipe->set_learning_rate(1e-4);
-      recipe->set_epochs(1);
+      recipe->set_epochs(epochs);
       recipe->set_warmup_steps(1);
     }
     return recipe;
   }
 
-  static v1::CreateRunRequest Request(bool reversed) {
+  static v1::CreateRunRequest Request(bool reversed, int epochs = 1) {
     v1::CreateRunRequest request;
     request.mutable_spec()->set_model("tiny");
     request.mutable_spec()->set_dataset("synthetic");
-    AddRecipe(request, "original", v1::TUNING_KIND_UNSPECIFIED);
-    AddRecipe(request, "ga", v1::TUNING_KIND_FULL);
-    AddRecipe(request, "npo", v1::TUNING_KIND_LORA);
+    AddRecipe(request, "original", v1::TUNING_KIND_UNSPECIFIED, epochs);
+    AddRecipe(request, "ga", v1::TUNING_KIND_FULL, epochs);
+    AddRecipe(request, "npo", v1::TUNING_KIND_LORA, epochs);
     if (reversed) {
       request.mutable_spec()->mutable_recipes()->SwapElements(0, 2);
     }
@@ -177,7 +177,9 @@ TEST_F(RealModelTest, WorkerKilledInTrainingChangesNoBit) {
   Cluster calm(Options("calm"));
   ASSERT_TRUE(calm.StartServer().ok()) << calm.Logs();
   ASSERT_TRUE(calm.StartWorker("w0").ok());
-  const auto expected = RunToResults(calm, Request(false));
+  // Long enough for a watcher to see it train.
+  constexpr int kEpochs = 5;
+  const auto expected = RunToResults(calm, Request(false, kEpochs));
 
   ClusterOptions options = Options("killed");
   options.lease_duration = absl::Seconds(3);
@@ -185,7 +187,7 @@ TEST_F(RealModelTest, WorkerKilledInTrainingChangesNoBit) {
   Cluster cluster(options);
   ASSERT_TRUE(cluster.StartServer().ok()) << cluster.Logs();
   ASSERT_TRUE(cluster.StartWorker("w0").ok());
-  const auto run = cluster.client().CreateRun(Request(false));
+  const auto run = cluster.client().CreateRun(Request(false, kEpochs));
   ASSERT_TRUE(run.ok()) << run.status();
   int kills = 0;
   client::WatchOptions watch;

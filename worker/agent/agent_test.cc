@@ -26,7 +26,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr absl::Duration kPatience = absl::Seconds(10);
+constexpr absl::Duration kPatience = absl::Seconds(30);
 
 bool IsHello(const v1::WorkerMessage& message) { return message.has_hello(); }
 bool IsHeartbeat(const v1::WorkerMessage& message) { return message.has_heartbeat(); }
@@ -278,7 +278,7 @@ TEST_F(AgentTest, ARevokedLeaseStopsTheAttemptAndSaysNothingMore) {
 }
 
 TEST_F(AgentTest, WithoutACoordinatorForALeaseDurationTheAttemptStopsByItself) {
-  coordinator_.set_times(absl::Milliseconds(10), absl::Milliseconds(150));
+  coordinator_.set_times(absl::Milliseconds(10), absl::Seconds(1));
   absl::Notification started;
   absl::Notification stopped;
   Start([&](const auto&, const auto&,

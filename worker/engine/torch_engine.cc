@@ -181,8 +181,9 @@ absl::StatusOr<at::Device> ParseDevice(absl::string_view name) {
 void PrepareCuda() {
   // cuBLAS gives equal results with a fixed workspace alone; it reads this once, at its start.
   setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8", /*overwrite=*/0);
-  // An operator without a deterministic form says so instead of failing the job.
-  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/true);
+  // Warnings alone would leave flash attention's gradient to atomic additions. An operator without
+  // a deterministic form fails the job and names itself.
+  at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
   RWKU_LOG(kWarning,
            "device cuda: training runs on the GPU; generation and scoring run on the processor");
 }
