@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 
 #include "base/status_macros.h"
-#include "benchmark/dataset/probes.h"
-#include "benchmark/metrics/membership.h"
-#include "benchmark/metrics/rouge.h"
+#include "benchmark/evaluate/probe_plan.h"
+#include "benchmark/evaluate/request_error.h"
+#include "benchmark/evaluate/score_prediction.h"
+#include "benchmark/evaluate/words.h"
 #include "benchmark/metrics/text.h"
 #include "benchmark/protocol/prompts.h"
 
@@ -19,200 +18,203 @@ namespace {
 
 using dataset::ProbeSet;
 
-// The predictions of one set as far as they are known before the model is asked.
-struct PendingSet {
-  ProbeSet set;
-  std::vector<Prediction> predictions;
-};
-
-// What the model is asked, over all sets; as many entries as there are pending predictions.
-struct Questions {
-  std::vector<PendingSet> sets;
-  std::vector<ChatPrompt> prompts;
-};
-
-struct Texts {
-  std::vector<PendingSet> sets;
-  std::vector<std::string> texts;
-};
-
 absl::Status CheckSets(absl::Span<const ProbeSet> sets) {
-  const std::vector<ProbeSet>& supported = SupportedProbeSets();
   for (size_t i = 0; i < sets.size(); ++i) {
-    const absl::string_view name = dataset::ProbeSetName(sets[i]);
-    if (std::find(supported.begin(), supported.end(), sets[i]) == supported.end()) {
-      return absl::UnimplementedError(
-          absl::StrCat("probe set ", name, " cannot be evaluated; supported: ",
-                       absl::StrJoin(supported, ", ", [](std::string* out, ProbeSet set) {
-                         absl::StrAppend(out, dataset::ProbeSetName(set));
-                       })));
-    }
     if (std::find(sets.begin(), sets.begin() + i, sets[i]) != sets.begin() + i) {
-      return absl::InvalidArgumentError(absl::StrCat("probe set ", name, " is asked for twice"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("probe set ", dataset::ProbeSetName(sets[i]), " is asked for twice"));
     }
   }
   return absl::OkStatus();
 }
 
-Prediction NewPrediction(const dataset::TargetInfo& target, ProbeSet set, size_t index) {
-  Prediction prediction;
-  prediction.target = target.name;
-  prediction.probe_set = set;
-  prediction.index = static_cast<int>(index);
-  return prediction;
-}
-
-absl::Status AddQuestions(const dataset::Dataset& data, const dataset::TargetInfo& target,
-                          ProbeSet set, absl::string_view prefix, Questions* questions) {
-  RWKU_ASSIGN_OR_RETURN(std::vector<dataset::Probe> probes, data.LoadProbes(target, set));
-  PendingSet pending{set, {}};
-  pending.predictions.reserve(probes.size());
-  for (dataset::Probe& probe : probes) {
-    ChatPrompt prompt = protocol::QuestionPrompt(set, probe);
-    prompt.user.insert(0, prefix.data(), prefix.size());
-    questions->prompts.push_back(std::move(prompt));
-    Prediction prediction = NewPrediction(target, set, pending.predictions.size());
-    prediction.type = std::move(probe.type);
-    prediction.query = std::move(probe.query);
-    prediction.answer = std::move(probe.answer);
-    prediction.neighbor = std::move(probe.neighbor);
-    pending.predictions.push_back(std::move(prediction));
+// The log-probability of a whole continuation.
+double Sum(const std::vector<float>& log_probabilities) {
+  double sum = 0;
+  for (const float value : log_probabilities) {
+    sum += value;
   }
-  questions->sets.push_back(std::move(pending));
-  return absl::OkStatus();
+  return sum;
 }
 
-absl::Status AddTexts(const dataset::Dataset& data, const dataset::TargetInfo& target, ProbeSet set,
-                      absl::string_view prefix, Texts* texts) {
-  RWKU_ASSIGN_OR_RETURN(std::vector<dataset::MiaText> loaded, data.LoadMiaTexts(target, set));
-  PendingSet pending{set, {}};
-  pending.predictions.reserve(loaded.size());
-  for (dataset::MiaText& text : loaded) {
-    texts->texts.push_back(absl::StrCat(prefix, text.text));
-    Prediction prediction = NewPrediction(target, set, pending.predictions.size());
-    prediction.query = std::move(text.text);
-    pending.predictions.push_back(std::move(prediction));
-  }
-  texts->sets.push_back(std::move(pending));
-  return absl::OkStatus();
-}
-
-absl::Status CheckCount(absl::string_view what, size_t found, size_t expected) {
-  if (found != expected) {
-    return absl::InternalError(
-        absl::StrCat("the model gave ", found, " ", what, " for ", expected, " probes"));
-  }
-  return absl::OkStatus();
-}
-
-void Answer(absl::string_view generated, Prediction* prediction) {
-  prediction->output = std::string(metrics::StripWhitespace(generated));
-  const absl::string_view scored =
-      prediction->output.empty() ? protocol::kNoAnswer : absl::string_view(prediction->output);
-  prediction->scores = {{"rouge_l_recall", metrics::RougeLRecall(scored, prediction->answer)}};
-}
-
-absl::Status ScoreText(absl::string_view text, TokenScores tokens, Prediction* prediction) {
-  if (tokens.means.size() != tokens.log_probabilities.size() ||
-      tokens.variances.size() != tokens.log_probabilities.size()) {
-    return absl::InternalError(absl::StrCat(
-        "the model gave ", tokens.log_probabilities.size(), " log-probabilities, ",
-        tokens.means.size(), " means and ", tokens.variances.size(), " variances for one text"));
-  }
-  RWKU_ASSIGN_OR_RETURN(
-      std::vector<metrics::NamedValue> scores,
-      metrics::MembershipScores(text, tokens.log_probabilities, tokens.means, tokens.variances));
-  prediction->scores.reserve(scores.size());
-  for (metrics::NamedValue& score : scores) {
-    prediction->scores.push_back({std::move(score.name), score.value});
-  }
-  prediction->token_log_probabilities = std::move(tokens.log_probabilities);
-  prediction->token_means = std::move(tokens.means);
-  prediction->token_variances = std::move(tokens.variances);
-  return absl::OkStatus();
-}
-
-absl::Status AskQuestions(Questions questions, const GenerateOptions& options, LanguageModel& model,
-                          const PredictionSink& sink, const ProgressCallback& progress,
-                          const CancelToken& cancel) {
-  if (questions.prompts.empty()) {
+absl::Status TakeContinuations(std::vector<ContinuationScores> scores, Prediction* prediction) {
+  if (dataset::IsQuestionSet(prediction->probe_set)) {
+    prediction->answer_log_probabilities = std::move(scores.front().log_probabilities);
+    prediction->answer_is_most_likely = std::move(scores.front().is_most_likely);
     return absl::OkStatus();
   }
-  RWKU_ASSIGN_OR_RETURN(const std::vector<std::string> outputs,
-                        model.Generate(questions.prompts, options, progress, cancel));
-  RWKU_RETURN_IF_ERROR(CheckCount("answers", outputs.size(), questions.prompts.size()));
-  size_t next = 0;
-  for (PendingSet& pending : questions.sets) {
-    RWKU_RETURN_IF_ERROR(cancel.Check());
-    for (Prediction& prediction : pending.predictions) {
-      Answer(outputs[next++], &prediction);
+  for (size_t i = 0; i < scores.size(); ++i) {
+    if (scores[i].log_probabilities.empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("choice ", i, " (\"", prediction->choices[i].text,
+                       "\") has no tokens of its own after the prompt"));
     }
-    RWKU_RETURN_IF_ERROR(sink(std::move(pending.predictions)));
+    prediction->choices[i].log_probability = Sum(scores[i].log_probabilities);
   }
   return absl::OkStatus();
 }
 
-absl::Status AskTexts(Texts texts, LanguageModel& model, const PredictionSink& sink,
-                      const ProgressCallback& progress, const CancelToken& cancel) {
-  if (texts.texts.empty()) {
+// Makes the calls of a plan and puts the answers in their places.
+class Questioner {
+ public:
+  Questioner(LanguageModel& model, const PromptOptions& options, const ProgressCallback& progress,
+             const CancelToken& cancel, ProbePlan* plan)
+      : model_(model),
+        options_(options),
+        progress_(progress),
+        cancel_(cancel),
+        plan_(*plan),
+        total_(plan->request_count()) {}
+
+  absl::Status Generate() {
+    return Ask(
+        plan_.generate,
+        [this](absl::Span<const GenerateRequest> requests, const ProgressCallback& progress) {
+          return model_.Generate(requests, options_, progress, cancel_);
+        },
+        [](const GenerateRequest& /*request*/, const std::string& text, Prediction* prediction) {
+          prediction->output = std::string(metrics::StripWhitespace(text));
+          return absl::OkStatus();
+        });
+  }
+
+  absl::Status ScoreContinuations() {
+    return Ask(
+        plan_.continuations,
+        [this](absl::Span<const ContinuationRequest> requests, const ProgressCallback& progress) {
+          return model_.ScoreContinuations(requests, options_, progress, cancel_);
+        },
+        [](const ContinuationRequest& request, std::vector<ContinuationScores> scores,
+           Prediction* prediction) {
+          RWKU_RETURN_IF_ERROR(
+              CheckCount("continuations", scores.size(), request.continuations.size()));
+          return TakeContinuations(std::move(scores), prediction);
+        });
+  }
+
+  absl::Status ScoreNextTokens() {
+    return Ask(
+        plan_.next_tokens,
+        [this](absl::Span<const NextTokenRequest> requests, const ProgressCallback& progress) {
+          return model_.ScoreNextTokens(requests, options_, progress, cancel_);
+        },
+        [](const NextTokenRequest& request, const std::vector<float>& scores,
+           Prediction* prediction) {
+          RWKU_RETURN_IF_ERROR(CheckCount("candidates", scores.size(), request.candidates.size()));
+          for (size_t i = 0; i < scores.size(); ++i) {
+            prediction->choices[i].log_probability = scores[i];
+          }
+          return absl::OkStatus();
+        });
+  }
+
+  absl::Status ScoreTexts() {
+    return Ask(
+        plan_.texts,
+        [this](absl::Span<const std::string> texts, const ProgressCallback& progress) {
+          return model_.ScoreTexts(texts, progress, cancel_);
+        },
+        [](const std::string& /*text*/, TokenScores scores, Prediction* prediction) {
+          prediction->token_log_probabilities = std::move(scores.log_probabilities);
+          prediction->token_means = std::move(scores.means);
+          prediction->token_variances = std::move(scores.variances);
+          return absl::OkStatus();
+        });
+  }
+
+ private:
+  static absl::Status CheckCount(absl::string_view what, size_t found, size_t expected) {
+    if (found != expected) {
+      return absl::InternalError(
+          absl::StrCat("the model gave ", found, " answers for ", expected, " ", what));
+    }
     return absl::OkStatus();
   }
-  RWKU_ASSIGN_OR_RETURN(std::vector<TokenScores> scores,
-                        model.ScoreTexts(texts.texts, progress, cancel));
-  RWKU_RETURN_IF_ERROR(CheckCount("scores", scores.size(), texts.texts.size()));
-  size_t next = 0;
-  for (PendingSet& pending : texts.sets) {
-    RWKU_RETURN_IF_ERROR(cancel.Check());
-    for (Prediction& prediction : pending.predictions) {
-      RWKU_RETURN_IF_ERROR(ScoreText(texts.texts[next], std::move(scores[next]), &prediction));
-      ++next;
+
+  // `call` asks the model, `take` puts one answer into its prediction.
+  template <typename Request, typename Call, typename Take>
+  absl::Status Ask(const PlannedCall<Request>& planned, const Call& call, const Take& take) {
+    if (planned.requests.empty()) {
+      return absl::OkStatus();
     }
-    RWKU_RETURN_IF_ERROR(sink(std::move(pending.predictions)));
+    auto answers = call(planned.requests, [this](size_t done, size_t /*of_this_call*/) {
+      if (progress_) {
+        progress_(done_ + done, total_);
+      }
+    });
+    if (!answers.ok()) {
+      const std::optional<size_t> request = RequestOf(answers.status());
+      return request.has_value() && *request < planned.places.size()
+                 ? Named(planned.places[*request], answers.status())
+                 : answers.status();
+    }
+    RWKU_RETURN_IF_ERROR(CheckCount("requests", answers->size(), planned.requests.size()));
+    for (size_t i = 0; i < planned.requests.size(); ++i) {
+      const Place& place = planned.places[i];
+      if (absl::Status status =
+              take(planned.requests[i], std::move((*answers)[i]), &plan_.At(place));
+          !status.ok()) {
+        return Named(place, status);
+      }
+    }
+    done_ += planned.requests.size();
+    return cancel_.Check();
   }
-  return absl::OkStatus();
+
+  absl::Status Named(const Place& place, const absl::Status& status) const {
+    return absl::Status(status.code(), absl::StrCat(NameOf(plan_, place), ": ", status.message()));
+  }
+
+  LanguageModel& model_;
+  const PromptOptions options_;
+  const ProgressCallback& progress_;
+  const CancelToken& cancel_;
+  ProbePlan& plan_;
+  const size_t total_;
+  size_t done_ = 0;
+};
+
+Usage Difference(const Usage& after, const Usage& before) {
+  return {after.prompt_tokens - before.prompt_tokens,
+          after.computed_prompt_tokens - before.computed_prompt_tokens,
+          after.generated_tokens - before.generated_tokens};
 }
 
 }  // namespace
 
-const std::vector<ProbeSet>& SupportedProbeSets() {
-  static const auto* const supported = new std::vector<ProbeSet>{
-      ProbeSet::kForgetLevel1,   ProbeSet::kForgetLevel2,   ProbeSet::kForgetLevel3,
-      ProbeSet::kNeighborLevel1, ProbeSet::kNeighborLevel2, ProbeSet::kForgetMia,
-      ProbeSet::kRetainMia};
-  return *supported;
-}
-
-absl::Status Evaluate(const dataset::Dataset& data, const dataset::TargetInfo& target,
-                      absl::Span<const ProbeSet> sets, const EvaluateOptions& options,
-                      LanguageModel& model, const PredictionSink& sink,
-                      const ProgressCallback& progress, const CancelToken& cancel) {
+absl::StatusOr<EvaluationSummary> Evaluate(
+    const dataset::Dataset& data, const dataset::TargetInfo& target,
+    absl::Span<const ProbeSet> sets, const EvaluateOptions& options, LanguageModel& model,
+    const PredictionSink& sink, const ProgressCallback& progress, const CancelToken& cancel) {
   RWKU_RETURN_IF_ERROR(CheckSets(sets));
-  const std::string prefix =
-      options.icu_subject.empty() ? "" : protocol::IcuPrefix(options.icu_subject);
-  Questions questions;
-  Texts texts;
-  for (const ProbeSet set : sets) {
-    RWKU_RETURN_IF_ERROR(cancel.Check());
-    RWKU_RETURN_IF_ERROR(dataset::IsQuestionSet(set)
-                             ? AddQuestions(data, target, set, prefix, &questions)
-                             : AddTexts(data, target, set, prefix, &texts));
+  ScoringContext scoring;
+  if (!options.icu_subject.empty()) {
+    scoring.text_prefix = protocol::IcuPrefix(options.icu_subject);
   }
+  RWKU_ASSIGN_OR_RETURN(const metrics::WordTokenizer words, LoadWordTokenizer(data.root()));
+  scoring.words = &words;
+  RWKU_ASSIGN_OR_RETURN(ProbePlan plan,
+                        PlanProbes(data, target, sets, scoring.text_prefix, cancel));
 
-  const size_t asked = questions.prompts.size();
-  const size_t total = asked + texts.texts.size();
-  const auto report = [&](size_t done) {
-    if (progress) {
-      progress(done, total);
+  const Usage before = model.usage();
+  Questioner questioner(model, {.single_bos = options.single_bos}, progress, cancel, &plan);
+  RWKU_RETURN_IF_ERROR(questioner.Generate());
+  RWKU_RETURN_IF_ERROR(questioner.ScoreContinuations());
+  RWKU_RETURN_IF_ERROR(questioner.ScoreNextTokens());
+  RWKU_RETURN_IF_ERROR(questioner.ScoreTexts());
+
+  for (size_t set = 0; set < plan.sets.size(); ++set) {
+    for (size_t probe = 0; probe < plan.sets[set].predictions.size(); ++probe) {
+      const Place place{set, probe};
+      if (absl::Status status = ScorePrediction(scoring, &plan.At(place)); !status.ok()) {
+        return absl::Status(status.code(),
+                            absl::StrCat(NameOf(plan, place), ": ", status.message()));
+      }
     }
-  };
-  const GenerateOptions generate{protocol::kAnswerTokens, options.single_bos};
-  // One call each, so that the engine sees all the work and can fill its batches.
-  RWKU_RETURN_IF_ERROR(AskQuestions(
-      std::move(questions), generate, model, sink,
-      [&](size_t done, size_t /*of_questions*/) { report(done); }, cancel));
-  return AskTexts(
-      std::move(texts), model, sink,
-      [&](size_t done, size_t /*of_texts*/) { report(asked + done); }, cancel);
+    RWKU_RETURN_IF_ERROR(cancel.Check());
+    RWKU_RETURN_IF_ERROR(sink(std::move(plan.sets[set].predictions)));
+  }
+  return EvaluationSummary{Difference(model.usage(), before), std::string(words.name())};
 }
 
 }  // namespace rwku::evaluate

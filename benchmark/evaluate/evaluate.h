@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
 #include "base/cancel.h"
@@ -19,7 +20,7 @@ namespace rwku::evaluate {
 struct EvaluateOptions {
   // With a name, every user turn and every membership text begins with protocol::IcuPrefix of it.
   std::string icu_subject;
-  // As in GenerateOptions.
+  // As in PromptOptions.
   bool single_bos = false;
 };
 
@@ -27,24 +28,24 @@ struct EvaluateOptions {
 // evaluation with that error.
 using PredictionSink = std::function<absl::Status(std::vector<Prediction> predictions)>;
 
-// The probe sets that Evaluate knows: forget_level1..3, neighbor_level1..2, forget_mia, retain_mia.
-const std::vector<dataset::ProbeSet>& SupportedProbeSets();
+struct EvaluationSummary {
+  Usage usage;                 // tokens of this evaluation
+  std::string word_tokenizer;  // that fluency was measured with: "punkt" or "fallback"
+};
 
-// Asks `model` every probe of `sets` (each at most once) of `target` and gives the predictions to
-// `sink`: first the question sets, then the membership sets, each in the order of `sets`.
+// Asks `model` every probe of `sets` (each at most once) of `target`, scores what it did (see
+// score_prediction.h) and gives the predictions to `sink`, set by set in the order of `sets`. Each
+// kind of call is made once over all sets, so that the engine can fill its batches and share
+// prefixes. Predictions do not depend on which other sets are asked for.
 //
-// Questions are scored with rouge_l_recall (metrics/rouge.h; a blank output counts as "NOANSWER"
-// and stays blank in the prediction), texts with the scores of metrics/membership.h, over the whole
-// text that the model saw, an ICU prefix included. Predictions do not depend on which other sets
-// are asked for.
-//
-// `progress` (may be null) counts probes over all sets. Everything is read and checked before the
-// model is asked: UNIMPLEMENTED names a set that is not supported, INVALID_ARGUMENT and NOT_FOUND
-// the file of a set that cannot be read. An error of the model is an error of the evaluation, never
-// an answer; when `cancel` fires, its reason is returned.
-absl::Status Evaluate(const dataset::Dataset& data, const dataset::TargetInfo& target,
-                      absl::Span<const dataset::ProbeSet> sets, const EvaluateOptions& options,
-                      LanguageModel& model, const PredictionSink& sink,
-                      const ProgressCallback& progress, const CancelToken& cancel);
+// `progress` (may be null) counts requests over all calls. Everything is read and checked before
+// the model is asked: INVALID_ARGUMENT names a set that is asked for twice, INVALID_ARGUMENT and
+// NOT_FOUND the file of a set that cannot be read. An error of the model is an error of the
+// evaluation, never an answer; it names the probe ("bbh 17: ...") if it is about one. When `cancel`
+// fires, its reason is returned.
+absl::StatusOr<EvaluationSummary> Evaluate(
+    const dataset::Dataset& data, const dataset::TargetInfo& target,
+    absl::Span<const dataset::ProbeSet> sets, const EvaluateOptions& options, LanguageModel& model,
+    const PredictionSink& sink, const ProgressCallback& progress, const CancelToken& cancel);
 
 }  // namespace rwku::evaluate

@@ -62,8 +62,8 @@ struct TokenScores {
 // Tokens since the model was loaded.
 struct Usage {
   int64_t prompt_tokens = 0;           // of all sequences: what a run without sharing computes
-  int64_t computed_prompt_tokens = 0;  // that went through the model; prefixes that sequences of one
-                                       // call share count once
+  int64_t computed_prompt_tokens = 0;  // that went through the model; prefixes that sequences of
+                                       // one call share count once
   int64_t generated_tokens = 0;
 };
 
