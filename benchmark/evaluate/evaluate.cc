@@ -182,39 +182,42 @@ Usage Difference(const Usage& after, const Usage& before) {
 
 }  // namespace
 
-absl::StatusOr<EvaluationSummary> Evaluate(
-    const dataset::Dataset& data, const dataset::TargetInfo& target,
-    absl::Span<const ProbeSet> sets, const EvaluateOptions& options, LanguageModel& model,
-    const PredictionSink& sink, const ProgressCallback& progress, const CancelToken& cancel) {
+absl::StatusOr<Evaluation> Evaluation::Prepare(const dataset::Dataset& data,
+                                               const dataset::TargetInfo& target,
+                                               absl::Span<const ProbeSet> sets,
+                                               const EvaluateOptions& options,
+                                               const CancelToken& cancel) {
   RWKU_RETURN_IF_ERROR(CheckSets(sets));
-  ScoringContext scoring;
-  if (!options.icu_subject.empty()) {
-    scoring.text_prefix = protocol::IcuPrefix(options.icu_subject);
-  }
-  RWKU_ASSIGN_OR_RETURN(const metrics::WordTokenizer words, LoadWordTokenizer(data.root()));
-  scoring.words = &words;
-  RWKU_ASSIGN_OR_RETURN(ProbePlan plan,
-                        PlanProbes(data, target, sets, scoring.text_prefix, cancel));
+  const std::string prefix =
+      options.icu_subject.empty() ? "" : protocol::IcuPrefix(options.icu_subject);
+  RWKU_ASSIGN_OR_RETURN(metrics::WordTokenizer words, LoadWordTokenizer(data.root()));
+  RWKU_ASSIGN_OR_RETURN(ProbePlan plan, PlanProbes(data, target, sets, prefix, cancel));
+  return Evaluation(std::move(plan), std::move(words), prefix, options.single_bos);
+}
 
+absl::StatusOr<EvaluationSummary> Evaluation::Run(LanguageModel& model, const PredictionSink& sink,
+                                                  const ProgressCallback& progress,
+                                                  const CancelToken& cancel) && {
   const Usage before = model.usage();
-  Questioner questioner(model, {.single_bos = options.single_bos}, progress, cancel, &plan);
+  Questioner questioner(model, {.single_bos = single_bos_}, progress, cancel, &plan_);
   RWKU_RETURN_IF_ERROR(questioner.Generate());
   RWKU_RETURN_IF_ERROR(questioner.ScoreContinuations());
   RWKU_RETURN_IF_ERROR(questioner.ScoreNextTokens());
   RWKU_RETURN_IF_ERROR(questioner.ScoreTexts());
 
-  for (size_t set = 0; set < plan.sets.size(); ++set) {
-    for (size_t probe = 0; probe < plan.sets[set].predictions.size(); ++probe) {
+  const ScoringContext scoring{&words_, text_prefix_};
+  for (size_t set = 0; set < plan_.sets.size(); ++set) {
+    for (size_t probe = 0; probe < plan_.sets[set].predictions.size(); ++probe) {
       const Place place{set, probe};
-      if (absl::Status status = ScorePrediction(scoring, &plan.At(place)); !status.ok()) {
+      if (absl::Status status = ScorePrediction(scoring, &plan_.At(place)); !status.ok()) {
         return absl::Status(status.code(),
-                            absl::StrCat(NameOf(plan, place), ": ", status.message()));
+                            absl::StrCat(NameOf(plan_, place), ": ", status.message()));
       }
     }
     RWKU_RETURN_IF_ERROR(cancel.Check());
-    RWKU_RETURN_IF_ERROR(sink(std::move(plan.sets[set].predictions)));
+    RWKU_RETURN_IF_ERROR(sink(std::move(plan_.sets[set].predictions)));
   }
-  return EvaluationSummary{Difference(model.usage(), before), std::string(words.name())};
+  return EvaluationSummary{Difference(model.usage(), before), std::string(words_.name())};
 }
 
 }  // namespace rwku::evaluate

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -14,6 +15,8 @@
 #include "benchmark/dataset/probe_set.h"
 #include "benchmark/evaluate/language_model.h"
 #include "benchmark/evaluate/prediction.h"
+#include "benchmark/evaluate/probe_plan.h"
+#include "benchmark/metrics/word_tokenize.h"
 
 namespace rwku::evaluate {
 
@@ -33,19 +36,43 @@ struct EvaluationSummary {
   std::string word_tokenizer;  // that fluency was measured with: "punkt" or "fallback"
 };
 
-// Asks `model` every probe of `sets` (each at most once) of `target`, scores what it did (see
-// score_prediction.h) and gives the predictions to `sink`, set by set in the order of `sets`. Each
-// kind of call is made once over all sets, so that the engine can fill its batches and share
-// prefixes. Predictions do not depend on which other sets are asked for.
+// The evaluation of one target: prepared before the model is changed, so that bad data costs no
+// training.
 //
-// `progress` (may be null) counts requests over all calls. Everything is read and checked before
-// the model is asked: INVALID_ARGUMENT names a set that is asked for twice, INVALID_ARGUMENT and
-// NOT_FOUND the file of a set that cannot be read. An error of the model is an error of the
-// evaluation, never an answer; it names the probe ("bbh 17: ...") if it is about one. When `cancel`
-// fires, its reason is returned.
-absl::StatusOr<EvaluationSummary> Evaluate(
-    const dataset::Dataset& data, const dataset::TargetInfo& target,
-    absl::Span<const dataset::ProbeSet> sets, const EvaluateOptions& options, LanguageModel& model,
-    const PredictionSink& sink, const ProgressCallback& progress, const CancelToken& cancel);
+//   RWKU_ASSIGN_OR_RETURN(Evaluation evaluation, Evaluation::Prepare(data, target, sets, ...));
+//   RWKU_ASSIGN_OR_RETURN(auto summary, std::move(evaluation).Run(model, sink, ...));
+class Evaluation {
+ public:
+  // Reads and checks the probes of `sets`, each at most once: INVALID_ARGUMENT names a set that is
+  // asked for twice, INVALID_ARGUMENT and NOT_FOUND the file and record of what cannot be read.
+  static absl::StatusOr<Evaluation> Prepare(const dataset::Dataset& data,
+                                            const dataset::TargetInfo& target,
+                                            absl::Span<const dataset::ProbeSet> sets,
+                                            const EvaluateOptions& options,
+                                            const CancelToken& cancel);
+
+  // Asks `model` every probe, scores what it did (see score_prediction.h) and gives the predictions
+  // to `sink`, set by set in the order of Prepare's. Each kind of call is made once over all sets,
+  // so that the engine can fill its batches and share prefixes. Predictions do not depend on which
+  // other sets are asked for. `progress` (may be null) counts requests over all calls.
+  //
+  // An error of the model is an error of the evaluation, never an answer; it names the probe
+  // ("bbh 17: ...") if it is about one. When `cancel` fires, its reason is returned.
+  absl::StatusOr<EvaluationSummary> Run(LanguageModel& model, const PredictionSink& sink,
+                                        const ProgressCallback& progress,
+                                        const CancelToken& cancel) &&;
+
+ private:
+  Evaluation(ProbePlan plan, metrics::WordTokenizer words, std::string text_prefix, bool single_bos)
+      : plan_(std::move(plan)),
+        words_(std::move(words)),
+        text_prefix_(std::move(text_prefix)),
+        single_bos_(single_bos) {}
+
+  ProbePlan plan_;
+  metrics::WordTokenizer words_;
+  std::string text_prefix_;
+  bool single_bos_;
+};
 
 }  // namespace rwku::evaluate

@@ -203,6 +203,27 @@ void Coordinator::Apply(scheduler::Event event, const Reply& reply) {
   reply(refused);
 }
 
+void Coordinator::ReplaceResult(const scheduler::ResultReplaced& event,
+                                std::vector<store::PredictionChunk> chunks, const Reply& reply) {
+  absl::Status refused;
+  {
+    absl::MutexLock lock(&mu_);
+    refused = NotReady();
+    if (refused.ok()) {
+      Entry entry;
+      const absl::Status verdict = StepInto(event, &entry).verdict;
+      if (verdict.ok()) {
+        entry.batch.chunks = std::move(chunks);
+      }
+      entry.deliveries.emplace_back([reply, verdict] { reply(verdict); });
+      entry.failed = reply;
+      queue_.push_back(std::move(entry));
+      return;
+    }
+  }
+  reply(refused);
+}
+
 void Coordinator::Read(const Reader& reader, const Reply& failed) {
   absl::Status refused;
   std::function<void()> now;

@@ -97,6 +97,10 @@ class Coordinator {
   // Takes in RunCancelRequested, RunDeleteRequested, JobRetryRequested or WorkerDraining; answers
   // with the scheduler's verdict once it is durable.
   void Apply(scheduler::Event event, const Reply& reply);
+  // Puts a result with its predictions' new scores in the place of a succeeded job's, all at once.
+  // `chunks` are all of the attempt. Answers like Apply.
+  void ReplaceResult(const scheduler::ResultReplaced& event,
+                     std::vector<store::PredictionChunk> chunks, const Reply& reply);
   // Answers with durable state. `failed` gets UNAVAILABLE at shutdown or the fatal error.
   void Read(const Reader& reader, const Reply& failed);
 

@@ -389,6 +389,22 @@ absl::Status Scheduler::Impl::Handle(const JobRetryRequested& event) {
   return absl::OkStatus();
 }
 
+absl::Status Scheduler::Impl::Handle(const ResultReplaced& event) {
+  JobRecord* job = records_.FindJob(event.job);
+  if (job == nullptr) {
+    return absl::NotFoundError(absl::StrCat("job \"", event.job.value(), "\" does not exist"));
+  }
+  if (job->state != JobState::kSucceeded || job->fencing_token != event.fencing_token) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job \"", event.job.value(), "\" has no result of attempt ",
+                     event.fencing_token, " that could be replaced"));
+  }
+  job->result = event.result;
+  records_.DropChunks(event.job, event.fencing_token);
+  records_.MarkChanged(*job);
+  return absl::OkStatus();
+}
+
 // One of a set that std::visit calls on this object.
 // NOLINTNEXTLINE(readability-convert-member-functions-to-static)
 absl::Status Scheduler::Impl::Handle(const Tick& /*event*/) { return absl::OkStatus(); }

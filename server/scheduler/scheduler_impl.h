@@ -44,6 +44,7 @@ class Scheduler::Impl {
   absl::Status Handle(const WorkerDraining& event);
   absl::Status Handle(const AttemptCompleted& event);
   absl::Status Handle(const AttemptFailed& event);
+  absl::Status Handle(const ResultReplaced& event);
   absl::Status Handle(const Tick& event);
 
   // Takes the job out of the tables of its old state, lets `edit` change its other fields, changes

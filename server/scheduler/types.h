@@ -140,12 +140,19 @@ struct AttemptFailed {
   FailureClass failure_class = FailureClass::kInternal;
   std::string message;
 };
+// The scores of a job that succeeded were computed anew: `result` takes the place of the job's own.
+// The attempt's chunks are erased; the new ones belong into the same commit.
+struct ResultReplaced {
+  JobId job;
+  uint64_t fencing_token = 0;  // of the attempt whose predictions were read
+  std::string result;
+};
 // Time passed: expired leases are taken back, back-offs end.
 struct Tick {};
 
 using Event = std::variant<RunSubmitted, RunCancelRequested, RunDeleteRequested, JobRetryRequested,
                            WorkerConnected, WorkerDisconnected, WorkerHeartbeat, WorkerDraining,
-                           AttemptCompleted, AttemptFailed, Tick>;
+                           AttemptCompleted, AttemptFailed, ResultReplaced, Tick>;
 
 // --- Decisions: what follows. ---
 

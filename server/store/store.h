@@ -40,8 +40,8 @@ struct PredictionChunk {
 struct Batch {
   std::vector<scheduler::StateChange>
       changes;  // in order; PutRun and PutJob also append an EventRecord each
-  std::vector<PredictionChunk>
-      chunks;  // a chunk that is there already is overwritten with the same content
+  // After `changes`; a chunk that is there already is overwritten.
+  std::vector<PredictionChunk> chunks;
 
   bool empty() const { return changes.empty() && chunks.empty(); }
 };

@@ -86,6 +86,22 @@ absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign) {
   return spec;
 }
 
+namespace {
+
+v1::ChoiceList ToProto(evaluate::ChoiceList list) {
+  switch (list) {
+    case evaluate::ChoiceList::kOnly:
+      return v1::CHOICE_LIST_UNSPECIFIED;
+    case evaluate::ChoiceList::kMc1:
+      return v1::CHOICE_LIST_MC1;
+    case evaluate::ChoiceList::kMc2:
+      return v1::CHOICE_LIST_MC2;
+  }
+  CheckFailed(__FILE__, __LINE__, "choice list is one of the enum's");
+}
+
+}  // namespace
+
 v1::Prediction ToProto(const evaluate::Prediction& prediction) {
   v1::Prediction proto;
   proto.set_target(prediction.target);
@@ -108,6 +124,19 @@ v1::Prediction ToProto(const evaluate::Prediction& prediction) {
   proto.mutable_token_means()->Add(prediction.token_means.begin(), prediction.token_means.end());
   proto.mutable_token_variances()->Add(prediction.token_variances.begin(),
                                        prediction.token_variances.end());
+  proto.mutable_accepted_answers()->Add(prediction.accepted_answers.begin(),
+                                        prediction.accepted_answers.end());
+  for (const evaluate::Choice& choice : prediction.choices) {
+    v1::Choice* added = proto.add_choices();
+    added->set_text(choice.text);
+    added->set_is_correct(choice.is_correct);
+    added->set_list(ToProto(choice.list));
+    added->set_log_probability(choice.log_probability);
+  }
+  proto.mutable_answer_log_probabilities()->Add(prediction.answer_log_probabilities.begin(),
+                                                prediction.answer_log_probabilities.end());
+  proto.mutable_answer_is_most_likely()->Add(prediction.answer_is_most_likely.begin(),
+                                             prediction.answer_is_most_likely.end());
   return proto;
 }
 
@@ -159,6 +188,11 @@ v1::JobResult ToProto(const job::AttemptResult& result) {
   proto.set_restored_weights_checksum(result.restored_weights_checksum);
   proto.set_corpus_texts(result.corpus_texts);
   proto.set_corpus_tokens(result.corpus_tokens);
+  proto.mutable_usage()->set_prompt_tokens(result.usage.prompt_tokens);
+  proto.mutable_usage()->set_computed_prompt_tokens(result.usage.computed_prompt_tokens);
+  proto.mutable_usage()->set_generated_tokens(result.usage.generated_tokens);
+  proto.set_metrics_version(result.metrics_version);
+  proto.set_word_tokenizer(result.word_tokenizer);
   return proto;
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/cancel.h"
 #include "benchmark/dataset/probe_set.h"
+#include "benchmark/evaluate/language_model.h"
 #include "benchmark/evaluate/prediction.h"
 #include "benchmark/methods/recipe.h"
 #include "worker/engine/engine.h"
@@ -64,6 +65,9 @@ struct AttemptResult {
   std::string restored_weights_checksum;  // equals the original one
   int corpus_texts = 0;
   int64_t corpus_tokens = 0;  // of one epoch
+  evaluate::Usage usage;      // of the evaluation
+  int metrics_version = 0;    // of the scores
+  std::string word_tokenizer; // that fluency was measured with
 };
 
 // Called from the thread that runs the attempt.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -11,6 +12,7 @@
 #include "base/status_macros.h"
 #include "benchmark/dataset/dataset.h"
 #include "benchmark/evaluate/evaluate.h"
+#include "benchmark/evaluate/score_prediction.h"
 #include "benchmark/methods/registry.h"
 
 namespace rwku::job {
@@ -47,6 +49,7 @@ class AttemptRun {
     RWKU_RETURN_IF_ERROR(Load());
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCorpus, 1));
     RWKU_RETURN_IF_ERROR(ReadCorpus());
+    RWKU_RETURN_IF_ERROR(ReadProbes());
     RWKU_RETURN_IF_ERROR(Enter(Stage::kUnlearn, 0));
     RWKU_RETURN_IF_ERROR(Unlearn());
     RWKU_RETURN_IF_ERROR(Enter(Stage::kEvaluate, 0));
@@ -119,6 +122,21 @@ class AttemptRun {
     return absl::OkStatus();
   }
 
+  // Before the training: bad data should not wait for it.
+  absl::Status ReadProbes() {
+    const StageTimer timer(clock_, &result_.timings.corpus);
+    evaluate::EvaluateOptions options;
+    if (method_.uses_icu_prefix) {
+      options.icu_subject = target_->name;
+    }
+    options.single_bos = spec_.single_bos;
+    RWKU_ASSIGN_OR_RETURN(evaluate::Evaluation evaluation,
+                          evaluate::Evaluation::Prepare(*data_, *target_, spec_.probe_sets, options,
+                                                        cancel_));
+    evaluation_ = std::move(evaluation);
+    return absl::OkStatus();
+  }
+
   absl::Status Unlearn() {
     const StageTimer timer(clock_, &result_.timings.unlearn);
     if (method_.objective == methods::Objective::kNone) {
@@ -143,11 +161,6 @@ class AttemptRun {
 
   absl::Status Evaluate() {
     const StageTimer timer(clock_, &result_.timings.evaluate);
-    evaluate::EvaluateOptions options;
-    if (method_.uses_icu_prefix) {
-      options.icu_subject = target_->name;
-    }
-    options.single_bos = spec_.single_bos;
     const evaluate::PredictionSink sink = [this](std::vector<evaluate::Prediction> predictions) {
       RWKU_RETURN_IF_ERROR(cancel_.Check());
       return callbacks_.on_predictions ? callbacks_.on_predictions(std::move(predictions))
@@ -159,8 +172,13 @@ class AttemptRun {
               .total = static_cast<int64_t>(total),
               .loss = std::nullopt});
     };
-    return evaluate::Evaluate(*data_, *target_, spec_.probe_sets, options, engine_.model(), sink,
-                              progress, cancel_);
+    RWKU_ASSIGN_OR_RETURN(
+        evaluate::EvaluationSummary summary,
+        std::move(*evaluation_).Run(engine_.model(), sink, progress, cancel_));
+    result_.usage = summary.usage;
+    result_.metrics_version = evaluate::kMetricsVersion;
+    result_.word_tokenizer = std::move(summary.word_tokenizer);
+    return absl::OkStatus();
   }
 
   const AttemptSpec& spec_;
@@ -175,6 +193,7 @@ class AttemptRun {
   std::string family_;
   methods::MethodInfo method_;
   std::vector<std::string> texts_;
+  std::optional<evaluate::Evaluation> evaluation_;
   AttemptResult result_;
 };
 
