@@ -15,22 +15,34 @@ namespace {
 // Predictions between two looks at whether anybody still wants them.
 constexpr size_t kLookEvery = 64;
 
-// JobResult.prediction_count, which comes first, without parsing the rest; 0 if there is none.
-size_t CountOf(const std::string& result) {
+// What a JobResult says about its predictions, without parsing the training curve; fields that are
+// not there stay as they are.
+void ReadResult(const std::string& result, JobCopy* job) {
   using google::protobuf::internal::WireFormatLite;
   google::protobuf::io::CodedInputStream input(reinterpret_cast<const uint8_t*>(result.data()),
                                                static_cast<int>(result.size()));
   while (const uint32_t tag = input.ReadTag()) {
-    if (WireFormatLite::GetTagFieldNumber(tag) != v1::JobResult::kPredictionCountFieldNumber) {
-      if (!WireFormatLite::SkipField(&input, tag)) {
-        return 0;
-      }
-      continue;
+    uint64_t number = 0;
+    bool read = true;
+    switch (WireFormatLite::GetTagFieldNumber(tag)) {
+      case v1::JobResult::kPredictionCountFieldNumber:
+        read = input.ReadVarint64(&number);
+        job->count = number <= INT32_MAX ? static_cast<size_t>(number) : 0;
+        break;
+      case v1::JobResult::kMetricsVersionFieldNumber:
+        read = input.ReadVarint64(&number);
+        job->metrics_version = number <= INT32_MAX ? static_cast<int>(number) : 0;
+        break;
+      case v1::JobResult::kWordTokenizerFieldNumber:
+        read = WireFormatLite::ReadString(&input, &job->word_tokenizer);
+        break;
+      default:
+        read = WireFormatLite::SkipField(&input, tag);
     }
-    uint64_t count = 0;
-    return input.ReadVarint64(&count) && count <= INT32_MAX ? static_cast<size_t>(count) : 0;
+    if (!read) {
+      return;
+    }
   }
-  return 0;
 }
 
 bool Admits(const std::set<std::string>& set, const std::string& value) {
@@ -40,12 +52,14 @@ bool Admits(const std::set<std::string>& set, const std::string& value) {
 }  // namespace
 
 JobCopy CopyJob(const scheduler::JobRecord& job) {
-  return {job.id,
-          job.index,
-          job.fencing_token,
-          job.state == scheduler::JobState::kSucceeded,
-          job.payload,
-          CountOf(job.result)};
+  JobCopy copy{.job = job.id,
+               .index = job.index,
+               .fencing_token = job.fencing_token,
+               .succeeded = job.state == scheduler::JobState::kSucceeded,
+               .spec = job.payload,
+               .word_tokenizer = {}};
+  ReadResult(job.result, &copy);
+  return copy;
 }
 
 PredictionSource SourceOf(const JobCopy& job, const v1::JobSpec& spec) {
@@ -107,8 +121,7 @@ PredictionWalk::PredictionWalk(store::Store* store, std::vector<PredictionSource
                                std::function<bool()> cancelled)
     : store_(store),
       sources_(std::move(sources)),
-      probe_sets_(filter.probe_sets().begin(), filter.probe_sets().end()),
-      types_(filter.types().begin(), filter.types().end()),
+      matcher_(filter),
       cancelled_(std::move(cancelled)) {
   while (source_ < sources_.size() &&
          static_cast<uint64_t>(sources_[source_].index) < start.index) {
@@ -117,10 +130,6 @@ PredictionWalk::PredictionWalk(store::Store* store, std::vector<PredictionSource
   if (source_ < sources_.size() && static_cast<uint64_t>(sources_[source_].index) == start.index) {
     position_ = start.position;
   }
-}
-
-bool PredictionWalk::Passes(const v1::Prediction& prediction) const {
-  return Admits(probe_sets_, prediction.probe_set()) && Admits(types_, prediction.type());
 }
 
 absl::Status PredictionWalk::Short(const PredictionSource& source) const {
@@ -152,7 +161,7 @@ absl::Status PredictionWalk::Next(const Visitor& visit) {
             return false;
           }
           position_ = position;
-          taken = !Passes(prediction) || visit(source, std::move(prediction));
+          taken = !matcher_.Admits(prediction) || visit(source, std::move(prediction));
           position_ += taken ? 1 : 0;
           return taken;
         });

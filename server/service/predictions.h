@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "rwku/v1/worker.pb.h"
 
 #include "server/coordinator/coordinator.h"
+#include "server/service/prediction_filter.h"
 #include "server/store/store.h"
 
 namespace rwku::service {
@@ -36,7 +36,10 @@ struct JobCopy {
   uint64_t fencing_token = 0;
   bool succeeded = false;
   std::string spec;  // serialized
-  size_t count = 0;  // of its predictions, as the result says
+  // Of its predictions, as the result says.
+  size_t count = 0;
+  int metrics_version = 0;
+  std::string word_tokenizer;
 };
 JobCopy CopyJob(const scheduler::JobRecord& job);
 // `spec` is the job's own.
@@ -86,14 +89,12 @@ class PredictionWalk {
   PredictionPosition position() const;
 
  private:
-  bool Passes(const v1::Prediction& prediction) const;
   // Why `source` ended after position_ predictions.
   absl::Status Short(const PredictionSource& source) const;
 
   store::Store* const store_;
   const std::vector<PredictionSource> sources_;
-  std::set<std::string> probe_sets_;
-  std::set<std::string> types_;
+  const PredictionMatcher matcher_;
   const std::function<bool()> cancelled_;
   size_t source_ = 0;
   size_t position_ = 0;  // in the source

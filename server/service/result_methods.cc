@@ -6,13 +6,17 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "net/protocol_version.h"
+#include "base/status_macros.h"
+#include "benchmark/evaluate/score_prediction.h"
 #include "net/status.h"
 #include "server/service/finish.h"
 #include "server/service/names.h"
 #include "server/service/page.h"
 #include "server/service/prediction_stream.h"
 #include "server/service/predictions.h"
+#include "server/service/report_convert.h"
+#include "server/service/rescore.h"
+#include "server/service/run_comparison.h"
 #include "server/service/run_report.h"
 #include "server/service/unlearning_service.h"
 
@@ -73,7 +77,7 @@ UnlearningService::Reactor* UnlearningService::GetReport(Context* context,
   }
   Reactor* reactor = context->DefaultReactor();
   ReadOnPool(context, reactor,
-             [this, context, reactor, runs = *runs,
+             [this, context, reactor, runs = *runs, details = request->details(),
               response](const coordinator::View& view) -> absl::StatusOr<std::function<void()>> {
                std::vector<RunCopy> copies;
                for (const RunId& run : runs) {
@@ -83,25 +87,79 @@ UnlearningService::Reactor* UnlearningService::GetReport(Context* context,
                  }
                  copies.push_back(*std::move(copy));
                }
-               return [this, context, reactor, response, copies = std::move(copies)] {
-                 absl::StatusOr<v1::ReportTable> table = BuildReport(
+               return [this, context, reactor, details, response, copies = std::move(copies)] {
+                 const absl::StatusOr<report::Report> report = BuildReport(
                      store_, "RWKU", copies, [context] { return context->IsCancelled(); });
-                 const absl::Status status = table.status();
-                 if (table.ok()) {
-                   *response->mutable_table() = *std::move(table);
+                 if (report.ok()) {
+                   *response->mutable_table() = ToProto(*report::FindTable(*report, "main"));
+                   if (details) {
+                     *response->mutable_report() = ToProto(*report);
+                   }
                  }
-                 FinishWith(context, reactor, status);
+                 FinishWith(context, reactor, report.status());
                };
              });
   return reactor;
 }
 
-UnlearningService::Reactor* UnlearningService::CompareRuns(
-    Context* context, const v1::CompareRunsRequest* /*request*/,
-    v1::CompareRunsResponse* /*response*/) {
-  return Refuse(context, absl::UnimplementedError(
-                             absl::StrCat("the paired comparison of runs is not in version ",
-                                          net::BinaryVersion(), "; GetReport takes several runs")));
+UnlearningService::Reactor* UnlearningService::CompareRuns(Context* context,
+                                                           const v1::CompareRunsRequest* request,
+                                                           v1::CompareRunsResponse* response) {
+  const absl::StatusOr<RunId> base = ParseRunName(request->base(), "base");
+  const absl::StatusOr<RunId> other = ParseRunName(request->other(), "other");
+  for (const absl::Status& status : {base.status(), other.status()}) {
+    if (!status.ok()) {
+      return Refuse(context, status);
+    }
+  }
+  Reactor* reactor = context->DefaultReactor();
+  ReadOnPool(context, reactor,
+             [this, context, reactor, request, response, base = *base, other = *other](
+                 const coordinator::View& view) -> absl::StatusOr<std::function<void()>> {
+               RWKU_ASSIGN_OR_RETURN(RunCopy first, CopyRun(view, base));
+               RWKU_ASSIGN_OR_RETURN(RunCopy second, CopyRun(view, other));
+               return [this, context, reactor, request, response, first = std::move(first),
+                       second = std::move(second)] {
+                 const auto comparisons = CompareRows(store_, first, second, request->base_recipe(),
+                                                      request->other_recipe(),
+                                                      [context] { return context->IsCancelled(); });
+                 if (comparisons.ok()) {
+                   for (const report::Comparison& comparison : *comparisons) {
+                     *response->add_comparisons() = ToProto(comparison);
+                   }
+                 }
+                 FinishWith(context, reactor, comparisons.status());
+               };
+             });
+  return reactor;
+}
+
+UnlearningService::Reactor* UnlearningService::RescoreRun(Context* context,
+                                                          const v1::RescoreRunRequest* request,
+                                                          v1::RescoreRunResponse* response) {
+  const absl::StatusOr<RunId> run = ParseRunName(request->name(), "name");
+  if (!run.ok()) {
+    return Refuse(context, run.status());
+  }
+  Reactor* reactor = context->DefaultReactor();
+  ReadOnPool(context, reactor,
+             [this, context, reactor, response,
+              run = *run](const coordinator::View& view) -> absl::StatusOr<std::function<void()>> {
+               RWKU_ASSIGN_OR_RETURN(RunCopy copy, CopyRun(view, run));
+               return [this, context, reactor, response, copy = std::move(copy)] {
+                 const absl::StatusOr<RescoreTally> tally =
+                     service::RescoreRun(coordinator_, store_, *catalog_, copy,
+                                         [context] { return context->IsCancelled(); });
+                 if (tally.ok()) {
+                   response->set_metrics_version(evaluate::kMetricsVersion);
+                   response->set_jobs_changed(tally->jobs_changed);
+                   response->set_jobs_unchanged(tally->jobs_unchanged);
+                   response->set_predictions(tally->predictions);
+                 }
+                 FinishWith(context, reactor, tally.status());
+               };
+             });
+  return reactor;
 }
 
 UnlearningService::Reactor* UnlearningService::ListPredictions(

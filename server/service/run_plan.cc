@@ -41,12 +41,6 @@ constexpr size_t kMaxJobs = 100000;
 // A table of missing corpora longer than this helps nobody.
 constexpr size_t kMaxCorpusErrors = 10;
 
-constexpr std::array<dataset::ProbeSet, 7> kEvaluated = {
-    dataset::ProbeSet::kForgetLevel1,   dataset::ProbeSet::kForgetLevel2,
-    dataset::ProbeSet::kForgetLevel3,   dataset::ProbeSet::kNeighborLevel1,
-    dataset::ProbeSet::kNeighborLevel2, dataset::ProbeSet::kForgetMia,
-    dataset::ProbeSet::kRetainMia};
-
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
 bool HasProbeSet(const dataset::TargetInfo& target, const std::string& name) {
@@ -72,6 +66,7 @@ class Planner {
     CheckDataset();
     CheckRecipes();
     CheckProbeSets();
+    CheckPrimers();
     CheckSeeds();
     CheckCorpora();
     if (!errors_.empty()) {
@@ -229,9 +224,6 @@ class Planner {
         Error(field, absl::StrCat("\"", name, "\" is there twice"));
       } else if (const auto set = dataset::ParseProbeSet(name); !set.ok()) {
         Error(field, UnknownNameMessage("probe set", name, evaluated));
-      } else if (std::find(evaluated.begin(), evaluated.end(), name) == evaluated.end()) {
-        Error(field, absl::StrCat("this version does not evaluate \"", name, "\"; it evaluates ",
-                                  absl::StrJoin(evaluated, ", ")));
       } else {
         for (const dataset::TargetInfo* target : targets_) {
           if (!HasProbeSet(*target, name)) {
@@ -239,6 +231,23 @@ class Planner {
             break;
           }
         }
+      }
+    }
+  }
+
+  // Two sets show the model solved questions, which are data like the probes.
+  void CheckPrimers() {
+    for (const dataset::ProbeSet set :
+         {dataset::ProbeSet::kTruthfulQa, dataset::ProbeSet::kTriviaQa}) {
+      const auto& names = plan_.spec.probe_sets();
+      if (dataset_ == nullptr ||
+          std::find(names.begin(), names.end(), dataset::ProbeSetName(set)) == names.end()) {
+        continue;
+      }
+      if (const auto primer = dataset_->LoadPrimer(set); !primer.ok()) {
+        Error("spec.probe_sets",
+              absl::StrCat(dataset::ProbeSetName(set), ": ", Message(primer.status()),
+                           "; name the sets to evaluate to leave it out"));
       }
     }
   }
@@ -362,8 +371,8 @@ std::string RequestDigest(const v1::CreateRunRequest& request) {
 
 std::vector<std::string> EvaluatedProbeSets() {
   std::vector<std::string> names;
-  names.reserve(kEvaluated.size());
-  for (const dataset::ProbeSet set : kEvaluated) {
+  names.reserve(dataset::kAllProbeSets.size());
+  for (const dataset::ProbeSet set : dataset::kAllProbeSets) {
     names.emplace_back(dataset::ProbeSetName(set));
   }
   return names;

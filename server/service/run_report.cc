@@ -2,53 +2,62 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "rwku/v1/worker.pb.h"
 
 #include "base/status_macros.h"
 #include "benchmark/dataset/probe_set.h"
-#include "benchmark/report/report.h"
+#include "benchmark/report/published.h"
+#include "benchmark/report/report_builder.h"
 #include "server/service/names.h"
 
 namespace rwku::service {
 namespace {
 
-v1::ReportTable ToProto(const report::ReportTable& table) {
-  v1::ReportTable proto;
-  proto.set_title(table.title);
-  for (const report::ReportColumn& column : table.columns) {
-    v1::ReportColumn* out = proto.add_columns();
-    out->set_key(column.key);
-    out->set_title(column.title);
-    out->set_group(column.group);
-    out->set_higher_is_better(column.higher_is_better);
-  }
-  for (const report::ReportRow& row : table.rows) {
-    v1::ReportRow* out = proto.add_rows();
-    out->set_label(row.label);
-    out->set_run(row.run);
-    out->set_jobs(row.jobs);
-    out->set_jobs_succeeded(row.jobs_succeeded);
-    for (const report::ReportCell& cell : row.cells) {
-      v1::ReportCell* figure = out->add_cells();
-      if (cell.value) {
-        figure->set_value(*cell.value);
-      }
-      figure->set_count(cell.count);
-      figure->set_targets(cell.targets);
-    }
-  }
-  return proto;
-}
-
 // A row to be: a recipe of a run, with the jobs whose predictions it averages.
 struct RowSource {
   std::string label;
+  report::RowRecipe recipe;
   int jobs = 0;
   std::vector<PredictionSource> succeeded;
 };
+
+std::string TuningName(v1::TuningKind tuning) {
+  switch (tuning) {
+    case v1::TUNING_KIND_FULL:
+      return "full";
+    case v1::TUNING_KIND_LORA:
+      return "lora";
+    default:
+      return "none";
+  }
+}
+
+// What made the scores of the jobs that succeeded.
+struct Provenance {
+  std::set<int> metrics_versions;
+  std::set<std::string> word_tokenizers;
+};
+
+void AddNotes(const Provenance& provenance, report::Report* report) {
+  if (provenance.metrics_versions.size() > 1) {
+    report->notes.push_back(absl::StrCat("Scores of different metric versions (",
+                                         absl::StrJoin(provenance.metrics_versions, ", "),
+                                         ") stand side by side; RescoreRun makes them one."));
+  } else if (!provenance.metrics_versions.empty()) {
+    report->notes.push_back(
+        absl::StrCat("Metric version ", *provenance.metrics_versions.begin(), "."));
+  }
+  if (provenance.word_tokenizers.contains("fallback")) {
+    report->notes.push_back(
+        "Fluency was measured without NLTK's Punkt parameters for some jobs: sentences end at each "
+        "full stop, so that entropies differ a little from the reference's.");
+  }
+}
 
 // The rows of a run, in the order of its recipes.
 absl::StatusOr<std::vector<RowSource>> FindRows(const RunCopy& run) {
@@ -61,7 +70,8 @@ absl::StatusOr<std::vector<RowSource>> FindRows(const RunCopy& run) {
   std::map<std::string, size_t> by_label;
   for (const v1::Recipe& recipe : spec.recipes()) {
     by_label.emplace(recipe.label(), rows.size());
-    rows.push_back({recipe.label(), 0, {}});
+    rows.push_back(
+        {recipe.label(), {spec.model(), recipe.method(), TuningName(recipe.tuning())}, 0, {}});
   }
   for (const JobCopy& job : run.jobs) {
     v1::JobSpec job_spec;
@@ -97,15 +107,23 @@ absl::StatusOr<RunCopy> CopyRun(const coordinator::View& view, const RunId& run)
   return copy;
 }
 
-absl::StatusOr<v1::ReportTable> BuildReport(store::Store* store, const std::string& title,
-                                            const std::vector<RunCopy>& runs,
-                                            const std::function<bool()>& cancelled) {
+absl::StatusOr<report::Report> BuildReport(store::Store* store, const std::string& title,
+                                           const std::vector<RunCopy>& runs,
+                                           const std::function<bool()>& cancelled) {
   report::ReportBuilder builder(title);
+  Provenance provenance;
   for (const RunCopy& run : runs) {
     RWKU_ASSIGN_OR_RETURN(const std::vector<RowSource> rows, FindRows(run));
+    for (const JobCopy& job : run.jobs) {
+      if (job.succeeded) {
+        provenance.metrics_versions.insert(job.metrics_version);
+        provenance.word_tokenizers.insert(job.word_tokenizer);
+      }
+    }
     for (const RowSource& source : rows) {
-      const size_t row = builder.AddRow(source.label, RunName(run.run),
-                                        static_cast<int>(source.succeeded.size()), source.jobs);
+      const size_t row =
+          builder.AddRow(source.label, RunName(run.run), static_cast<int>(source.succeeded.size()),
+                         source.jobs, source.recipe);
       PredictionWalk walk(store, source.succeeded, {}, {}, cancelled);
       RWKU_RETURN_IF_ERROR(walk.Next([&](const PredictionSource& /*job*/,
                                          const v1::Prediction& prediction) {
@@ -114,14 +132,21 @@ absl::StatusOr<v1::ReportTable> BuildReport(store::Store* store, const std::stri
           return true;  // of a newer version: no column for it
         }
         for (const v1::Score& score : prediction.scores()) {
-          builder.AddScore(row, prediction.target(), *set, score.name(),
+          builder.AddScore(row, prediction.target(), *set, prediction.type(), score.name(),
                            score.has_value() ? std::optional<double>(score.value()) : std::nullopt);
         }
         return true;
       }));
     }
   }
-  return ToProto(builder.Build());
+  report::Report report = builder.BuildReport();
+  for (report::ReportTable& table : report.tables) {
+    if (table.key == "main") {
+      report::AttachPublished(report::BuiltinPublished(), "", table);
+    }
+  }
+  AddNotes(provenance, &report);
+  return report;
 }
 
 }  // namespace rwku::service

@@ -1,4 +1,4 @@
-// The main table of runs, computed from their stored predictions.
+// The tables of runs, computed from their stored predictions.
 #pragma once
 
 #include <functional>
@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "rwku/v1/report.pb.h"
 #include "rwku/v1/unlearning.pb.h"
 
+#include "benchmark/report/report.h"
 #include "server/coordinator/coordinator.h"
 #include "server/service/predictions.h"
 #include "server/store/store.h"
@@ -26,9 +26,10 @@ absl::StatusOr<RunCopy> CopyRun(const coordinator::View& view, const RunId& run)
 
 // A row for every recipe of every run, in order, over the predictions of the jobs that succeeded.
 // They stream through the builder: memory holds their scores only. Reads the store; `cancelled` is
-// asked now and then. DATA_LOSS for what cannot be read.
-absl::StatusOr<v1::ReportTable> BuildReport(store::Store* store, const std::string& title,
-                                            const std::vector<RunCopy>& runs,
-                                            const std::function<bool()>& cancelled);
+// asked now and then. Notes say which metric versions and word tokenizers are behind the figures.
+// DATA_LOSS for what cannot be read.
+absl::StatusOr<report::Report> BuildReport(store::Store* store, const std::string& title,
+                                           const std::vector<RunCopy>& runs,
+                                           const std::function<bool()>& cancelled);
 
 }  // namespace rwku::service

@@ -52,6 +52,8 @@ class UnlearningService final : public v1::UnlearningService::CallbackService {
                      v1::GetReportResponse* response) override;
   Reactor* CompareRuns(Context* context, const v1::CompareRunsRequest* request,
                        v1::CompareRunsResponse* response) override;
+  Reactor* RescoreRun(Context* context, const v1::RescoreRunRequest* request,
+                      v1::RescoreRunResponse* response) override;
   Reactor* ListPredictions(Context* context, const v1::ListPredictionsRequest* request,
                            v1::ListPredictionsResponse* response) override;
   grpc::ServerWriteReactor<v1::Prediction>* StreamPredictions(

@@ -64,10 +64,10 @@ struct AttemptResult {
   std::string original_weights_checksum;
   std::string restored_weights_checksum;  // equals the original one
   int corpus_texts = 0;
-  int64_t corpus_tokens = 0;  // of one epoch
-  evaluate::Usage usage;      // of the evaluation
-  int metrics_version = 0;    // of the scores
-  std::string word_tokenizer; // that fluency was measured with
+  int64_t corpus_tokens = 0;   // of one epoch
+  evaluate::Usage usage;       // of the evaluation
+  int metrics_version = 0;     // of the scores
+  std::string word_tokenizer;  // that fluency was measured with
 };
 
 // Called from the thread that runs the attempt.

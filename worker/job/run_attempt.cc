@@ -130,9 +130,9 @@ class AttemptRun {
       options.icu_subject = target_->name;
     }
     options.single_bos = spec_.single_bos;
-    RWKU_ASSIGN_OR_RETURN(evaluate::Evaluation evaluation,
-                          evaluate::Evaluation::Prepare(*data_, *target_, spec_.probe_sets, options,
-                                                        cancel_));
+    RWKU_ASSIGN_OR_RETURN(
+        evaluate::Evaluation evaluation,
+        evaluate::Evaluation::Prepare(*data_, *target_, spec_.probe_sets, options, cancel_));
     evaluation_ = std::move(evaluation);
     return absl::OkStatus();
   }
@@ -172,9 +172,8 @@ class AttemptRun {
               .total = static_cast<int64_t>(total),
               .loss = std::nullopt});
     };
-    RWKU_ASSIGN_OR_RETURN(
-        evaluate::EvaluationSummary summary,
-        std::move(*evaluation_).Run(engine_.model(), sink, progress, cancel_));
+    RWKU_ASSIGN_OR_RETURN(evaluate::EvaluationSummary summary,
+                          std::move(*evaluation_).Run(engine_.model(), sink, progress, cancel_));
     result_.usage = summary.usage;
     result_.metrics_version = evaluate::kMetricsVersion;
     result_.word_tokenizer = std::move(summary.word_tokenizer);
