@@ -282,6 +282,36 @@ absl::StatusOr<v1::ReportTable> Client::GetReport(const std::vector<std::string>
   return std::move(*response.mutable_table());
 }
 
+absl::StatusOr<v1::Report> Client::GetFullReport(const std::vector<std::string>& runs) {
+  v1::GetReportRequest request;
+  request.mutable_runs()->Add(runs.begin(), runs.end());
+  request.set_details(true);
+  RWKU_ASSIGN_OR_RETURN(v1::GetReportResponse response,
+                        Call(&Stub::GetReport, request, /*repeatable=*/true));
+  return std::move(*response.mutable_report());
+}
+
+absl::StatusOr<std::vector<v1::Comparison>> Client::CompareRuns(
+    const v1::CompareRunsRequest& request) {
+  RWKU_ASSIGN_OR_RETURN(const v1::CompareRunsResponse response,
+                        Call(&Stub::CompareRuns, request, /*repeatable=*/true));
+  return std::vector<v1::Comparison>(response.comparisons().begin(), response.comparisons().end());
+}
+
+absl::StatusOr<v1::RescoreRunResponse> Client::RescoreRun(const std::string& name) {
+  v1::RescoreRunRequest request;
+  request.set_name(name);
+  ScopedContext context(*this);
+  net::SetDeadline(&context.get(), kStreamDeadline);
+  v1::RescoreRunResponse response;
+  const absl::Status status =
+      net::FromGrpcStatus(stub_->RescoreRun(&context.get(), request, &response), context.get());
+  if (!status.ok()) {
+    return WithAddress(status);
+  }
+  return response;
+}
+
 absl::Status Client::ListPredictions(
     const std::string& parent, const v1::PredictionFilter& filter,
     const std::function<absl::Status(const v1::PredictionRow&)>& on_row) {

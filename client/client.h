@@ -87,7 +87,13 @@ class Client {
   // Never repeated by itself.
   absl::StatusOr<v1::Job> RetryJob(const std::string& name);
 
+  // The main table.
   absl::StatusOr<v1::ReportTable> GetReport(const std::vector<std::string>& runs);
+  // Every table.
+  absl::StatusOr<v1::Report> GetFullReport(const std::vector<std::string>& runs);
+  absl::StatusOr<std::vector<v1::Comparison>> CompareRuns(const v1::CompareRunsRequest& request);
+  // Takes as long as it takes: the deadline of other calls does not apply.
+  absl::StatusOr<v1::RescoreRunResponse> RescoreRun(const std::string& name);
 
   // Calls `on_row` for every prediction of a run or job that matches, page by page. An error of
   // `on_row` ends the listing and is returned.

@@ -115,6 +115,9 @@ void AddAllCommands(CommandTree& tree) {
   AddList(tree);
   AddWatch(tree);
   AddResults(tree);
+  AddReport(tree);
+  AddCompare(tree);
+  AddRescore(tree);
   AddPredictions(tree);
   AddCancel(tree);
   AddDelete(tree);

@@ -1,4 +1,5 @@
 // rwku predictions: what the model said, probe by probe.
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <ostream>
@@ -22,6 +23,9 @@ struct PredictionFlags {
   std::vector<std::string> sets;
   std::vector<std::string> types;
   std::vector<std::string> recipes;
+  bool right = false;
+  bool wrong = false;
+  std::string text;
   size_t limit = 0;
 };
 
@@ -37,9 +41,10 @@ std::optional<double> ScoreOf(const v1::Prediction& prediction, absl::string_vie
   return std::nullopt;
 }
 
-// The figure that the summary table is made of: ROUGE-L recall, or the loss of a text.
+// The figure that the main table is made of.
 std::string MainScore(const v1::Prediction& prediction) {
-  constexpr std::array<const char*, 2> kNames = {"rouge_l_recall", "loss"};
+  constexpr std::array<const char*, 7> kNames = {
+      "rouge_l_recall", "loss", "accuracy", "rea_reference", "mc1", "f1", "ngram_entropy"};
   for (const char* name : kNames) {
     if (const std::optional<double> score = ScoreOf(prediction, name); score.has_value()) {
       return absl::StrFormat("%.4f", *score);
@@ -48,12 +53,28 @@ std::string MainScore(const v1::Prediction& prediction) {
   return "";
 }
 
+// The output, or the choice that the model finds most likely.
+std::string Said(const v1::Prediction& prediction) {
+  if (prediction.choices().empty()) {
+    return prediction.output();
+  }
+  return std::max_element(prediction.choices().begin(), prediction.choices().end(),
+                          [](const v1::Choice& a, const v1::Choice& b) {
+                            return a.log_probability() < b.log_probability();
+                          })
+      ->text();
+}
+
 v1::PredictionFilter FilterOf(const PredictionFlags& flags) {
   v1::PredictionFilter filter;
   filter.mutable_targets()->Add(flags.targets.begin(), flags.targets.end());
   filter.mutable_probe_sets()->Add(flags.sets.begin(), flags.sets.end());
   filter.mutable_types()->Add(flags.types.begin(), flags.types.end());
   filter.mutable_recipes()->Add(flags.recipes.begin(), flags.recipes.end());
+  filter.set_text(flags.text);
+  if (flags.right || flags.wrong) {
+    filter.set_verdict(flags.right ? v1::VERDICT_RIGHT : v1::VERDICT_WRONG);
+  }
   return filter;
 }
 
@@ -86,7 +107,7 @@ int Predictions(Session& session, const PredictionFlags& flags) {
                         absl::StrCat(said.index()), said.type(), MainScore(said),
                         Shorten(OneLine(said.query()), kTextWidth),
                         Shorten(OneLine(said.answer()), kTextWidth),
-                        Shorten(OneLine(said.output()), kTextWidth)});
+                        Shorten(OneLine(Said(said)), kTextWidth)});
         }
         ++count;
         return absl::OkStatus();
@@ -108,6 +129,7 @@ void AddPredictions(CommandTree& tree) {
   CLI::App* app =
       tree.Add("predictions", "Print what the model said to the probes",
                {"rwku predictions r0000000a --set forget_level1 --target \"Ann Example\"",
+                "rwku predictions r0000000a --set forget_level3 --recipe ga --right",
                 "rwku predictions r0000000a/3 --output jsonl > predictions.jsonl"},
                "Formats: table (texts shortened), json, jsonl.\n");
   auto flags = std::make_shared<PredictionFlags>();
@@ -119,6 +141,10 @@ void AddPredictions(CommandTree& tree) {
   many("--set", flags->sets, "Only this probe set; repeatable");
   many("--type", flags->types, "Only this probe type; repeatable");
   many("--recipe", flags->recipes, "Only the recipe of this label; repeatable");
+  CLI::Option* right =
+      app->add_flag("--right", flags->right, "Only right answers: the main score is 1");
+  app->add_flag("--wrong", flags->wrong, "Only wrong answers")->excludes(right);
+  app->add_option("--text", flags->text, "Only where question, answer or output holds this text");
   app->add_option("--limit", flags->limit, "At most this many (default: all)");
   Command command;
   command.formats = {"table", "json", "jsonl"};

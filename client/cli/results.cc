@@ -7,38 +7,10 @@
 #include "client/cli/command_tree.h"
 #include "client/cli/exit_code.h"
 #include "client/cli/format.h"
+#include "client/cli/report_convert.h"
 
 namespace rwku::cli {
 namespace {
-
-// The table as the report library has it.
-report::ReportTable FromProto(const v1::ReportTable& proto) {
-  report::ReportTable table;
-  table.title = proto.title();
-  for (const v1::ReportColumn& column : proto.columns()) {
-    table.columns.push_back(
-        {column.key(), column.title(), column.group(), column.higher_is_better()});
-  }
-  for (const v1::ReportRow& proto_row : proto.rows()) {
-    report::ReportRow row;
-    row.label = proto_row.label();
-    row.run = proto_row.run();
-    row.jobs_succeeded = proto_row.jobs_succeeded();
-    row.jobs = proto_row.jobs();
-    for (const v1::ReportCell& proto_cell : proto_row.cells()) {
-      report::ReportCell cell;
-      if (proto_cell.has_value()) {
-        cell.value = proto_cell.value();
-      }
-      cell.count = proto_cell.count();
-      cell.targets = proto_cell.targets();
-      row.cells.push_back(cell);
-    }
-    row.cells.resize(table.columns.size());  // a short row has missing figures
-    table.rows.push_back(std::move(row));
-  }
-  return table;
-}
 
 int Results(Session& session, const std::vector<std::string>& typed) {
   const absl::StatusOr<client::Client*> client = session.client();
