@@ -45,12 +45,18 @@ TEST_F(OracleTest, RougeEqualsThePackageOnRandomAndAdversarialPairs) {
   }
   ASSERT_GE(records_.size(), 10000);
   for (const json& record : records_) {
-    const Rouge rouge = RougeL(record.at("hypothesis").get_ref<const std::string&>(),
-                               record.at("reference").get_ref<const std::string&>());
-    // Quotients of the same integers: equal to the last bit.
-    ASSERT_EQ(rouge.recall, record.at("r").get<double>()) << record;
-    ASSERT_EQ(rouge.precision, record.at("p").get<double>()) << record;
-    ASSERT_EQ(rouge.f1, record.at("f").get<double>()) << record;
+    const auto& hypothesis = record.at("hypothesis").get_ref<const std::string&>();
+    const auto& reference = record.at("reference").get_ref<const std::string&>();
+    const std::pair<const char*, Rouge> ours[] = {{"rouge-1", RougeN(hypothesis, reference, 1)},
+                                                  {"rouge-2", RougeN(hypothesis, reference, 2)},
+                                                  {"rouge-l", RougeL(hypothesis, reference)}};
+    for (const auto& [name, rouge] : ours) {
+      const json& expected = record.at(name);
+      // Quotients of the same integers: equal to the last bit.
+      ASSERT_EQ(rouge.recall, expected.at("r").get<double>()) << name << record;
+      ASSERT_EQ(rouge.precision, expected.at("p").get<double>()) << name << record;
+      ASSERT_EQ(rouge.f1, expected.at("f").get<double>()) << name << record;
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 #include "benchmark/metrics/rouge.h"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -102,7 +103,50 @@ size_t CountDifferentWords(absl::Span<const Sentence> sentences) {
   return words.size();
 }
 
+// The package's guard against 0 / 0; it moves f1 by about 1e-8.
+double F1(double precision, double recall) {
+  constexpr double kEpsilon = 1e-8;
+  return 2.0 * ((precision * recall) / (precision + recall + kEpsilon));
+}
+
+using Ngram = std::vector<Word>;
+
+absl::flat_hash_set<Ngram> NgramsOf(absl::Span<const Sentence> sentences, size_t n) {
+  Sentence words;
+  for (const Sentence& sentence : sentences) {
+    words.insert(words.end(), sentence.begin(), sentence.end());
+  }
+  absl::flat_hash_set<Ngram> ngrams;
+  for (size_t i = 0; i + n <= words.size(); ++i) {
+    ngrams.emplace(words.begin() + static_cast<std::ptrdiff_t>(i),
+                   words.begin() + static_cast<std::ptrdiff_t>(i + n));
+  }
+  return ngrams;
+}
+
+double Share(size_t part, size_t whole) {
+  return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
 }  // namespace
+
+Rouge RougeN(absl::string_view hypothesis, absl::string_view reference, int n) {
+  Vocabulary vocabulary;
+  const std::vector<Sentence> hypothesis_sentences = SplitSentences(hypothesis, vocabulary);
+  const std::vector<Sentence> reference_sentences = SplitSentences(reference, vocabulary);
+  if (hypothesis_sentences.empty() || reference_sentences.empty()) {
+    return {};
+  }
+  const auto ours = NgramsOf(hypothesis_sentences, static_cast<size_t>(n));
+  const auto theirs = NgramsOf(reference_sentences, static_cast<size_t>(n));
+  const auto common = static_cast<size_t>(std::count_if(
+      ours.begin(), ours.end(), [&](const Ngram& ngram) { return theirs.contains(ngram); }));
+  Rouge rouge;
+  rouge.recall = Share(common, theirs.size());
+  rouge.precision = Share(common, ours.size());
+  rouge.f1 = F1(rouge.precision, rouge.recall);
+  return rouge;
+}
 
 Rouge RougeL(absl::string_view hypothesis, absl::string_view reference) {
   Vocabulary vocabulary;
@@ -122,9 +166,7 @@ Rouge RougeL(absl::string_view hypothesis, absl::string_view reference) {
   Rouge rouge;
   rouge.recall = common / static_cast<double>(CountDifferentWords(reference_sentences));
   rouge.precision = common / static_cast<double>(CountDifferentWords(hypothesis_sentences));
-  // The package's guard against 0 / 0; it moves f1 by about 1e-8.
-  constexpr double kEpsilon = 1e-8;
-  rouge.f1 = 2.0 * ((rouge.precision * rouge.recall) / (rouge.precision + rouge.recall + kEpsilon));
+  rouge.f1 = F1(rouge.precision, rouge.recall);
   return rouge;
 }
 

@@ -1,5 +1,5 @@
-// ROUGE-L as the Python package `rouge` 1.0.1 computes it: the number that forget and neighbor
-// probes are scored with.
+// ROUGE as the Python package `rouge` 1.0.1 computes it; its ROUGE-L recall is the number that
+// forget and neighbor probes are scored with.
 #pragma once
 
 #include "absl/strings/string_view.h"
@@ -26,5 +26,10 @@ Rouge RougeL(absl::string_view hypothesis, absl::string_view reference);
 
 // RougeL(...).recall, from 0 to 1.
 double RougeLRecall(absl::string_view hypothesis, absl::string_view reference);
+
+// ROUGE-1 or ROUGE-2 (n = 1 or 2), equal to get_scores(...)["rouge-1"] and ["rouge-2"]: of the
+// different n-grams of the words of all sentences, run together, the common ones as a share of the
+// reference's (recall) and of the hypothesis's (precision); 0 where a side has none.
+Rouge RougeN(absl::string_view hypothesis, absl::string_view reference, int n);
 
 }  // namespace rwku::metrics

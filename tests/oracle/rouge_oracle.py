@@ -1,9 +1,9 @@
-"""Writes random and adversarial pairs of texts with the ROUGE-L of the Python package `rouge`.
+"""Writes random and adversarial pairs of texts with the ROUGE of the Python package `rouge`.
 
     python rouge_oracle.py OUT.json [--pairs 12000] [--seed 20240930]
 
-OUT.json is an array of {"kind", "hypothesis", "reference", "r", "p", "f"}. Where the package raises
-ValueError (a text without sentences), all three are 0.
+OUT.json is an array of {"kind", "hypothesis", "reference", "rouge-1", "rouge-2", "rouge-l"}, each rouge with
+"r", "p" and "f". Where the package raises ValueError (a text without sentences), all are 0.
 """
 
 import argparse
@@ -133,13 +133,13 @@ def main():
     records = []
     for kind, hypothesis, reference in pairs(random.Random(arguments.seed), arguments.pairs):
         try:
-            scores = scorer.get_scores(hypothesis, reference, avg=True)["rouge-l"]
+            scores = scorer.get_scores(hypothesis, reference, avg=True)
         except ValueError:
-            scores = {"r": 0.0, "p": 0.0, "f": 0.0}
+            scores = {name: {"r": 0.0, "p": 0.0, "f": 0.0} for name in ("rouge-1", "rouge-2", "rouge-l")}
         records.append({"kind": kind, "hypothesis": hypothesis, "reference": reference, **scores})
     with open(arguments.out, "w", encoding="utf-8") as out:
         json.dump(records, out, ensure_ascii=True)
-    print(f"{len(records)} pairs, {sum(r['r'] > 0 for r in records)} with a recall above 0")
+    print(f"{len(records)} pairs, {sum(r['rouge-l']['r'] > 0 for r in records)} with a recall above 0")
 
 
 if __name__ == "__main__":
