@@ -2,6 +2,8 @@
 
 #include <vector>
 
+#include "absl/strings/match.h"
+
 #include "benchmark/metrics/squad.h"
 #include "benchmark/metrics/text.h"
 #include "benchmark/metrics/unicode.h"
@@ -16,7 +18,7 @@ std::optional<absl::string_view> FindAnswer(absl::string_view output) {
   size_t at = 1;
   while ((at = output.find(kOpening, at)) != absl::string_view::npos) {
     const size_t start = at + kOpening.size();
-    if (kFirstLetters.find(output[at - 1]) == absl::string_view::npos) {
+    if (!absl::StrContains(kFirstLetters, output[at - 1])) {
       at = start;
       continue;
     }
