@@ -9,8 +9,10 @@
 #include "nlohmann/json.hpp"
 
 #include "base/file.h"
+#include "benchmark/metrics/bbh.h"
 #include "benchmark/metrics/membership.h"
 #include "benchmark/metrics/rouge.h"
+#include "benchmark/metrics/squad.h"
 #include "benchmark/metrics/text.h"
 
 namespace rwku::metrics {
@@ -120,6 +122,35 @@ INSTANTIATE_TEST_SUITE_P(Files, GoldenMembershipTest,
                          [](const testing::TestParamInfo<std::string>& info) {
                            return info.param.substr(0, info.param.find('.'));
                          });
+
+class GoldenAnswerTest : public GoldenTest {};
+
+TEST_F(GoldenAnswerTest, TriviaQaExactMatchAndF1AreReproduced) {
+  const json golden = Golden("triviaqa.json");
+  std::vector<double> exact_matches;
+  std::vector<double> f1s;
+  for (const json& record : golden.at("results")) {
+    const auto prediction = record.at("prediction").get<std::string>();
+    const auto answers = record.at("answers").get<std::vector<std::string>>();
+    exact_matches.push_back(ExactMatch(prediction, answers).value());
+    f1s.push_back(TokenF1(prediction, answers).value());
+  }
+  EXPECT_EQ(exact_matches.size(), 100);
+  EXPECT_NEAR(Mean(exact_matches), golden.at("EM").get<double>(), 1e-12);
+  EXPECT_NEAR(Mean(f1s), golden.at("F1").get<double>(), 1e-12);
+}
+
+TEST_F(GoldenAnswerTest, BbhIsReproducedFromTheRawOutputs) {
+  const json golden = Golden("bbh.json");
+  std::vector<double> scores;
+  for (const json& record : golden.at("results")) {
+    const std::string prediction = ExtractBbhAnswer(record.at("raw_output").get<std::string>());
+    EXPECT_EQ(prediction, record.at("prediction").get<std::string>());
+    scores.push_back(ReaReference(prediction, record.at("answer").get<std::string>()).value());
+  }
+  EXPECT_EQ(scores.size(), 81);
+  EXPECT_NEAR(Mean(scores), golden.at("EM").get<double>(), 1e-12);
+}
 
 }  // namespace
 }  // namespace rwku::metrics

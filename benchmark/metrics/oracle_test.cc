@@ -1,4 +1,4 @@
-// Metrics against the Python packages that define them. tests/oracle/{rouge,membership}_oracle.py
+// Metrics against the Python packages that define them. tests/oracle/*_oracle.py
 // write what they give into the folder RWKU_ORACLE_DIR; CTest runs them before this.
 #include <algorithm>
 #include <cmath>
@@ -12,13 +12,32 @@
 #include "nlohmann/json.hpp"
 
 #include "base/file.h"
+#include "benchmark/metrics/auc.h"
+#include "benchmark/metrics/bbh.h"
+#include "benchmark/metrics/entropy.h"
 #include "benchmark/metrics/membership.h"
+#include "benchmark/metrics/memorization.h"
+#include "benchmark/metrics/multiple_choice.h"
 #include "benchmark/metrics/rouge.h"
+#include "benchmark/metrics/squad.h"
 
 namespace rwku::metrics {
 namespace {
 
 using ::nlohmann::json;
+
+std::optional<double> NumberOrMissing(const json& value) {
+  return value.is_null() ? std::nullopt : std::optional<double>(value.get<double>());
+}
+
+// Missing together or equal to 1e-9.
+void ExpectNear(std::optional<double> value, const json& expected, const char* name) {
+  const std::optional<double> number = NumberOrMissing(expected);
+  ASSERT_EQ(value.has_value(), number.has_value()) << name;
+  if (value) {
+    ASSERT_NEAR(*value, *number, 1e-9) << name;
+  }
+}
 
 class OracleTest : public testing::Test {
  protected:
@@ -65,7 +84,7 @@ TEST_F(OracleTest, MembershipScoresEqualNumpyAndZlib) {
   if (IsSkipped()) {
     return;
   }
-  ASSERT_GE(records_.size(), 500);
+  ASSERT_GE(records_.size(), 10000);
   for (const json& record : records_) {
     const auto& text = record.at("text").get_ref<const std::string&>();
     ASSERT_EQ(CompressedLength(text), record.at("compressed").get<size_t>()) << text;
@@ -84,6 +103,111 @@ TEST_F(OracleTest, MembershipScoresEqualNumpyAndZlib) {
         ASSERT_NEAR(*score.value, value, 1e-9 * std::max(1.0, std::abs(value))) << score.name;
       }
     }
+  }
+}
+
+TEST_F(OracleTest, SquadScoresEqualPythonOnTextsAndOnEveryCodePoint) {
+  ASSERT_NO_FATAL_FAILURE(Load("squad_answers.json"));
+  if (IsSkipped()) {
+    return;
+  }
+  ASSERT_GE(records_.size(), 10000);
+  for (const json& record : records_) {
+    const auto& prediction = record.at("prediction").get_ref<const std::string&>();
+    const auto answers = record.at("answers").get<std::vector<std::string>>();
+    ASSERT_EQ(SquadTokens(prediction), record.at("tokens").get<std::vector<std::string>>())
+        << prediction;
+    ASSERT_EQ(ExactMatch(prediction, answers), record.at("em").get<double>()) << record;
+    ASSERT_EQ(TokenF1(prediction, answers), record.at("f1").get<double>()) << record;
+  }
+}
+
+TEST_F(OracleTest, BbhAnswersAndScoresEqualPython) {
+  ASSERT_NO_FATAL_FAILURE(Load("bbh_outputs.json"));
+  if (IsSkipped()) {
+    return;
+  }
+  ASSERT_GE(records_.size(), 10000);
+  for (const json& record : records_) {
+    const std::string extracted =
+        ExtractBbhAnswer(record.at("output").get_ref<const std::string&>());
+    ASSERT_EQ(extracted, record.at("extracted").get<std::string>()) << record;
+    const json& answer = record.at("answer");
+    if (answer.is_string()) {
+      const auto text = answer.get<std::string>();
+      ASSERT_EQ(ReaReference(extracted, text), record.at("rea_reference").get<double>()) << record;
+      ASSERT_EQ(ReaEm(extracted, {text}), record.at("rea_em").get<double>()) << record;
+    } else {
+      const auto answers = answer.get<std::vector<std::string>>();
+      ASSERT_EQ(ReaEm(extracted, answers), record.at("rea_reference").get<double>()) << record;
+      ASSERT_EQ(ReaEm(extracted, answers), record.at("rea_em").get<double>()) << record;
+    }
+  }
+}
+
+TEST_F(OracleTest, NgramEntropyEqualsNumpy) {
+  ASSERT_NO_FATAL_FAILURE(Load("entropy_tokens.json"));
+  if (IsSkipped()) {
+    return;
+  }
+  ASSERT_GE(records_.size(), 10000);
+  for (const json& record : records_) {
+    ASSERT_NEAR(NgramEntropy(record.at("tokens").get<std::vector<std::string>>()),
+                record.at("entropy").get<double>(), 1e-12)
+        << record;
+  }
+}
+
+TEST_F(OracleTest, AreaUnderRocEqualsACountOfAllPairs) {
+  ASSERT_NO_FATAL_FAILURE(Load("auc_samples.json"));
+  if (IsSkipped()) {
+    return;
+  }
+  ASSERT_GE(records_.size(), 10000);
+  for (const json& record : records_) {
+    ASSERT_EQ(AreaUnderRoc(record.at("positives").get<std::vector<double>>(),
+                           record.at("negatives").get<std::vector<double>>()),
+              NumberOrMissing(record.at("auc")))
+        << record;
+  }
+}
+
+TEST_F(OracleTest, MultipleChoiceScoresEqualNumpy) {
+  ASSERT_NO_FATAL_FAILURE(Load("choices.json"));
+  if (IsSkipped()) {
+    return;
+  }
+  ASSERT_GE(records_.size(), 10000);
+  for (const json& record : records_) {
+    const auto scores = record.at("scores").get<std::vector<double>>();
+    std::vector<ScoredChoice> choices;
+    for (size_t i = 0; i < scores.size(); ++i) {
+      choices.push_back({scores[i], record.at("labels").at(i).get<int>() == 1});
+    }
+    ASSERT_EQ(Mc1(choices), NumberOrMissing(record.at("mc1"))) << record;
+    ASSERT_NO_FATAL_FAILURE(ExpectNear(Mc2(choices), record.at("mc2"), "mc2")) << record;
+    ASSERT_EQ(MostLikelyChoice(scores), NumberOrMissing(record.at("argmax"))) << record;
+  }
+}
+
+TEST_F(OracleTest, MemorizationScoresEqualNumpy) {
+  ASSERT_NO_FATAL_FAILURE(Load("choices.json"));
+  if (IsSkipped()) {
+    return;
+  }
+  ASSERT_GE(records_.size(), 10000);
+  for (const json& record : records_) {
+    const auto log_probabilities = record.at("log_probabilities").get<std::vector<float>>();
+    const auto is_most_likely = record.at("is_most_likely").get<std::vector<bool>>();
+    ASSERT_NO_FATAL_FAILURE(
+        ExpectNear(AnswerProbability(log_probabilities), record.at("probability"), "probability"))
+        << record;
+    ASSERT_NO_FATAL_FAILURE(ExpectNear(ExactMemorization(is_most_likely),
+                                       record.at("exact_memorization"), "exact_memorization"))
+        << record;
+    ASSERT_NO_FATAL_FAILURE(ExpectNear(ExtractionStrength(is_most_likely),
+                                       record.at("extraction_strength"), "extraction_strength"))
+        << record;
   }
 }
 

@@ -1,6 +1,6 @@
 """Writes texts and token scores with the membership scores that numpy and zlib give for them.
 
-    python membership_oracle.py OUT.json [--texts 600] [--seed 20240930]
+    python membership_oracle.py OUT.json [--texts 12000] [--seed 20240930]
 
 OUT.json is an array of {"text", "compressed", "log_probabilities", "means", "variances", "scores"};
 the token scores are float32 values, "scores" maps names to float64 values, null where there is none.
@@ -14,10 +14,14 @@ import zlib
 
 import numpy
 
+import texts
+
 
 def random_text(rng):
+    if rng.random() < 0.5:
+        return texts.text(rng)
     kind = rng.randrange(4)
-    length = rng.choice([0, 1, 5, 50, 500, 5000])
+    length = rng.choice([0, 1, 5, 50] * 12 + [500, 5000])
     if kind == 0:
         return "".join(rng.choice("abc .") for _ in range(length))
     if kind == 1:
@@ -49,14 +53,14 @@ def scores(text, log_probabilities, means, variances):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("out")
-    parser.add_argument("--texts", type=int, default=600)
+    parser.add_argument("--texts", type=int, default=12000)
     parser.add_argument("--seed", type=int, default=20240930)
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
     generator = numpy.random.default_rng(arguments.seed)
     records = []
     for i in range(arguments.texts):
-        tokens = i if i < 300 else rng.choice([0, 1, 2, 9, 10, 11, 90, 511])
+        tokens = i if i < 300 else rng.choice([0, 1, 2, 9, 10, 11] * 6 + [90, 511])
         log_probabilities = -generator.exponential(3.0, tokens).astype(numpy.float32)
         means = -generator.exponential(2.0, tokens).astype(numpy.float32)
         variances = generator.exponential(2.0, tokens).astype(numpy.float32)
@@ -74,7 +78,7 @@ def main():
             "scores": scores(text, *(a.astype(numpy.float64)
                                      for a in (log_probabilities, means, variances)))})
     with open(arguments.out, "w", encoding="utf-8") as out:
-        json.dump(records, out)
+        json.dump(records, out, ensure_ascii=False)
     print(f"{len(records)} texts")
 
 
