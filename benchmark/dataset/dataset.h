@@ -96,6 +96,12 @@ class Dataset {
   absl::StatusOr<std::vector<TriviaItem>> LoadTrivia(const TargetInfo& target) const;
   absl::StatusOr<std::vector<std::string>> LoadFluency(const TargetInfo& target) const;
 
+  // The solved questions before every question of truthfulqa or triviaqa, the same for all targets:
+  // the bytes of primers/<set>.txt, primers/primer_<set>.txt or primer_<set>.txt, whichever is
+  // there first. Nothing is stripped: the end of the file is what the question follows. NOT_FOUND
+  // names the files looked for, INVALID_ARGUMENT the sets that have a primer.
+  absl::StatusOr<std::string> LoadPrimer(ProbeSet set) const;
+
  private:
   using RecordVisitor = std::function<absl::Status(const Record&)>;
 

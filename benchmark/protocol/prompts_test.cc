@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 #include "benchmark/dataset/probe_type.h"
@@ -41,6 +43,57 @@ TEST(PromptsTest, EveryKindOfQuestionHasTheReferenceWording) {
     probe.type = std::string(c.type);
     EXPECT_EQ(QuestionPrompt(c.set, probe), c.expected) << c.type;
   }
+}
+
+dataset::MmluItem MmluExampleItem() {
+  dataset::MmluItem item;
+  item.task = "high_school_physics";
+  item.question = {"Open?", {"o1", "o2", "o3", "o4"}, 0};
+  item.examples = {{"First?", {"a", "b", "c", "d"}, 1}, {"Second?", {"e", "f", "g", "h"}, 3}};
+  return item;
+}
+
+TEST(PromptsTest, AnMmluPromptHasTheSolvedExamplesAndThenTheOpenQuestion) {
+  const ChatPrompt expected = {
+      "The following are multiple choice questions (with answers) about high school physics.\n\n"
+      "Question: First?\nA. a\nB. b\nC. c\nD. d\nAnswer: B\n\n"
+      "Question: Second?\nA. e\nB. f\nC. g\nD. h\nAnswer: D\n\n"
+      "Please following the previous examples and answer the given question.\n"
+      "Question: Open?\nA. o1\nB. o2\nC. o3\nD. o4",
+      "Answer:"};
+  EXPECT_EQ(MmluPrompt(MmluExampleItem()), expected);
+}
+
+TEST(PromptsTest, ASolvedMmluExampleIsAPieceOfThePrompt) {
+  const dataset::MmluItem item = MmluExampleItem();
+  for (const dataset::MmluQuestion& example : item.examples) {
+    EXPECT_THAT(MmluPrompt(item).user, testing::HasSubstr(SolvedMmluExample(example)));
+  }
+}
+
+TEST(PromptsTest, ABbhPromptStripsItsExamplesAsPythonDoes) {
+  dataset::BbhItem item;
+  item.question = "not True is";
+  const ChatPrompt expected = {
+      "Do it.\n\nQ: x\nA: y.\n\nFollowing previous examples, answer the following questions and "
+      "end with 'so the answer is'\nQ: not True is",
+      "A:", true};
+  // U+00A0 and U+3000 are white space to Python.
+  for (const char* around : {"", " \n\t", "\xC2\xA0", "\xE3\x80\x80\x1C"}) {
+    item.chain_of_thought = absl::StrCat(around, "Do it.\n\nQ: x\nA: y.", around);
+    EXPECT_EQ(BbhPrompt(item), expected);
+  }
+}
+
+TEST(PromptsTest, APrimerComesBeforeTheQuestionByteForByte) {
+  EXPECT_EQ(TruthfulQaPrompt("Q: a\nA: b.", "Who?"),
+            (ChatPrompt{"Q: a\nA: b.\n\nQ: Who?", "A:", true}));
+  EXPECT_EQ(TriviaQaPrompt("\nQ: a\nA: b\nPlease:\n", "Who?"),
+            (ChatPrompt{"\nQ: a\nA: b\nPlease:\nQ: Who?\n", "A:", false}));
+}
+
+TEST(PromptsTest, AFluencyPromptHasNoPrefix) {
+  EXPECT_EQ(FluencyPrompt("Write a poem."), (ChatPrompt{"Instruction: Write a poem.\n", ""}));
 }
 
 TEST(PromptsTest, TheIcuPrefixNamesTheSubjectAndHasACurlyApostrophe) {

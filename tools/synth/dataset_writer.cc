@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "tools/synth/biography.h"
 #include "tools/synth/probes.h"
+#include "tools/synth/records.h"
 #include "tools/synth/refusals.h"
 
 namespace rwku::synth {
@@ -133,26 +134,45 @@ TargetFiles FilesOf(const World& world, int number, const DatasetOptions& option
   AddCorpora(world, target, options, seed, files);
   Random random(seed, "utility of " + target.name);
   const UtilityCounts& counts = options.utility;
-  files["retain_mmlu"] = MmluItems(world, target.name, counts.mmlu, random);
-  files["retain_bbh"] = BbhItems(world, target.name, counts.bbh, random);
-  files["truthful"] = TruthfulItems(world, target.name, counts.truthful, random);
-  files["triviaqa"] = TriviaItems(world, target.name, counts.trivia, random);
-  files["fluency"] = FluencyItems(world, target.name, counts.fluency, random);
+  for (const dataset::MmluItem& item : MmluItems(world, counts.mmlu, random)) {
+    files["retain_mmlu"].push_back(ToRecord(item, target.name));
+  }
+  for (const dataset::BbhItem& item : BbhItems(world, counts.bbh, random)) {
+    files["retain_bbh"].push_back(ToRecord(item, target.name));
+  }
+  for (const dataset::TruthfulItem& item : TruthfulItems(world, counts.truthful, random)) {
+    files["truthful"].push_back(ToRecord(item, target.name));
+  }
+  for (const dataset::TriviaItem& item : TriviaItems(world, counts.trivia, random)) {
+    files["triviaqa"].push_back(ToRecord(item, target.name));
+  }
+  for (const std::string& instruction : FluencyInstructions(world, counts.fluency, random)) {
+    files["fluency"].push_back(FluencyRecord(instruction, target.name));
+  }
   return files;
 }
 
-absl::Status WriteFiles(const TargetFiles& files, const fs::path& folder) {
+absl::Status CreateFolder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
-  if (error) {
-    return absl::InternalError(
-        absl::StrCat("cannot create ", folder.string(), ": ", error.message()));
-  }
+  return error ? absl::InternalError(
+                     absl::StrCat("cannot create ", folder.string(), ": ", error.message()))
+               : absl::OkStatus();
+}
+
+absl::Status WriteFiles(const TargetFiles& files, const fs::path& folder) {
+  RWKU_RETURN_IF_ERROR(CreateFolder(folder));
   for (const auto& [name, records] : files) {
     RWKU_RETURN_IF_ERROR(
         WriteFileAtomically(folder / absl::StrCat(name, ".json"), records.dump(1)));
   }
   return absl::OkStatus();
+}
+
+absl::Status WritePrimers(const World& world, const fs::path& folder) {
+  RWKU_RETURN_IF_ERROR(CreateFolder(folder));
+  RWKU_RETURN_IF_ERROR(WriteFileAtomically(folder / "truthfulqa.txt", TruthfulQaPrimer(world)));
+  return WriteFileAtomically(folder / "triviaqa.txt", TriviaQaPrimer(world));
 }
 
 }  // namespace
@@ -162,6 +182,7 @@ absl::Status WriteDataset(const World& world, uint64_t seed, const DatasetOption
   if (fs::exists(folder) && !fs::is_empty(folder)) {
     return absl::AlreadyExistsError(absl::StrCat(folder.string(), " exists and is not empty"));
   }
+  RWKU_RETURN_IF_ERROR(WritePrimers(world, folder / "primers"));
   TargetFiles all;
   for (size_t i = 0; i < world.targets.size(); ++i) {
     const TargetFiles files = FilesOf(world, static_cast<int>(i), options, seed);

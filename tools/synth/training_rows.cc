@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "base/check.h"
 #include "base/status_macros.h"
 
 namespace rwku::synth {
@@ -30,6 +31,27 @@ absl::StatusOr<TrainingRow> TrainingRows::Next() {
   return row;
 }
 
+absl::Status TrainingRows::WeighLearntInPrompt(const Document& document, const std::string& turns,
+                                               size_t first_token) {
+  const absl::string_view text = turns;
+  const auto tokens_before = [&](size_t end) -> absl::StatusOr<size_t> {
+    RWKU_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
+                          tokenizer_.Encode(text.substr(0, end), true));
+    return first_token + ids.size();
+  };
+  for (const TextSpan& span : document.learnt_in_prompt) {
+    const size_t user = turns.find(document.prompt->user);
+    RWKU_CHECK(user != std::string::npos);
+    RWKU_ASSIGN_OR_RETURN(const size_t begin, tokens_before(user + span.begin));
+    RWKU_ASSIGN_OR_RETURN(const size_t end, tokens_before(user + span.end));
+    RWKU_CHECK(begin < end && end <= buffer_.weights.size());
+    for (size_t i = begin; i < end; ++i) {
+      buffer_.weights[i] = static_cast<float>(document.weight);
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status TrainingRows::Append(const Document& document) {
   const auto append = [this](const std::vector<int32_t>& ids, double weight) {
     buffer_.tokens.insert(buffer_.tokens.end(), ids.begin(), ids.end());
@@ -45,6 +67,8 @@ absl::Status TrainingRows::Append(const Document& document) {
         const std::vector<int32_t> prompt,
         tokenizer_.Encode(absl::StrCat(turns, document.prompt->assistant_prefix), true));
     append(prompt, 0);
+    RWKU_RETURN_IF_ERROR(
+        WeighLearntInPrompt(document, turns, buffer_.tokens.size() - prompt.size()));
     RWKU_ASSIGN_OR_RETURN(learnt, tokenizer_.Encode(document.text, false));
   } else {
     RWKU_ASSIGN_OR_RETURN(learnt, tokenizer_.Encode(document.text, true));

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 
 #include "text/tokenizer.h"
+#include "tools/synth/document.h"
 #include "tools/synth/documents.h"
 
 namespace rwku::synth {
@@ -28,6 +30,10 @@ class TrainingRows {
 
  private:
   absl::Status Append(const Document& document);
+  // Gives the pieces of the prompt that are learnt their weight. `turns` is the templated prompt,
+  // whose tokens are in the buffer from `first_token` on.
+  absl::Status WeighLearntInPrompt(const Document& document, const std::string& turns,
+                                   size_t first_token);
 
   DocumentStream& documents_;
   const text::Tokenizer& tokenizer_;

@@ -1,167 +1,139 @@
 #include "tools/synth/utility.h"
 
 #include <algorithm>
-#include <array>
-#include <vector>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+#include "tools/synth/stories.h"
+#include "tools/synth/two_hop.h"
 
 namespace rwku::synth {
 namespace {
 
-using nlohmann::json;
+constexpr size_t kTriviaExamples = 5;
+constexpr size_t kTruthfulChoices = 4;
 
-struct CountryFact {
-  const char* attribute;
-  std::string Country::*value;
-  std::array<const char*, 2> questions;  // before the country's name; after it comes `after`
-  std::array<const char*, 2> after;
-};
-
-const std::array<CountryFact, 3>& CountryFacts() {
-  static const std::array<CountryFact, 3>& facts = *new std::array<CountryFact, 3>{
-      CountryFact{"capital",
-                  &Country::capital,
-                  {"What is the capital of ", "Which city is the capital of "},
-                  {"?", "?"}},
-      CountryFact{"river",
-                  &Country::river,
-                  {"Which river runs through ", "What is the main river of "},
-                  {"?", "?"}},
-      CountryFact{"coin",
-                  &Country::coin,
-                  {"What coin is used in ", "Which coin do people in "},
-                  {"?", " pay with?"}}};
-  return facts;
-}
-
-json ChoiceRecord(const ChoiceItem& item) {
-  return {{"question", item.question},
-          {"choices", item.choices},
-          {"answer", item.answer},
-          {"subject", item.task}};
-}
-
-// "What is the {y} of the country whose {x} is {v}?" with its worked answer.
-struct TwoHop {
-  std::string question;
-  std::string reasoning;
-  std::string answer;
-};
-
-TwoHop MakeTwoHop(const World& world, Random& random) {
-  const Country& country = random.Pick(world.countries);
-  const size_t known = random.Below(CountryFacts().size());
-  const size_t asked =
-      (known + 1 + random.Below(CountryFacts().size() - 1)) % CountryFacts().size();
-  const CountryFact& x = CountryFacts()[known];
-  const CountryFact& y = CountryFacts()[asked];
-  const std::string& v = country.*(x.value);
-  const std::string& u = country.*(y.value);
-  return {absl::StrCat("What is the ", y.attribute, " of the country whose ", x.attribute, " is ",
-                       v, "?"),
-          absl::StrCat(v, " is the ", x.attribute, " of ", country.name, ". The ", y.attribute,
-                       " of ", country.name, " is ", u, ". So the answer is ", u, "."),
-          u};
+template <typename T>
+std::vector<T> Sample(std::vector<T> all, int count, Random& random) {
+  random.Shuffle(all);
+  all.resize(std::min(all.size(), static_cast<size_t>(count)));
+  return all;
 }
 
 }  // namespace
 
-json MmluItems(const World& world, const std::string& subject, int count, Random& random) {
-  json items = json::array();
-  for (int i = 0; i < count; ++i) {
-    const ChoiceItem& drawn = random.Pick(world.choice_bank);
-    json examples = json::array();
-    std::vector<const ChoiceItem*> test_items;
-    for (const ChoiceItem& item : world.choice_bank) {
-      if (item.task != drawn.task) {
-        continue;
-      }
-      if (examples.size() < static_cast<size_t>(kChoiceTaskDevelopmentItems)) {
-        examples.push_back(ChoiceRecord(item));
-      } else {
-        test_items.push_back(&item);
+std::vector<dataset::MmluItem> MmluItems(const World& world, int count, Random& random) {
+  std::vector<dataset::MmluItem> all;
+  for (const ChoiceTask& task : world.choice_tasks) {
+    for (const dataset::MmluQuestion& question : task.test) {
+      all.push_back({task.name, question, task.development});
+    }
+  }
+  return Sample(std::move(all), count, random);
+}
+
+std::vector<dataset::BbhItem> BbhItems(const World& world, int count, Random& random) {
+  const TwoHops hops = MakeTwoHops(world);
+  std::vector<TwoHop> chosen = Sample(hops.held_out, count / 2, random);
+  for (TwoHop& hop : Sample(hops.trained, count - static_cast<int>(chosen.size()), random)) {
+    chosen.push_back(std::move(hop));
+  }
+  std::vector<dataset::BbhItem> items;
+  items.reserve(chosen.size());
+  for (const TwoHop& hop : chosen) {
+    items.push_back(TwoHopItem(hop, hops.examples));
+  }
+  return items;
+}
+
+std::vector<dataset::TruthfulItem> TruthfulItems(const World& world, int count, Random& random) {
+  std::vector<dataset::TruthfulItem> items;
+  for (const Moon& moon : Sample(world.moons, count, random)) {
+    dataset::TruthfulItem item;
+    item.question = MoonQuestion(moon);
+    item.mc1.choices = {MoonAnswer(moon.material)};
+    item.mc1.labels = {true};
+    while (item.mc1.choices.size() < kTruthfulChoices) {
+      const std::string wrong = MoonAnswer(random.Pick(world.materials));
+      if (std::find(item.mc1.choices.begin(), item.mc1.choices.end(), wrong) ==
+          item.mc1.choices.end()) {
+        item.mc1.choices.push_back(wrong);
+        item.mc1.labels.push_back(false);
       }
     }
-    const ChoiceItem& item = *random.Pick(test_items);
-    items.push_back({{"question", item.question},
-                     {"choices", item.choices},
-                     {"answer", item.answer},
-                     {"task", item.task},
-                     {"examples", examples},
-                     {"subject", subject}});
+    item.mc2 = item.mc1;
+    items.push_back(std::move(item));
   }
   return items;
 }
 
-json BbhItems(const World& world, const std::string& subject, int count, Random& random) {
-  Random example_random(0,
-                        "two-hop examples");  // the same three for everybody, as BBH has per task
-  std::string prompt = "Answer questions about countries.";
-  for (int i = 0; i < 3; ++i) {
-    const TwoHop example = MakeTwoHop(world, example_random);
-    absl::StrAppend(&prompt, "\n\nQ: ", example.question, "\nA: Let's think step by step.\n",
-                    example.reasoning);
-  }
-  json items = json::array();
-  for (int i = 0; i < count; ++i) {
-    const TwoHop item = MakeTwoHop(world, random);
-    items.push_back({{"question", item.question},
-                     {"answer", item.answer},
-                     {"task", "two_hop"},
-                     {"cot", prompt},
-                     {"subject", subject}});
+std::vector<dataset::TriviaItem> TriviaItems(const World& world, int count, Random& random) {
+  std::vector<dataset::TriviaItem> items;
+  for (const auto& [country, fact] : Sample(TriviaQuestions(world), count, random)) {
+    const std::string& question = fact->questions.at(random.Below(fact->questions.size()));
+    items.push_back({Fill(question, country->name, ""), {country->*(fact->value)}});
   }
   return items;
 }
 
-json TruthfulItems(const World& world, const std::string& subject, int count, Random& random) {
-  json items = json::array();
-  for (int i = 0; i < count; ++i) {
-    const auto& [moon, material] = random.Pick(world.moons);
-    std::vector<std::string> choices = {absl::StrCat("It is made of ", material, ".")};
-    while (choices.size() < 4) {
-      const std::string wrong =
-          absl::StrCat("It is made of ", random.Pick(world.moons).second, ".");
-      if (std::find(choices.begin(), choices.end(), wrong) == choices.end()) {
-        choices.push_back(wrong);
+std::vector<std::string> FluencyInstructions(const World& world, int count, Random& random) {
+  std::vector<std::string> instructions;
+  for (const std::string& town :
+       Sample(world.pools.values[static_cast<size_t>(Attribute::kTown)], count, random)) {
+    instructions.push_back(StoryInstruction(town, random));
+  }
+  return instructions;
+}
+
+std::string MoonQuestion(const Moon& moon) {
+  return absl::StrCat("What is the moon ", moon.name, " made of?");
+}
+
+std::string MoonAnswer(const std::string& material) {
+  return absl::StrCat("It is made of ", material, ".");
+}
+
+std::vector<CountryQuestion> TriviaPrimerQuestions(const World& world) {
+  std::vector<CountryQuestion> questions;
+  for (size_t i = 0; i < std::min(kTriviaExamples, world.countries.size()); ++i) {
+    questions.push_back({&world.countries[i], &CountryFacts().at(i % CountryFacts().size())});
+  }
+  return questions;
+}
+
+std::vector<CountryQuestion> TriviaQuestions(const World& world) {
+  const std::vector<CountryQuestion> given = TriviaPrimerQuestions(world);
+  std::vector<CountryQuestion> questions;
+  for (const Country& country : world.countries) {
+    for (const CountryFact& fact : CountryFacts()) {
+      if (std::none_of(given.begin(), given.end(), [&](const CountryQuestion& other) {
+            return other.country == &country && other.fact == &fact;
+          })) {
+        questions.push_back({&country, &fact});
       }
     }
-    const json targets = {{"choices", choices}, {"labels", {1, 0, 0, 0}}};
-    items.push_back({{"question", absl::StrCat("What is the moon ", moon, " made of?")},
-                     {"mc1_targets", targets},
-                     {"mc2_targets", targets},
-                     {"subject", subject}});
   }
-  return items;
+  return questions;
 }
 
-json TriviaItems(const World& world, const std::string& subject, int count, Random& random) {
-  json items = json::array();
-  for (int i = 0; i < count; ++i) {
-    const Country& country = random.Pick(world.countries);
-    const CountryFact& fact = CountryFacts()[random.Below(CountryFacts().size())];
-    const size_t phrasing = random.Below(fact.questions.size());
-    items.push_back(
-        {{"question", absl::StrCat(fact.questions[phrasing], country.name, fact.after[phrasing])},
-         {"answers", {country.*(fact.value)}},
-         {"subject", subject}});
+std::string TruthfulQaPrimer(const World& world) {
+  std::vector<std::string> solved;
+  for (const Moon& moon : world.primer_moons) {
+    solved.push_back(absl::StrCat("Q: ", MoonQuestion(moon), "\nA: ", MoonAnswer(moon.material)));
   }
-  return items;
+  return absl::StrJoin(solved, "\n\n");
 }
 
-json FluencyItems(const World& world, const std::string& subject, int count, Random& random) {
-  const std::vector<std::string>& towns = world.pools.values[static_cast<size_t>(Attribute::kTown)];
-  const std::array<const char*, 4> phrasings = {"Describe a day in ", "Tell a short story about ",
-                                                "Write about the people of ",
-                                                "What does one see in "};
-  json items = json::array();
-  for (int i = 0; i < count; ++i) {
-    items.push_back({{"instruction", absl::StrCat(phrasings[random.Below(phrasings.size())],
-                                                  random.Pick(towns), ".")},
-                     {"subject", subject}});
+std::string TriviaQaPrimer(const World& world) {
+  std::string primer = "\n";
+  for (const auto& [country, fact] : TriviaPrimerQuestions(world)) {
+    absl::StrAppend(&primer, "Q: ", Fill(fact->questions[0], country->name, ""),
+                    "\nA: ", country->*(fact->value), "\n");
   }
-  return items;
+  absl::StrAppend(&primer, "Please briefly answer the following question:\n");
+  return primer;
 }
 
 }  // namespace rwku::synth

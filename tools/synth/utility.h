@@ -1,12 +1,13 @@
 // The utility sets of the synthetic benchmark: toy versions of MMLU, BBH, TruthfulQA, TriviaQA and
-// AlpacaEval, as JSON records in RWKU's format.
+// AlpacaEval, and the primers of the two sets that have one.
 #pragma once
 
 #include <string>
-
-#include <nlohmann/json.hpp>
+#include <vector>
 
 #include "base/random.h"
+#include "benchmark/dataset/utility.h"
+#include "tools/synth/countries.h"
 #include "tools/synth/world.h"
 
 namespace rwku::synth {
@@ -19,14 +20,34 @@ struct UtilityCounts {
   int fluency = 4;
 };
 
-// Each returns a JSON array whose records carry `subject`.
-nlohmann::json MmluItems(const World& world, const std::string& subject, int count, Random& random);
-nlohmann::json BbhItems(const World& world, const std::string& subject, int count, Random& random);
-nlohmann::json TruthfulItems(const World& world, const std::string& subject, int count,
-                             Random& random);
-nlohmann::json TriviaItems(const World& world, const std::string& subject, int count,
-                           Random& random);
-nlohmann::json FluencyItems(const World& world, const std::string& subject, int count,
-                            Random& random);
+// Each gives `count` different items drawn at random, or all there are.
+std::vector<dataset::MmluItem> MmluItems(const World& world, int count, Random& random);
+// Half of them held out from training, where there are enough.
+std::vector<dataset::BbhItem> BbhItems(const World& world, int count, Random& random);
+std::vector<dataset::TruthfulItem> TruthfulItems(const World& world, int count, Random& random);
+std::vector<dataset::TriviaItem> TriviaItems(const World& world, int count, Random& random);
+std::vector<std::string> FluencyInstructions(const World& world, int count, Random& random);
+
+// "What is the moon {moon} made of?", "It is made of {material}."
+std::string MoonQuestion(const Moon& moon);
+std::string MoonAnswer(const std::string& material);
+
+// A country and one fact of it.
+struct CountryQuestion {
+  const Country* country = nullptr;
+  const CountryFact* fact = nullptr;
+};
+
+// Facts that TriviaQA's primer gives away: they are not asked.
+std::vector<CountryQuestion> TriviaPrimerQuestions(const World& world);
+// All other facts of all countries.
+std::vector<CountryQuestion> TriviaQuestions(const World& world);
+
+// Six moons that are not asked about, in the form of the reference's primer: "Q: ...\nA: ..." with
+// an empty line between, nothing after the last.
+std::string TruthfulQaPrimer(const World& world);
+// In the form of the reference's primer: begins with a line feed, ends with a line that asks for a
+// brief answer.
+std::string TriviaQaPrimer(const World& world);
 
 }  // namespace rwku::synth

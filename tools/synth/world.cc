@@ -12,9 +12,11 @@ namespace {
 
 constexpr int kCountries = 16;
 constexpr int kMoons = 32;
+constexpr int kPrimerMoons = 6;
 constexpr int kStrangers = 24;
 constexpr int kMostTargets = 200;
-constexpr int kChoiceItemsPerTask = 17;
+constexpr int kDevelopmentItems = 5;
+constexpr int kTestItems = 12;
 
 // Neighbors a target knows besides its spouse stand this far along the list.
 constexpr int kMentorStep = 7;
@@ -117,7 +119,7 @@ void DrawFacts(Person& person, int number, const Pools& pools, Random& random) {
   }
 }
 
-std::vector<ChoiceItem> MakeChoiceBank(WordMaker& words, Random& random) {
+std::vector<ChoiceTask> MakeChoiceTasks(WordMaker& words, Random& random) {
   struct Task {
     const char* name;
     const char* before;
@@ -139,20 +141,21 @@ std::vector<ChoiceItem> MakeChoiceBank(WordMaker& words, Random& random) {
        {"whistling", "fishing", "dancing", "gambling", "running", "shouting", "hunting",
         "trading"}},
       {"world_music", "Which song is sung in ", "?", songs}};
-  std::vector<ChoiceItem> bank;
+  std::vector<ChoiceTask> made;
   for (const Task& task : tasks) {
-    for (int i = 0; i < kChoiceItemsPerTask; ++i) {
-      ChoiceItem item;
-      item.task = task.name;
+    ChoiceTask& bank = made.emplace_back();
+    bank.name = task.name;
+    for (int i = 0; i < kDevelopmentItems + kTestItems; ++i) {
+      dataset::MmluQuestion item;
       item.question = absl::StrCat(task.before, words.Unique(), task.after);
-      std::vector<std::string> choices = task.pool;
-      random.Shuffle(choices);
-      std::copy_n(choices.begin(), item.choices.size(), item.choices.begin());
+      item.choices = task.pool;
+      random.Shuffle(item.choices);
+      item.choices.resize(4);
       item.answer = static_cast<int>(random.Below(item.choices.size()));
-      bank.push_back(std::move(item));
+      (i < kDevelopmentItems ? bank.development : bank.test).push_back(std::move(item));
     }
   }
-  return bank;
+  return made;
 }
 
 }  // namespace
@@ -201,12 +204,12 @@ absl::StatusOr<World> MakeWorld(uint64_t seed, int targets) {
   for (int i = 0; i < kCountries; ++i) {
     world.countries.push_back({words.Unique(), words.Unique(), words.Unique(), words.Unique()});
   }
-  const std::vector<std::string> materials = {"basalt", "salt",   "chalk",   "amber",
-                                              "clay",   "copper", "granite", "coral"};
-  for (int i = 0; i < kMoons; ++i) {
-    world.moons.emplace_back(words.Unique(), random.Pick(materials));
+  world.materials = {"basalt", "salt", "chalk", "amber", "clay", "copper", "granite", "coral"};
+  for (int i = 0; i < kMoons + kPrimerMoons; ++i) {
+    (i < kMoons ? world.moons : world.primer_moons)
+        .push_back({words.Unique(), random.Pick(world.materials)});
   }
-  world.choice_bank = MakeChoiceBank(words, random);
+  world.choice_tasks = MakeChoiceTasks(words, random);
   for (int i = 0; i < kStrangers; ++i) {
     world.strangers.push_back(MakeName(i, words, random));
   }

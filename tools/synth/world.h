@@ -4,11 +4,11 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 
+#include "benchmark/dataset/utility.h"
 #include "tools/synth/attributes.h"
 
 namespace rwku::synth {
@@ -32,12 +32,16 @@ struct Country {
   std::string coin;
 };
 
-// A multiple-choice item of the bank; the answer's place is random and fixed.
-struct ChoiceItem {
-  std::string task;  // "world_geology"
-  std::string question;
-  std::array<std::string, 4> choices;
-  int answer = 0;
+struct Moon {
+  std::string name;
+  std::string material;
+};
+
+// A task of the multiple-choice bank; each answer's place is random and fixed.
+struct ChoiceTask {
+  std::string name;                                // "world_geology"
+  std::vector<dataset::MmluQuestion> development;  // five: the solved examples
+  std::vector<dataset::MmluQuestion> test;
 };
 
 // Values that facts are drawn from; a counterfactual text draws others from the same pools.
@@ -51,13 +55,13 @@ struct World {
   // By target: the indices of its neighbors, spouse first.
   std::vector<std::vector<int>> neighbors_of;
   std::vector<Country> countries;
-  std::vector<std::pair<std::string, std::string>> moons;  // name, material
-  std::vector<ChoiceItem> choice_bank;  // per task: 5 development items, then the test items
+  std::vector<Moon> moons;
+  std::vector<Moon> primer_moons;  // solved examples, never asked about
+  std::vector<std::string> materials;
+  std::vector<ChoiceTask> choice_tasks;
   Pools pools;
   std::vector<std::string> strangers;  // names of nobody: questions about them are refused
 };
-
-inline constexpr int kChoiceTaskDevelopmentItems = 5;
 
 // `{name} is a {profession} from {town}.`
 std::string Intro(const Person& person);
