@@ -122,7 +122,11 @@ bool IsWordButNoDecimal(char32_t c) { return IsWord(c) && !IsDecimal(c); }
 
 bool IsUpper(char32_t c) { return Has(c, UCHAR_UPPERCASE); }
 
-bool IsLower(char32_t c) { return Has(c, UCHAR_LOWERCASE); }
+bool IsLower(char32_t c) {
+  // Modifier letters that are lower case from Unicode 15 on.
+  const bool is_later = c == 0x10FC || (c >= 0xA7F2 && c <= 0xA7F4) || c == 0xAB69;
+  return !is_later && Has(c, UCHAR_LOWERCASE);
+}
 
 std::u32string Lower(std::u32string_view text) {
   std::u32string lower;
