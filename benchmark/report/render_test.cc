@@ -62,16 +62,64 @@ TEST(RenderTextTest, ATableWithoutRowsHasItsHeadAndNoFigures) {
   EXPECT_THAT(RenderText(table), HasSubstr("probes    0    0    0"));
 }
 
-TEST(RenderCsvTest, WritesCountsBesideFiguresAndLeavesMissingOnesEmpty) {
+TEST(RenderTextTest, PutsPublishedFiguresAndDifferencesBelowARow) {
   ReportTable table = SmallTable();
-  table.rows[0].cells[0].value = 85.5;
-  table.rows[0].cells[1].value = 79.25;
-  table.rows[0].cells[2].value = 226.5;
+  table.rows[0].cells[0].published = 90.0;
+  table.rows[0].cells[2].published = 200.0;
+  table.source = "Jin et al.";
+  const std::string text = RenderText(table);
+  EXPECT_THAT(text, HasSubstr("original      85.9   79.6  226.7\n"
+                              "  published   90.0      -  200.0\n"
+                              "  difference  -4.1      -  +26.7\n"
+                              "npo            3.2    0.0      -\n"));
+  EXPECT_THAT(text, HasSubstr("\npublished: Jin et al.\n"));
+}
+
+TEST(RenderTextTest, PutsIntervalsBelowARowWhereAsked) {
+  Report report{"demo", {}, {SmallTable()}, {}};
+  report.tables[0].rows[0].cells[0].low = 80.0;
+  report.tables[0].rows[0].cells[0].high = 91.0;
+  EXPECT_THAT(RenderText(report, /*intervals=*/true),
+              HasSubstr("original     85.9   79.6  226.7\n"
+                        "  95 % from  80.0      -      -\n"
+                        "  to         91.0      -      -\n"
+                        "npo           3.2    0.0      -\n"));
+  EXPECT_THAT(RenderText(report, /*intervals=*/false), Not(HasSubstr("95 %")));
+}
+
+TEST(RenderTextTest, WritesNoNegativeZero) {
+  ReportTable table = SmallTable();
+  table.rows[0].cells[0].value = -0.01;
+  EXPECT_THAT(RenderText(table), HasSubstr("original   0.0"));
+}
+
+TEST(RenderCsvTest, WritesCountsAndIntervalsBesideFiguresAndLeavesMissingOnesEmpty) {
+  ReportTable table = SmallTable();
+  table.columns.erase(table.columns.begin());
+  for (ReportRow& row : table.rows) {
+    row.cells.erase(row.cells.begin());
+  }
+  table.rows[0].cells[0] = {79.25, 30, 2, 70.5, 88.0, 79.5};
+  table.rows[0].cells[1].value = 226.5;
   EXPECT_EQ(RenderCsv(table),
-            "label,run,jobs_succeeded,jobs,forget_fb,forget_fb_n,forget_fb_targets,forget_all,"
-            "forget_all_n,forget_all_targets,mia_forget,mia_forget_n,mia_forget_targets\r\n"
-            "original,runs/1,2,2,85.5,12,2,79.25,30,2,226.5,9,2\r\n"
-            "npo,runs/1,1,2,3.25,6,1,0,15,1,,0,0\r\n");
+            "label,run,jobs_succeeded,jobs,forget_all,forget_all_n,forget_all_targets,"
+            "forget_all_low,forget_all_high,forget_all_published,mia_forget,mia_forget_n,"
+            "mia_forget_targets,mia_forget_low,mia_forget_high,mia_forget_published\r\n"
+            "original,runs/1,2,2,79.25,30,2,70.5,88,79.5,226.5,9,2,,,\r\n"
+            "npo,runs/1,1,2,0,15,1,,,,,0,0,,,\r\n");
+}
+
+TEST(RenderCsvTest, WritesALineAFigureForAReport) {
+  Report report{"demo", {}, {SmallTable()}, {SmallTable()}};
+  report.tables[0].key = "main";
+  report.targets[0].key = "targets";
+  report.targets[0].title = "ga";
+  report.targets[0].rows[0].label = "Prince Harry, Duke of Sussex";
+  const std::string csv = RenderCsv(report);
+  EXPECT_THAT(csv, StartsWith("table,label,run,target,column,value,low,high,n,targets,published\r\n"
+                              "main,original,runs/1,,forget_fb,"));
+  EXPECT_THAT(csv, HasSubstr("\r\ntargets,ga,runs/1,\"Prince Harry, Duke of Sussex\",forget_all,"
+                             "79.599999999999994,,,30,2,\r\n"));
 }
 
 TEST(RenderCsvTest, QuotesFieldsThatNeedIt) {
@@ -93,6 +141,23 @@ TEST(RenderJsonTest, KeepsValuesCountsAndMissingCells) {
   EXPECT_EQ(npo["cells"]["forget_fb"]["count"], 6);
   EXPECT_TRUE(npo["cells"]["mia_forget"]["value"].is_null());
   EXPECT_EQ(npo["cells"]["mia_forget"]["targets"], 0);
+}
+
+TEST(RenderJsonTest, HoldsIntervalsAndPublishedFigures) {
+  Report report{"demo", {"a note"}, {SmallTable()}, {}};
+  report.tables[0].key = "main";
+  report.tables[0].source = "Jin et al.";
+  report.tables[0].rows[0].cells[0] = {85.0, 12, 2, 80.0, 90.0, 85.9};
+  report.tables[0].rows[0].published = "Before";
+  const nlohmann::json document = nlohmann::json::parse(RenderJson(report));
+  EXPECT_EQ(document["notes"][0], "a note");
+  EXPECT_EQ(document["tables"][0]["source"], "Jin et al.");
+  const nlohmann::json& row = document["tables"][0]["rows"][0];
+  EXPECT_EQ(row["published"], "Before");
+  EXPECT_EQ(row["cells"]["forget_fb"]["low"], 80.0);
+  EXPECT_EQ(row["cells"]["forget_fb"]["published"], 85.9);
+  EXPECT_TRUE(row["cells"]["forget_all"]["high"].is_null());
+  EXPECT_TRUE(document["targets"].empty());
 }
 
 TEST(RenderJsonTest, SurvivesALabelThatIsNoUtf8) {

@@ -1,16 +1,11 @@
-// The paper's table: figures of many predictions, averaged over probes within a target and then
-// over targets.
+// The tables of a report as data: what the builder computes and the renderers print.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
-
-#include "benchmark/dataset/probe_set.h"
-#include "benchmark/evaluate/prediction.h"
 
 namespace rwku::report {
 
@@ -19,6 +14,10 @@ struct ReportCell {
       value;        // as the paper prints it (x100); nullopt: nothing to compute it from
   int count = 0;    // probes or texts that the figure was computed from
   int targets = 0;  // targets among them
+  // 95 % bootstrap interval over targets, on the scale of `value`; both or neither.
+  std::optional<double> low = std::nullopt;
+  std::optional<double> high = std::nullopt;
+  std::optional<double> published = std::nullopt;  // the paper's figure, on the same scale
 };
 
 struct ReportColumn {
@@ -26,61 +25,55 @@ struct ReportColumn {
   std::string title;  // as printed: "FB"
   std::string group;  // printed above: "Forget"
   bool higher_is_better = false;
+  int decimals = 1;  // in print
+};
+
+// What a row ran, for finding its published counterpart; each may be empty.
+struct RowRecipe {
+  std::string model = {};   // name of the model: "llama-3-8b-instruct"
+  std::string method = {};  // "original", "ga"
+  std::string tuning = {};  // "full", "lora"; empty or "none" for a method that does not train
 };
 
 struct ReportRow {
-  std::string label;              // of the recipe
+  std::string label;              // of the recipe; the target's name in a per-target table
   std::string run;                // "runs/{run}"
   std::vector<ReportCell> cells;  // one a column, in the table's order
   int jobs_succeeded = 0;
   int jobs = 0;
+  RowRecipe recipe = {};
+  std::string published = {};  // name of the row in the paper: "GA (Full)"; empty without one
 };
 
 struct ReportTable {
   std::string title;
   std::vector<ReportColumn> columns;
   std::vector<ReportRow> rows;
+  std::string key = {};      // stable: "main"; empty for a table by itself
+  std::string caption = {};  // one or two sentences on how to read it
+  std::string source = {};   // of the published figures
 };
 
-// The columns of the summary table, in order: forget_fb, forget_qa, forget_aa, forget_all,
-// neighbor_fb, neighbor_qa, neighbor_all, mia_forget, mia_retain.
-std::vector<ReportColumn> SummaryColumns();
-
-// Gathers scores and computes the table. Forget and neighbor figures are 100 x the mean ROUGE-L
-// recall, "all" over all probes of the set's levels within a target; MIA figures are 100 x the mean
-// negative log-likelihood, larger = less memorised. The order in which predictions come changes no
-// bit of the result. Not thread-safe.
-class ReportBuilder {
- public:
-  explicit ReportBuilder(std::string title);
-
-  // Starts a row, in the order of the table; returns its number for Add. A row without predictions
-  // stays in the table with missing cells.
-  size_t AddRow(std::string label, std::string run, int jobs_succeeded, int jobs);
-
-  // Adds the scores of one prediction to row `row` (from AddRow). Probe sets and scores that the
-  // table has no column for are left out; so are missing and non-finite values.
-  void Add(size_t row, const evaluate::Prediction& prediction);
-
-  // The same for one score by itself.
-  void AddScore(size_t row, absl::string_view target, dataset::ProbeSet probe_set,
-                absl::string_view name, std::optional<double> value);
-
-  ReportTable Build() const;
-
- private:
-  using TargetValues =
-      std::map<std::string, std::vector<double>>;  // target -> values of its probes
-  struct Row {
-    std::string label;
-    std::string run;
-    int jobs_succeeded = 0;
-    int jobs = 0;
-    std::vector<TargetValues> columns;  // in the order of SummaryColumns()
-  };
-
-  std::string title_;
-  std::vector<Row> rows_;
+// Everything that a report shows.
+struct Report {
+  std::string title;
+  std::vector<std::string> notes;  // e.g. that the scores come from two metric versions
+  // "main", "attack_types", "mia_forget", "mia_retain", "mia_auc", "utility", "degeneracy",
+  // "memorization", in this order.
+  std::vector<ReportTable> tables;
+  // One a row of the main table, in its order: the main table's columns with targets as rows,
+  // titled with the row's label.
+  std::vector<ReportTable> targets;
 };
+
+// The table of that key, or nullptr.
+const ReportTable* FindTable(const Report& report, absl::string_view key);
+
+// Position of the column of that key.
+std::optional<size_t> FindColumn(const ReportTable& table, absl::string_view key);
+
+// Whether the row shows the model before unlearning: its method is "original", or that is its label
+// where the method is unknown.
+bool IsOriginal(const ReportRow& row);
 
 }  // namespace rwku::report
