@@ -110,7 +110,9 @@ void MarkOpeningDoubleQuotes(std::u32string& text) {
     if (!IsOneOf(from[at], U" ([{<")) {
       return kNoMatch;
     }
-    const size_t quote = Continues(from, at + 1, U"\"") ? 1 : Continues(from, at + 1, U"''") ? 2 : 0;
+    const size_t quote = Continues(from, at + 1, U"\"")   ? 1
+                         : Continues(from, at + 1, U"''") ? 2
+                                                          : 0;
     if (quote == 0) {
       return kNoMatch;
     }
@@ -177,8 +179,7 @@ void PadColonsAndCommas(std::u32string& text) {
 
 void PadFinalColonOrComma(std::u32string& text) {
   Rewrite(text, [](Text from, size_t at, std::u32string& out) {
-    const bool is_last =
-        at + 1 == from.size() || (at + 2 == from.size() && from[at + 1] == U'\n');
+    const bool is_last = at + 1 == from.size() || (at + 2 == from.size() && from[at + 1] == U'\n');
     if (!is_last || !IsOneOf(from[at], U":,")) {
       return kNoMatch;
     }
@@ -221,7 +222,8 @@ size_t ShortCliticLength(Text text, size_t at) {
 }
 
 size_t LongCliticLength(Text text, size_t at) {
-  for (const Text clitic : {U"'ll ", U"'LL ", U"'re ", U"'RE ", U"'ve ", U"'VE ", U"n't ", U"N'T "}) {
+  for (const Text clitic :
+       {U"'ll ", U"'LL ", U"'re ", U"'RE ", U"'ve ", U"'VE ", U"n't ", U"N'T "}) {
     if (Continues(text, at, clitic)) {
       return clitic.size() - 1;
     }
@@ -250,10 +252,10 @@ bool ContinuesInAnyCase(Text text, size_t at, Text lower) {
   }
   for (size_t i = 0; i < lower.size(); ++i) {
     const char32_t c = text[at + i];
-    const char32_t folded = c >= U'A' && c <= U'Z'         ? c - U'A' + U'a'
-                            : c == 0x130 || c == 0x131     ? U'i'
-                            : c == 0x17F                   ? U's'
-                                                           : c;
+    const char32_t folded = c >= U'A' && c <= U'Z'     ? c - U'A' + U'a'
+                            : c == 0x130 || c == 0x131 ? U'i'
+                            : c == 0x17F               ? U's'
+                                                       : c;
     if (folded != lower[i]) {
       return false;
     }
@@ -279,7 +281,8 @@ constexpr std::array<Contraction, 8> kContractions = {{
     {U"wan", U"na", Contraction::After::kSpace},
 }};
 // Only behind a space, which goes with them.
-constexpr std::array<Contraction, 2> kContractionsAfterSpace = {{{U" 't", U"is"}, {U" 't", U"was"}}};
+constexpr std::array<Contraction, 2> kContractionsAfterSpace = {
+    {{U" 't", U"is"}, {U" 't", U"was"}}};
 
 void SplitContraction(std::u32string& text, const Contraction& contraction) {
   const bool takes_space = contraction.first.front() == U' ';
