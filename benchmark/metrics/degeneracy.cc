@@ -19,9 +19,9 @@ constexpr size_t kMinWords = 4;
 constexpr size_t kMaxUnitWords = 4;
 constexpr size_t kMinCharacters = 12;
 
-bool HasLetterOrNumber(std::u32string_view characters) {
+bool SaysAnything(std::u32string_view characters) {
   return std::any_of(characters.begin(), characters.end(), [](char32_t character) {
-    return IsWordCharacter(character) && character != U'_';
+    return (IsWordCharacter(character) && character != U'_') || IsEmoji(character);
   });
 }
 
@@ -82,7 +82,7 @@ Degeneracy FindDegeneracy(absl::string_view output) {
   if (words.empty()) {
     return Degeneracy::kBlank;
   }
-  if (!HasLetterOrNumber(DecodeUtf8(output))) {
+  if (!SaysAnything(DecodeUtf8(output))) {
     return Degeneracy::kPunctuationOnly;
   }
   const bool repeats =

@@ -19,8 +19,8 @@ absl::string_view DegeneracyName(Degeneracy degeneracy);
 // The first of these that holds of a generated text:
 //
 //   blank              nothing but white space (Python's)
-//   punctuation only   no letter and no number (Unicode's categories L and N); symbols, emoji and
-//                      the U+FFFD of broken bytes count as punctuation
+//   punctuation only   no letter, number (Unicode's categories L and N) or emoji; symbols and the
+//                      U+FFFD of broken bytes count as punctuation
 //   repeated n-gram    The whole text is one unit at least three times over, then perhaps the
 //                      beginning of a fourth or later one, as generation stops at a length. Of two
 //                      words or more, the unit is 1 to 4 words between white space, and the text

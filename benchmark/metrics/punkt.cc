@@ -54,7 +54,8 @@ bool HoldsSpacedPeriod(std::u32string_view text, size_t at) {
   return Holds(text, at, U'.') && HoldsSpace(text, at + 1);
 }
 
-// Whether a dash of hyphens or an ellipsis, spaced or not, starts at `at`. Looks at five characters.
+// Whether a dash of hyphens or an ellipsis, spaced or not, starts at `at`. Looks at five
+// characters.
 bool StartsDashOrEllipsis(std::u32string_view text, size_t at) {
   return (Holds(text, at, U'-') && Holds(text, at + 1, U'-')) ||
          (Holds(text, at, U'.') && Holds(text, at + 1, U'.')) ||
@@ -233,8 +234,7 @@ Punkt::Token Punkt::Classify(std::u32string_view text) const {
   } else if (text.size() > 1 && SkipRun(text, 0, U'.') == text.size()) {
     token.is_ellipsis = true;
   } else if (text.back() == U'.' && text[text.size() - 2] != U'.') {
-    const std::string word =
-        python::Encode(python::Lower(text.substr(0, text.size() - 1)));
+    const std::string word = python::Encode(python::Lower(text.substr(0, text.size() - 1)));
     token.is_abbreviation = parameters_.abbreviations.contains(word) ||
                             parameters_.abbreviations.contains(word.substr(word.rfind('-') + 1));
     token.ends_sentence = !token.is_abbreviation;
@@ -247,8 +247,7 @@ bool Punkt::EndsSentence(const Token& token, const Token& next) const {
     return token.ends_sentence;
   }
   const std::string type = TypeWithoutPeriod(token.text);
-  const std::string next_type =
-      next.ends_sentence ? TypeWithoutPeriod(next.text) : Type(next.text);
+  const std::string next_type = next.ends_sentence ? TypeWithoutPeriod(next.text) : Type(next.text);
   if (parameters_.collocations.contains(absl::StrCat(type, "\t", next_type))) {
     return false;
   }
@@ -263,12 +262,10 @@ bool Punkt::EndsSentence(const Token& token, const Token& next) const {
                            (seen & PunktParameters::kLower) != 0 &&
                            (seen & PunktParameters::kUpperInside) == 0;
   const bool next_continues =
-      next_is_punctuation ||
-      (next_is_lower && ((seen & PunktParameters::kUpper) != 0 ||
-                         (seen & PunktParameters::kLowerAtBeginning) == 0));
+      next_is_punctuation || (next_is_lower && ((seen & PunktParameters::kUpper) != 0 ||
+                                                (seen & PunktParameters::kLowerAtBeginning) == 0));
 
-  const bool is_initial =
-      token.text.size() == 2 && python::IsWordButNoDecimal(token.text.front());
+  const bool is_initial = token.text.size() == 2 && python::IsWordButNoDecimal(token.text.front());
   if ((token.is_abbreviation || token.is_ellipsis) && !is_initial &&
       (next_starts || (next_is_upper && parameters_.sentence_starters.contains(next_type)))) {
     return true;

@@ -1,5 +1,6 @@
 // Sentence boundaries by Punkt (Kiss and Strunk 2006, "Unsupervised Multilingual Sentence Boundary
-// Detection"), decided as NLTK 3.9.2's PunktSentenceTokenizer decides them. Nothing is trained here.
+// Detection"), decided as NLTK 3.9.2's PunktSentenceTokenizer decides them. Nothing is trained
+// here.
 #pragma once
 
 #include <string_view>

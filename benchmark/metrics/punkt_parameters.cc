@@ -38,6 +38,9 @@ bool IsUtf8(absl::string_view text) {
 absl::Status ReadLines(const std::filesystem::path& path, size_t field_count,
                        const std::function<std::string(const Fields&)>& read) {
   RWKU_ASSIGN_OR_RETURN(const std::string contents, ReadFile(path));
+  if (contents.empty()) {
+    return absl::OkStatus();
+  }
   size_t number = 0;
   for (absl::string_view line : absl::StrSplit(absl::StripSuffix(contents, "\n"), '\n')) {
     ++number;
@@ -47,8 +50,8 @@ absl::Status ReadLines(const std::filesystem::path& path, size_t field_count,
     if (!IsUtf8(line)) {
       problem = "is not UTF-8";
     } else if (fields.size() != field_count) {
-      problem = absl::StrCat("has ", fields.size(), " fields between tabs, ", field_count,
-                             " are allowed");
+      problem = absl::StrCat("has ", fields.size(), fields.size() == 1 ? " field" : " fields",
+                             " between tabs, allowed are ", field_count);
     } else if (absl::c_linear_search(fields, "")) {
       problem = "has an empty field, allowed are words";
     } else {
@@ -83,8 +86,8 @@ absl::StatusOr<PunktParameters> LoadPunktParameters(const std::filesystem::path&
     constexpr int kAll = PunktParameters::kUpper | PunktParameters::kLower;
     int contexts = 0;
     if (!absl::SimpleAtoi(fields[1], &contexts) || (contexts & ~kAll) != 0) {
-      return absl::StrCat("has the contexts \"", fields[1], "\", allowed are even numbers from 0 to ",
-                          kAll);
+      return absl::StrCat("has the contexts \"", fields[1],
+                          "\", allowed are even numbers from 0 to ", kAll);
     }
     parameters.orthographic_contexts[fields[0]] = contexts;
     return std::string();

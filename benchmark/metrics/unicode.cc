@@ -78,6 +78,12 @@ bool IsWordCharacter(char32_t code_point) {
   return (U_MASK(category) & kLetterOrNumber) != 0 || code_point == U'_';
 }
 
+bool IsEmoji(char32_t code_point) {
+  const auto character = static_cast<UChar32>(code_point);
+  return u_hasBinaryProperty(character, UCHAR_EXTENDED_PICTOGRAPHIC) != 0 ||
+         u_hasBinaryProperty(character, UCHAR_EMOJI_PRESENTATION) != 0;
+}
+
 bool IsAsciiPunctuation(char32_t code_point) {
   return code_point < 0x80 && absl::ascii_ispunct(static_cast<unsigned char>(code_point));
 }

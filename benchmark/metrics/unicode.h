@@ -33,6 +33,10 @@ std::string Lower(absl::string_view text);
 // Combining marks are none.
 bool IsWordCharacter(char32_t code_point);
 
+// Whether `code_point` shows as a picture (Unicode's Extended_Pictographic and Emoji_Presentation:
+// faces, hearts, halves of flags). The digits and marks that only form emoji with others are none.
+bool IsEmoji(char32_t code_point);
+
 // Whether `code_point` is in string.punctuation: the 32 of ASCII.
 bool IsAsciiPunctuation(char32_t code_point);
 

@@ -52,6 +52,15 @@ TEST(IsWordCharacterTest, FailsForMarksSymbolsAndSpaces) {
   }
 }
 
+TEST(IsEmojiTest, HoldsForPictures) {
+  for (const char32_t character : std::u32string_view(U"\U0001F600\u2764\U0001F1EB\u2603")) {
+    EXPECT_TRUE(IsEmoji(character)) << static_cast<uint32_t>(character);
+  }
+  for (const char32_t character : std::u32string_view(U"1#a.\u200d\ufe0f\ufffd\u2500\u6587")) {
+    EXPECT_FALSE(IsEmoji(character)) << static_cast<uint32_t>(character);
+  }
+}
+
 TEST(IsAsciiPunctuationTest, HoldsForThePrintableAsciiThatIsNoWord) {
   for (const char32_t character : std::u32string_view(U"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")) {
     EXPECT_TRUE(IsAsciiPunctuation(character)) << static_cast<uint32_t>(character);

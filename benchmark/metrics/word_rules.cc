@@ -7,8 +7,7 @@
 #include "benchmark/metrics/python_text.h"
 
 // Each rule is one regular expression of NLTK's list with its replacement, in NLTK's order: later
-// rules see what earlier ones wrote. A rule looks at a position of the text; where it matches, it
-// writes the replacement and returns how many characters it consumed, which is never 0.
+// rules see what earlier ones wrote.
 
 namespace rwku::metrics {
 namespace {
@@ -18,7 +17,6 @@ using ::rwku::metrics::python::IsSpace;
 using ::rwku::metrics::python::IsWord;
 
 using Text = std::u32string_view;
-constexpr size_t kNoMatch = 0;
 
 bool IsOneOf(char32_t c, Text characters) { return characters.find(c) != Text::npos; }
 
@@ -30,19 +28,27 @@ bool HoldsWord(Text text, size_t at) { return at < text.size() && IsWord(text[at
 
 bool Continues(Text text, size_t at, Text with) { return text.substr(at, with.size()) == with; }
 
-// The text with every match of `rule` replaced, from left to right and without overlap.
-template <typename Rule>
-void Rewrite(std::u32string& text, Rule rule) {
+// Replaces every match in `text`, from left to right and without overlap. `match_length` of a
+// position is 0 where nothing matches; `write` is given the match and appends what replaces it.
+template <typename MatchLength, typename Write>
+void Rewrite(std::u32string& text, MatchLength match_length, Write write) {
   std::u32string out;
-  out.reserve(text.size() + text.size() / 8);
+  size_t copied = 0;
   for (size_t at = 0; at < text.size();) {
-    const size_t consumed = rule(Text(text), at, out);
-    if (consumed == kNoMatch) {
-      out.push_back(text[at]);
+    const size_t length = match_length(Text(text), at);
+    if (length == 0) {
+      ++at;
+      continue;
     }
-    at += consumed == kNoMatch ? 1 : consumed;
+    out.append(text, copied, at - copied);
+    write(Text(text).substr(at, length), out);
+    at += length;
+    copied = at;
   }
-  text.swap(out);
+  if (copied > 0) {
+    out.append(text, copied);
+    text.swap(out);
+  }
 }
 
 void WritePadded(Text token, std::u32string& out) {
@@ -51,86 +57,84 @@ void WritePadded(Text token, std::u32string& out) {
   out.push_back(U' ');
 }
 
-// Spaces around each of `characters`.
-void Pad(std::u32string& text, Text characters) {
-  Rewrite(text, [&](Text from, size_t at, std::u32string& out) {
-    if (!IsOneOf(from[at], characters)) {
-      return kNoMatch;
-    }
-    WritePadded(from.substr(at, 1), out);
-    return size_t{1};
-  });
+// Spaces around every match.
+template <typename MatchLength>
+void Pad(std::u32string& text, MatchLength match_length) {
+  Rewrite(text, match_length, WritePadded);
 }
 
-// `to` between spaces for each `from`.
-void PadAs(std::u32string& text, Text from, Text to) {
-  Rewrite(text, [&](Text in, size_t at, std::u32string& out) {
-    if (!Continues(in, at, from)) {
-      return kNoMatch;
-    }
-    WritePadded(to, out);
-    return from.size();
-  });
+void PadCharacters(std::u32string& text, Text characters) {
+  Pad(text, [&](Text from, size_t at) -> size_t { return IsOneOf(from[at], characters) ? 1 : 0; });
+}
+
+void PadToken(std::u32string& text, Text token) {
+  Pad(text, [&](Text from, size_t at) { return Continues(from, at, token) ? token.size() : 0; });
 }
 
 // Length of the run of `c` that starts at `at`.
 size_t RunLength(Text text, size_t at, char32_t c) {
-  return std::min(text.find_first_not_of(c, at), text.size()) - at;
+  size_t end = at;
+  while (end < text.size() && text[end] == c) {
+    ++end;
+  }
+  return end - at;
 }
 
 void PadEllipses(std::u32string& text) {
-  Rewrite(text, [](Text from, size_t at, std::u32string& out) {
-    if (!Continues(from, at, U"..")) {
-      return kNoMatch;
-    }
+  Pad(text, [](Text from, size_t at) {
     const size_t length = RunLength(from, at, U'.');
-    WritePadded(from.substr(at, length), out);
-    return length;
+    return length < 2 ? 0 : length;
   });
 }
 
 void PadOpeningQuotes(std::u32string& text) {
-  Rewrite(text, [](Text from, size_t at, std::u32string& out) {
-    if (IsOneOf(from[at], U"«“‘„")) {
-      WritePadded(from.substr(at, 1), out);
-      return size_t{1};
-    }
-    if (from[at] != U'`') {
-      return kNoMatch;
-    }
-    const size_t length = RunLength(from, at, U'`');
-    WritePadded(from.substr(at, length), out);
-    return length;
+  Pad(text, [](Text from, size_t at) {
+    return IsOneOf(from[at], U"«“‘„") ? 1 : RunLength(from, at, U'`');
   });
+}
+
+void MarkDoubleQuoteAtStart(std::u32string& text) {
+  if (Continues(text, 0, U"\"")) {
+    text.replace(0, 1, U"``");
+  }
 }
 
 // A double quote behind a space or an opening bracket opens a quotation.
 void MarkOpeningDoubleQuotes(std::u32string& text) {
-  Rewrite(text, [](Text from, size_t at, std::u32string& out) {
-    if (!IsOneOf(from[at], U" ([{<")) {
-      return kNoMatch;
-    }
-    const size_t quote = Continues(from, at + 1, U"\"") ? 1 : Continues(from, at + 1, U"''") ? 2 : 0;
-    if (quote == 0) {
-      return kNoMatch;
-    }
-    out.push_back(from[at]);
-    WritePadded(U"``", out);
-    return 1 + quote;
-  });
+  Rewrite(
+      text,
+      [](Text from, size_t at) -> size_t {
+        return !IsOneOf(from[at], U" ([{<")     ? 0
+               : Continues(from, at + 1, U"\"") ? 2
+               : Continues(from, at + 1, U"''") ? 3
+                                                : 0;
+      },
+      [](Text match, std::u32string& out) {
+        out.push_back(match.front());
+        WritePadded(U"``", out);
+      });
+}
+
+void MarkClosingDoubleQuotes(std::u32string& text) {
+  Rewrite(
+      text, [](Text from, size_t at) -> size_t { return from[at] == U'"' ? 1 : 0; },
+      [](Text, std::u32string& out) { WritePadded(U"''", out); });
 }
 
 // 'x' becomes ' x': an apostrophe before a word of one letter, unless that is a clitic's.
 void SplitQuotedLetters(std::u32string& text) {
-  Rewrite(text, [](Text from, size_t at, std::u32string& out) {
-    // U+017F, the long s, is an s where case is ignored.
-    if (from[at] != U'\'' || !HoldsWord(from, at + 1) || HoldsWord(from, at + 2) ||
-        IsOneOf(from[at + 1], U"mMtTsSdDnN\u017F")) {
-      return kNoMatch;
-    }
-    out.append({U'\'', U' ', from[at + 1]});
-    return size_t{2};
-  });
+  Rewrite(
+      text,
+      [](Text from, size_t at) -> size_t {
+        // U+017F, the long s, is an s where case is ignored.
+        return from[at] == U'\'' && HoldsWord(from, at + 1) && !HoldsWord(from, at + 2) &&
+                       !IsOneOf(from[at + 1], U"mMtTsSdDnN\u017F")
+                   ? 2
+                   : 0;
+      },
+      [](Text match, std::u32string& out) {
+        out.append({U'\'', U' ', match.back()});
+      });
 }
 
 // The last period of the text, if only `closers` and then white space follow it: it ends the
@@ -165,65 +169,67 @@ void SplitFinalPeriod(std::u32string& text, Text closers, Text between) {
 // Spaces around colons and commas, but not within numbers. The character behind one goes with it:
 // of two commas, only the first is seen.
 void PadColonsAndCommas(std::u32string& text) {
-  Rewrite(text, [](Text from, size_t at, std::u32string& out) {
-    if (!IsOneOf(from[at], U":,") || at + 1 == from.size() || IsDecimal(from[at + 1])) {
-      return kNoMatch;
-    }
-    WritePadded(from.substr(at, 1), out);
-    out.push_back(from[at + 1]);
-    return size_t{2};
-  });
+  Rewrite(
+      text,
+      [](Text from, size_t at) -> size_t {
+        return IsOneOf(from[at], U":,") && at + 1 < from.size() && !IsDecimal(from[at + 1]) ? 2 : 0;
+      },
+      [](Text match, std::u32string& out) {
+        WritePadded(match.substr(0, 1), out);
+        out.push_back(match.back());
+      });
 }
 
 void PadFinalColonOrComma(std::u32string& text) {
-  Rewrite(text, [](Text from, size_t at, std::u32string& out) {
-    const bool is_last =
-        at + 1 == from.size() || (at + 2 == from.size() && from[at + 1] == U'\n');
-    if (!is_last || !IsOneOf(from[at], U":,")) {
-      return kNoMatch;
-    }
-    WritePadded(from.substr(at, 1), out);
-    return size_t{1};
+  Pad(text, [](Text from, size_t at) -> size_t {
+    const bool is_last = at + 1 == from.size() || (at + 2 == from.size() && from[at + 1] == U'\n');
+    return is_last && IsOneOf(from[at], U":,") ? 1 : 0;
   });
+}
+
+// `match` is a character, a token and a space.
+void WriteTokenApart(Text match, std::u32string& out) {
+  out.push_back(match.front());
+  WritePadded(match.substr(1, match.size() - 2), out);
 }
 
 void SplitApostrophesBeforeSpaces(std::u32string& text) {
-  Rewrite(text, [](Text from, size_t at, std::u32string& out) {
-    if (from[at] == U'\'' || !Continues(from, at + 1, U"' ")) {
-      return kNoMatch;
-    }
-    out.push_back(from[at]);
-    WritePadded(U"'", out);
-    return size_t{3};
-  });
+  Rewrite(
+      text,
+      [](Text from, size_t at) -> size_t {
+        return from[at] != U'\'' && Continues(from, at + 1, U"' ") ? 3 : 0;
+      },
+      WriteTokenApart);
 }
 
 void JoinSpaces(std::u32string& text) {
-  Rewrite(text, [](Text from, size_t at, std::u32string& out) {
-    size_t end = at;
-    while (end < from.size() && IsSpace(from[end])) {
-      ++end;
-    }
-    if (end > at) {
-      out.push_back(U' ');
-    }
-    return end - at;
-  });
+  Rewrite(
+      text,
+      [](Text from, size_t at) {
+        size_t end = at;
+        while (end < from.size() && IsSpace(from[end])) {
+          ++end;
+        }
+        const bool is_joined = end == at + 1 && from[at] == U' ';
+        return is_joined ? 0 : end - at;
+      },
+      [](Text, std::u32string& out) { out.push_back(U' '); });
 }
 
-// "'s " and the like, or 0.
+// Length of an apostrophe, alone or with one letter, and a space; 0 where there is none.
 size_t ShortCliticLength(Text text, size_t at) {
   if (!Continues(text, at, U"'")) {
     return 0;
   }
-  const size_t length = HoldsOneOf(text, at + 1, U"sSmMdD") ? 2 : 1;
-  return Continues(text, at + length, U" ") ? length : 0;
+  const size_t length = HoldsOneOf(text, at + 1, U"sSmMdD") ? 3 : 2;
+  return Continues(text, at + length - 1, U" ") ? length : 0;
 }
 
 size_t LongCliticLength(Text text, size_t at) {
-  for (const Text clitic : {U"'ll ", U"'LL ", U"'re ", U"'RE ", U"'ve ", U"'VE ", U"n't ", U"N'T "}) {
+  for (const Text clitic :
+       {U"'ll ", U"'LL ", U"'re ", U"'RE ", U"'ve ", U"'VE ", U"n't ", U"N'T "}) {
     if (Continues(text, at, clitic)) {
-      return clitic.size() - 1;
+      return clitic.size();
     }
   }
   return 0;
@@ -232,15 +238,13 @@ size_t LongCliticLength(Text text, size_t at) {
 // A space before a clitic that ends a word of at least one other character.
 template <typename CliticLength>
 void SplitClitics(std::u32string& text, CliticLength clitic_length) {
-  Rewrite(text, [&](Text from, size_t at, std::u32string& out) {
-    const size_t length = IsOneOf(from[at], U"' ") ? 0 : clitic_length(from, at + 1);
-    if (length == 0) {
-      return kNoMatch;
-    }
-    out.push_back(from[at]);
-    WritePadded(from.substr(at + 1, length), out);
-    return 1 + length + 1;
-  });
+  Rewrite(
+      text,
+      [&](Text from, size_t at) -> size_t {
+        const size_t length = IsOneOf(from[at], U"' ") ? 0 : clitic_length(from, at + 1);
+        return length == 0 ? 0 : 1 + length;
+      },
+      WriteTokenApart);
 }
 
 // Whether `text` continues with `lower`, lower-case ASCII, case ignored as re does.
@@ -250,10 +254,10 @@ bool ContinuesInAnyCase(Text text, size_t at, Text lower) {
   }
   for (size_t i = 0; i < lower.size(); ++i) {
     const char32_t c = text[at + i];
-    const char32_t folded = c >= U'A' && c <= U'Z'         ? c - U'A' + U'a'
-                            : c == 0x130 || c == 0x131     ? U'i'
-                            : c == 0x17F                   ? U's'
-                                                           : c;
+    const char32_t folded = c >= U'A' && c <= U'Z'     ? c - U'A' + U'a'
+                            : c == 0x130 || c == 0x131 ? U'i'
+                            : c == 0x17F               ? U's'
+                                                       : c;
     if (folded != lower[i]) {
       return false;
     }
@@ -279,29 +283,32 @@ constexpr std::array<Contraction, 8> kContractions = {{
     {U"wan", U"na", Contraction::After::kSpace},
 }};
 // Only behind a space, which goes with them.
-constexpr std::array<Contraction, 2> kContractionsAfterSpace = {{{U" 't", U"is"}, {U" 't", U"was"}}};
+constexpr std::array<Contraction, 2> kContractionsAfterSpace = {
+    {{U" 't", U"is"}, {U" 't", U"was"}}};
 
 void SplitContraction(std::u32string& text, const Contraction& contraction) {
   const bool takes_space = contraction.first.front() == U' ';
-  Rewrite(text, [&](Text from, size_t at, std::u32string& out) {
-    const size_t second = at + contraction.first.size();
-    const size_t end = second + contraction.second.size();
-    if (!ContinuesInAnyCase(from, at, contraction.first) ||
-        !ContinuesInAnyCase(from, second, contraction.second)) {
-      return kNoMatch;
-    }
-    const bool starts = takes_space || at == 0 || !IsWord(from[at - 1]);
-    const bool ends = contraction.after == Contraction::After::kSpace
-                          ? end < from.size() && IsSpace(from[end])
-                          : !HoldsWord(from, end);
-    if (!starts || !ends) {
-      return kNoMatch;
-    }
-    const size_t first = at + (takes_space ? 1 : 0);
-    WritePadded(from.substr(first, second - first), out);
-    out.append(from.substr(second, end - second)).push_back(U' ');
-    return end - at;
-  });
+  const size_t length = contraction.first.size() + contraction.second.size();
+  Rewrite(
+      text,
+      [&](Text from, size_t at) -> size_t {
+        const size_t end = at + length;
+        const bool matches =
+            ContinuesInAnyCase(from, at, contraction.first) &&
+            ContinuesInAnyCase(from, at + contraction.first.size(), contraction.second);
+        if (!matches || !(takes_space || at == 0 || !IsWord(from[at - 1]))) {
+          return 0;
+        }
+        const bool ends = contraction.after == Contraction::After::kSpace
+                              ? end < from.size() && IsSpace(from[end])
+                              : !HoldsWord(from, end);
+        return ends ? length : 0;
+      },
+      [&](Text match, std::u32string& out) {
+        const Text first = match.substr(0, contraction.first.size());
+        WritePadded(first.substr(takes_space ? 1 : 0), out);
+        out.append(match.substr(first.size())).push_back(U' ');
+      });
 }
 
 }  // namespace
@@ -309,10 +316,8 @@ void SplitContraction(std::u32string& text, const Contraction& contraction) {
 std::vector<std::string> SentenceWords(std::u32string_view sentence) {
   std::u32string text(sentence);
   PadOpeningQuotes(text);
-  if (Continues(text, 0, U"\"")) {
-    text.replace(0, 1, U"``");
-  }
-  PadAs(text, U"``", U"``");
+  MarkDoubleQuoteAtStart(text);
+  PadToken(text, U"``");
   MarkOpeningDoubleQuotes(text);
   SplitQuotedLetters(text);
 
@@ -320,19 +325,19 @@ std::vector<std::string> SentenceWords(std::u32string_view sentence) {
   PadColonsAndCommas(text);
   PadFinalColonOrComma(text);
   PadEllipses(text);
-  Pad(text, U";@#$%&");
+  PadCharacters(text, U";@#$%&");
   SplitFinalPeriod(text, U"])}>\"'", U"");
-  Pad(text, U"?!");
+  PadCharacters(text, U"?!");
   SplitApostrophesBeforeSpaces(text);
-  Pad(text, U"*");
-  Pad(text, U"][(){}<>");
-  PadAs(text, U"--", U"--");
+  PadCharacters(text, U"*");
+  PadCharacters(text, U"][(){}<>");
+  PadToken(text, U"--");
 
   text.insert(text.begin(), U' ');
   text.push_back(U' ');
-  Pad(text, U"»”’");
-  PadAs(text, U"''", U"''");
-  PadAs(text, U"\"", U"''");
+  PadCharacters(text, U"»”’");
+  PadToken(text, U"''");
+  MarkClosingDoubleQuotes(text);
   JoinSpaces(text);
   SplitClitics(text, ShortCliticLength);
   SplitClitics(text, LongCliticLength);

@@ -18,8 +18,7 @@ std::vector<std::u32string_view> SentencesWithoutPunkt(std::u32string_view text)
   for (size_t at = 0; at < text.size(); ++at) {
     const char32_t c = text[at];
     const size_t end = at + 1;
-    if ((c == U'.' || c == U'!' || c == U'?') && end < text.size() &&
-        python::IsSpace(text[end])) {
+    if ((c == U'.' || c == U'!' || c == U'?') && end < text.size() && python::IsSpace(text[end])) {
       sentences.push_back(text.substr(begin, end - begin));
       begin = end;
     }

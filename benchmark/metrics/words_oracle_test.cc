@@ -28,8 +28,7 @@ std::filesystem::path Folder(const char* variable) {
 class WordsOracleTest : public testing::Test {
  protected:
   static void SetUpTestSuite() {
-    const absl::StatusOr<std::string> contents =
-        ReadFile(Folder("RWKU_ORACLE_DIR") / "words.json");
+    const absl::StatusOr<std::string> contents = ReadFile(Folder("RWKU_ORACLE_DIR") / "words.json");
     if (contents.ok()) {
       answers_ = std::make_unique<json>(json::parse(*contents));
     }
