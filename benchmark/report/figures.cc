@@ -106,7 +106,6 @@ void DrawStrip(const Strip& strip, const Scale& scale, double y, Svg& svg) {
   svg.Line("box-line", scale.Place(sorted.front()), y, lower, y);
   svg.Line("box-line", upper, y, scale.Place(sorted.back()), y);
   svg.Rect("box", lower, y - kHalfBox, upper - lower, 2 * kHalfBox);
-  svg.Line("median", median, y - kHalfBox, median, y + kHalfBox);
   // Many targets need small marks; their heights only keep them apart.
   constexpr size_t kMany = 40;
   const double radius = sorted.size() > kMany ? 2 : 3.2;
@@ -116,6 +115,9 @@ void DrawStrip(const Strip& strip, const Scale& scale, double y, Svg& svg) {
     svg.Marker(StyleOfSeries(strip.series), scale.Place(strip.targets[i].second), y + shift, radius,
                absl::StrCat(strip.targets[i].first, ": ", FigureText(strip.targets[i].second, 1)));
   }
+  // Again on top: many marks hide the box.
+  svg.Rect("box-edge", lower, y - kHalfBox, upper - lower, 2 * kHalfBox);
+  svg.Line("median", median, y - kHalfBox, median, y + kHalfBox);
 }
 
 }  // namespace
@@ -203,7 +205,7 @@ std::string TargetDistribution(const Report& report) {
     return "";
   }
   constexpr double kWidth = 480;
-  constexpr double kTop = 12;
+  constexpr double kTop = 26;
   constexpr double kStep = 40;
   constexpr double kLabelSize = 13;
   constexpr double kLongestLabel = 150;
@@ -226,7 +228,7 @@ std::string TargetDistribution(const Report& report) {
   }
   svg.Line("axis", left, bottom, left + scale.width, bottom);
   svg.Text("axis-title", left, bottom + 38, "start", "← Forget All of a target");
-  svg.Text("tick", kWidth - 2, bottom + 17, "end", "mean");
+  svg.Text("tick", kWidth - 2, kTop - 8, "end", "mean");
   for (size_t i = 0; i < strips.size(); ++i) {
     const double y = kTop + kStep * (static_cast<double>(i) + 0.5);
     svg.Text("label", left - 10, y + 4, "end", strips[i].label);

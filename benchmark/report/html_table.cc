@@ -39,7 +39,7 @@ std::string Interval(const ReportCell& cell, int decimals) {
   if (!cell.low || !cell.high) {
     return "";
   }
-  return absl::StrCat(FigureText(cell.low, decimals, kMinus), *cell.low < 0 ? " to " : kDash,
+  return absl::StrCat(FigureText(cell.low, decimals, kMinus), *cell.low < 0 ? "&nbsp;to " : kDash,
                       FigureText(cell.high, decimals, kMinus));
 }
 

@@ -15,7 +15,7 @@ constexpr std::array<Side, 8> kSides = {
     {{1, 0}, {-1, 0}, {0, -1}, {0, 1}, {1, -1}, {1, 1}, {-1, -1}, {-1, 1}}};
 constexpr std::array<double, 3> kRings = {1, 2.2, 3.4};  // distances tried, nearest first
 constexpr double kOutside = 1000;                        // cost of a unit beyond the bounds
-constexpr double kFarther = 4;                           // of a step to the next ring
+constexpr double kFarther = 25;                          // of a step to the next ring
 constexpr double kLater = 0.5;                           // of a side less liked
 
 double Overlap(const Box& a, const Box& b) {
@@ -42,8 +42,8 @@ Box LabelPlacer::Place(double x, double y, double distance, double width, double
                     center_y + height / 2};
       double cost = kOutside * Beyond(box, bounds_) + kFarther * static_cast<double>(ring) +
                     kLater * static_cast<double>(side);
-      for (const Box& other : taken_) {
-        cost += Overlap(box, other);
+      for (const Taken& other : taken_) {
+        cost += other.weight * Overlap(box, other.box);
       }
       if (least < 0 || cost < least) {
         least = cost;
@@ -51,7 +51,7 @@ Box LabelPlacer::Place(double x, double y, double distance, double width, double
       }
     }
   }
-  taken_.push_back(best);
+  taken_.push_back({best, 1});
   return best;
 }
 

@@ -19,14 +19,20 @@ class LabelPlacer {
   // Labels stay inside `bounds`.
   explicit LabelPlacer(Box bounds) : bounds_(bounds) {}
 
-  void AddObstacle(const Box& box) { taken_.push_back(box); }
+  // `weight`: how bad it is to cover a unit of it; labels themselves have 1.
+  void AddObstacle(const Box& box, double weight) { taken_.push_back({box, weight}); }
 
   // Where a label of this size goes that belongs to the point (x, y), `distance` away from it.
   Box Place(double x, double y, double distance, double width, double height);
 
  private:
+  struct Taken {
+    Box box;
+    double weight;
+  };
+
   Box bounds_;
-  std::vector<Box> taken_;
+  std::vector<Taken> taken_;
 };
 
 }  // namespace rwku::report

@@ -24,7 +24,7 @@ constexpr double kTop = 34;
 constexpr double kBottom = 46;
 constexpr double kRadius = 5.5;
 constexpr double kPublishedRadius = 4;
-constexpr double kLabelSize = 13;
+constexpr double kLabelSize = 15;  // the page draws 13 where it is wide
 constexpr absl::string_view kMinus = "−";
 
 struct Value {
@@ -64,7 +64,7 @@ Axis AxisOver(const std::vector<PointOfRow>& points, Value PointOfRow::*member, 
       high = std::max(high, end.value_or(high));
     }
   }
-  const double room = std::max(0.06 * (high - low), 1.0);
+  const double room = std::max(0.08 * (high - low), 1.0);
   low -= room;
   high += room;
   constexpr double kTicks = 5;
@@ -130,28 +130,33 @@ Box BoxAround(double x, double y, double radius) {
 }
 
 void DrawLabels(const std::vector<PointOfRow>& points, const Axis& x, const Axis& y, Svg& svg) {
-  LabelPlacer placer({kLeft + 2, kTop, kWidth - 2, kHeight - kBottom - 2});
+  // A label may stand a little above the plot, where an interval often ends.
+  LabelPlacer placer({kLeft + 2, kTop - 12, kWidth - 2, kHeight - kBottom - 2});
   for (const PointOfRow& point : points) {
-    placer.AddObstacle(BoxAround(x.Place(point.x.at), y.Place(point.y.at), 1.3 * kRadius));
+    placer.AddObstacle(BoxAround(x.Place(point.x.at), y.Place(point.y.at), 1.3 * kRadius), 1);
     if (point.x.published && point.y.published) {
       placer.AddObstacle(BoxAround(x.Place(*point.x.published), y.Place(*point.y.published),
-                                   1.3 * kPublishedRadius));
+                                   1.3 * kPublishedRadius),
+                         1);
     }
     // A label on a whisker is readable, but better beside it.
     constexpr double kHalf = 1;
+    constexpr double kWeight = 0.2;
     if (point.x.low && point.x.high) {
       const double at = y.Place(point.y.at);
-      placer.AddObstacle({x.Place(*point.x.low), at - kHalf, x.Place(*point.x.high), at + kHalf});
+      placer.AddObstacle({x.Place(*point.x.low), at - kHalf, x.Place(*point.x.high), at + kHalf},
+                         kWeight);
     }
     if (point.y.low && point.y.high) {
       const double at = x.Place(point.x.at);
-      placer.AddObstacle({at - kHalf, y.Place(*point.y.high), at + kHalf, y.Place(*point.y.low)});
+      placer.AddObstacle({at - kHalf, y.Place(*point.y.high), at + kHalf, y.Place(*point.y.low)},
+                         kWeight);
     }
   }
   for (const PointOfRow& point : points) {
     const Box box = placer.Place(x.Place(point.x.at), y.Place(point.y.at), 1.6 * kRadius,
                                  TextWidth(point.label, kLabelSize), kLabelSize);
-    svg.Text("label", (box.left + box.right) / 2, box.bottom - 2, "middle", point.label);
+    svg.Text("label", (box.left + box.right) / 2, box.bottom - 3, "middle", point.label);
   }
 }
 
