@@ -10,7 +10,7 @@
 #include "nlohmann/json.hpp"
 
 #include "base/check.h"
-#include "benchmark/report/published_data.h"
+#include "benchmark/report/embedded.h"
 
 namespace rwku::report {
 namespace {

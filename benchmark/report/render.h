@@ -15,8 +15,8 @@ namespace rwku::report {
 // figures come from, and the rows some of whose jobs did not succeed. Ends in a newline.
 std::string RenderText(const ReportTable& table);
 
-// Title, notes, and each table that has a figure, with intervals where `intervals`: two lines below
-// the row, its lower and its upper ends.
+// Title, notes, the main table and each other that has a figure, with intervals where `intervals`:
+// two lines below the row, its lower and its upper ends.
 std::string RenderText(const Report& report, bool intervals);
 
 // RFC 4180: a header line, then one line a row: label, run, jobs_succeeded, jobs and, for each
@@ -47,7 +47,7 @@ std::string RenderMarkdown(const Report& report);
 // labelled "tab:rwku-<key>". Text is escaped; what is beyond ASCII needs an engine for UTF-8.
 std::string RenderLatex(const ReportTable& table);
 
-// The same for each table that has a figure; a comment names the packages.
+// The same for the main table and each other that has a figure; a comment names the packages.
 std::string RenderLatex(const Report& report);
 
 // Columns that `text` takes on a terminal: 0 for a combining mark, 2 for a wide East Asian

@@ -183,7 +183,7 @@ std::string RenderLatex(const Report& report) {
   }
   for (const std::vector<ReportTable>* tables : {&report.tables, &report.targets}) {
     for (const ReportTable& table : *tables) {
-      if (HasFigure(table)) {
+      if (IsShown(table)) {
         absl::StrAppend(&out, "\n", RenderLatex(table));
       }
     }

@@ -96,7 +96,7 @@ std::string RenderMarkdown(const Report& report) {
   }
   for (const std::vector<ReportTable>* tables : {&report.tables, &report.targets}) {
     for (const ReportTable& table : *tables) {
-      if (HasFigure(table)) {
+      if (IsShown(table)) {
         absl::StrAppend(&out, "\n", RenderMarkdown(table));
       }
     }

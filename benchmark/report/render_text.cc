@@ -162,7 +162,7 @@ std::string RenderText(const Report& report, bool intervals) {
   }
   for (const std::vector<ReportTable>* tables : {&report.tables, &report.targets}) {
     for (const ReportTable& table : *tables) {
-      if (HasFigure(table)) {
+      if (IsShown(table)) {
         absl::StrAppend(&out, "\n", Render(table, intervals));
       }
     }

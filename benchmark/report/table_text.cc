@@ -66,6 +66,8 @@ bool HasFigure(const ReportTable& table) {
   return AnyCell(table, [](const ReportCell& cell) { return cell.value.has_value(); });
 }
 
+bool IsShown(const ReportTable& table) { return table.key == "main" || HasFigure(table); }
+
 bool HasInterval(const ReportTable& table) {
   return AnyCell(
       table, [](const ReportCell& cell) { return cell.low.has_value() && cell.high.has_value(); });

@@ -28,6 +28,11 @@ std::optional<double> PublishedDifference(const ReportCell& cell);
 
 bool HasPublished(const ReportRow& row);
 bool HasFigure(const ReportTable& table);
+
+// Whether a report prints the table: if it has a figure, and the main table always, since its rows
+// say what failed.
+bool IsShown(const ReportTable& table);
+
 bool HasInterval(const ReportTable& table);
 
 // "12" where all rows have 12, "9-12" where they differ, `dash` between. `count` is
