@@ -18,7 +18,7 @@ namespace rwku::engine {
 
 struct LanguageModelOptions {
   int max_decode_batch = 64;
-  CacheOptions caches;
+  CacheOptions caches = {};
 };
 
 class TorchLanguageModel final : public evaluate::LanguageModel {

@@ -19,12 +19,12 @@ namespace rwku::engine {
 struct GreedyRequest {
   std::vector<int32_t> prompt;
   int max_new_tokens = 30;
-  std::vector<int32_t> end_ids;  // the sequence ends with the first of these, which it keeps
+  std::vector<int32_t> end_ids = {};  // the sequence ends with the first of these, which it keeps
 };
 
 struct GreedyOptions {
   int max_batch = 64;  // sequences in flight
-  CacheOptions caches;
+  CacheOptions caches = {};
 };
 
 // New tokens of every request, in order; they depend on that request alone. Errors of a request
