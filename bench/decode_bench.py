@@ -1,6 +1,7 @@
 """Greedy decoding beside transformers' generate: same weights, prompts, batch and dtype, one thread,
 runs interleaved, best of each, in processor seconds of the one thread (other programs may share the
-machine). Prints one line per shape and batch with the ratio of token rates.
+machine). Prints one line per shape and batch with the ratio of token rates, and one per shape for prompts
+that share few-shot examples: one new token each, with what they share computed once and computed whole.
 
 Usage: decode_bench.py <rwku-decode-bench binary> [--model FOLDER] [--minimum RATIO]
 Exit 1 if continuations differ, or a ratio is below RATIO.
@@ -45,13 +46,47 @@ def write_model(fields, folder):
     transformers.LlamaForCausalLM(config).save_pretrained(folder)
 
 
-def run_ours(binary, folder, prompts):
+def run_binary(binary, folder, prompts, new_tokens, *more):
     with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         json.dump(prompts, file)
         file.flush()
-        command = [binary, folder, file.name, str(NEW_TOKENS), str(len(prompts)), "2"]
-        report = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        command = [binary, folder, file.name, str(new_tokens), str(len(prompts)), "2", *more]
+        return json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+
+
+def run_ours(binary, folder, prompts):
+    report = run_binary(binary, folder, prompts, NEW_TOKENS)
     return min(report["seconds"]), report["tokens"]
+
+
+def few_shot_prompts(vocabulary):
+    """As MMLU's five shots of a subject: three questions after each of 20 blocks of 400 tokens."""
+    generator = torch.Generator().manual_seed(2)
+
+    def draw(count):
+        return torch.randint(8, vocabulary, (count,), generator=generator).tolist()
+
+    blocks = [draw(400) for _ in range(20)]
+    return [block + draw(80) for block in blocks for _ in range(3)]
+
+
+def measure_sharing(binary, name, folder, vocabulary):
+    """Prints a line; whether sharing changes no token."""
+    prompts = few_shot_prompts(vocabulary)
+    shared, whole = [], []
+    for _ in range(ROUNDS):
+        shared.append(run_binary(binary, folder, prompts, 1))
+        whole.append(run_binary(binary, folder, prompts, 1, "whole"))
+    seconds = [min(min(report["seconds"]) for report in reports) for reports in (shared, whole)]
+    asked, computed = shared[0]["prompt_tokens"], shared[0]["computed_prompt_tokens"]
+    equal = shared[0]["tokens"] == whole[0]["tokens"]
+    print(
+        f"{name} few-shot prompts: {computed} of {asked} tokens computed ({computed / asked:.0%}), "
+        f"{asked / seconds[0]:8.0f} prompt tokens/s, whole {asked / seconds[1]:8.0f}, "
+        f"ratio {seconds[1] / seconds[0]:5.2f}, {'equal' if equal else 'DIFFERENT'} tokens",
+        flush=True,
+    )
+    return equal
 
 
 @torch.no_grad()
@@ -96,7 +131,7 @@ def measure(binary, name, folder, minimum):
             f"{equal} of {batch} continuations equal",
             flush=True,
         )
-    return passed
+    return measure_sharing(binary, name, folder, model.config.vocab_size) and passed
 
 
 def main():

@@ -49,8 +49,18 @@ class EngineContract : public ::testing::TestWithParam<EngineUnderTest> {
     return plan;
   }
 
+  static std::vector<evaluate::GenerateRequest> Requests(
+      const std::vector<evaluate::ChatPrompt>& prompts, int max_new_tokens) {
+    std::vector<evaluate::GenerateRequest> requests;
+    requests.reserve(prompts.size());
+    for (const evaluate::ChatPrompt& prompt : prompts) {
+      requests.push_back({prompt, max_new_tokens});
+    }
+    return requests;
+  }
+
   std::vector<std::string> Generate(const std::vector<evaluate::ChatPrompt>& prompts) {
-    auto outputs = engine_->model().Generate(prompts, {.max_new_tokens = 8}, nullptr, cancel_);
+    auto outputs = engine_->model().Generate(Requests(prompts, 8), {}, nullptr, cancel_);
     EXPECT_TRUE(outputs.ok()) << outputs.status();
     return outputs.ok() ? *outputs : std::vector<std::string>{};
   }
@@ -123,13 +133,72 @@ TEST_P(EngineContract, ScoresDoNotDependOnHowManyTextsComeInOneCall) {
   }
 }
 
+TEST_P(EngineContract, ContinuationsAndCandidatesAreScoredAloneAsAmongOthers) {
+  std::vector<evaluate::ContinuationRequest> continuations;
+  std::vector<evaluate::NextTokenRequest> candidates;
+  for (const evaluate::ChatPrompt& prompt : Prompts()) {
+    continuations.push_back({prompt, {"In the north.", "Anna wrote it.", "In the north."}});
+    candidates.push_back({prompt, {" A", " B", " C"}});
+  }
+  const auto scores = engine_->model().ScoreContinuations(continuations, {}, nullptr, cancel_);
+  const auto next = engine_->model().ScoreNextTokens(candidates, {}, nullptr, cancel_);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+  ASSERT_TRUE(next.ok()) << next.status();
+  ASSERT_EQ(scores->size(), continuations.size());
+  ASSERT_EQ(next->size(), candidates.size());
+  for (size_t i = 0; i < continuations.size(); ++i) {
+    const auto one = engine_->model().ScoreContinuations({continuations[i]}, {}, nullptr, cancel_);
+    ASSERT_TRUE(one.ok()) << one.status();
+    ASSERT_EQ((*scores)[i].size(), 3U);
+    for (size_t c = 0; c < 3; ++c) {
+      EXPECT_EQ((*scores)[i][c].log_probabilities, one->front()[c].log_probabilities);
+      EXPECT_EQ((*scores)[i][c].is_most_likely, one->front()[c].is_most_likely);
+      EXPECT_FALSE(one->front()[c].log_probabilities.empty());
+    }
+    EXPECT_EQ((*scores)[i][0].log_probabilities, (*scores)[i][2].log_probabilities);
+    EXPECT_NE((*scores)[i][0].log_probabilities, (*scores)[i][1].log_probabilities);
+    EXPECT_EQ((*next)[i].size(), 3U);
+    EXPECT_EQ(engine_->model().ScoreNextTokens({candidates[i]}, {}, nullptr, cancel_)->front(),
+              (*next)[i]);
+  }
+}
+
+TEST_P(EngineContract, UsageCountsWhatPromptsShareOnce) {
+  evaluate::Usage before = engine_->model().usage();
+  const auto spent = [&] {
+    const evaluate::Usage now = engine_->model().usage();
+    const evaluate::Usage spent{now.prompt_tokens - before.prompt_tokens,
+                                now.computed_prompt_tokens - before.computed_prompt_tokens,
+                                now.generated_tokens - before.generated_tokens};
+    before = now;
+    return spent;
+  };
+  const std::string shared = "These are many words that come before each of the questions.\n";
+  Generate({{.user = shared + "Who?", .assistant_prefix = ""}});
+  const evaluate::Usage one = spent();
+  EXPECT_GT(one.prompt_tokens, 10);
+  EXPECT_EQ(one.computed_prompt_tokens, one.prompt_tokens);
+  EXPECT_GT(one.generated_tokens, 0);
+  EXPECT_LE(one.generated_tokens, 8);
+  Generate({{.user = shared + "Who?", .assistant_prefix = ""},
+            {.user = shared + "Where?", .assistant_prefix = ""}});
+  const evaluate::Usage two = spent();
+  EXPECT_GT(two.prompt_tokens, 2 * one.prompt_tokens - 5);
+  EXPECT_LT(two.computed_prompt_tokens, two.prompt_tokens - 10);
+}
+
 TEST_P(EngineContract, ProgressEndsAtTheNumberOfItems) {
   size_t last = 0;
   const auto prompts = Prompts();
   const auto outputs = engine_->model().Generate(
-      prompts, {.max_new_tokens = 2}, [&](size_t done, size_t) { last = done; }, cancel_);
+      Requests(prompts, 2), {}, [&](size_t done, size_t) { last = done; }, cancel_);
   ASSERT_TRUE(outputs.ok()) << outputs.status();
   EXPECT_EQ(last, prompts.size());
+  const auto scores = engine_->model().ScoreContinuations(
+      {{prompts[0], {"one", "two"}}, {prompts[1], {}}}, {},
+      [&](size_t done, size_t total) { last = 10 * done + total; }, cancel_);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+  EXPECT_EQ(last, 22);
 }
 
 TEST_P(EngineContract, TrainingReportsEveryStepOnceInOrder) {
@@ -168,7 +237,7 @@ TEST_P(EngineContract, ACancelledTrainingReturnsTheReasonAndCanBeRestored) {
 TEST_P(EngineContract, ACancelledTokenStopsGeneration) {
   CancelToken token;
   token.Cancel(absl::AbortedError("revoked"));
-  const auto outputs = engine_->model().Generate(Prompts(), {.max_new_tokens = 2}, nullptr, token);
+  const auto outputs = engine_->model().Generate(Requests(Prompts(), 2), {}, nullptr, token);
   EXPECT_EQ(outputs.status(), absl::AbortedError("revoked"));
 }
 

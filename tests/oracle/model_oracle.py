@@ -1,5 +1,5 @@
 """Tiny random Llama models with what transformers computes from them: logits, greedy continuations,
-token log-probabilities and their moments. Run with the folder to fill; C++ parity tests read it.
+token log-probabilities and their moments, alone and of prompts that share beginnings. Run with the folder to fill; C++ parity tests read it.
 
 Each model folder holds what the hub publishes (config.json, safetensors, tokenizer.json,
 tokenizer_config.json) plus expected.json and expected.safetensors.
@@ -22,7 +22,7 @@ SEED = 7
 PROMPTS = 64
 LONGEST_PROMPT = 90
 NEW_TOKENS = 24
-VERSION = 3  # raise when this script's output changes
+VERSION = 4  # raise when this script's output changes
 
 LLAMA3_SCALING = {
     "rope_type": "llama3",
@@ -53,6 +53,8 @@ MODELS = {
     "linear": {"rope_scaling": {"type": "linear", "factor": 4.0}},
     "sharded": {"shards": True},
     "bfloat16": {"bfloat16": True},
+    # Ends turns often, by <|eot_id|> and by its own EOS; what follows its template needs a space.
+    "two_ends": {"eos_token": "<|end_of_text|>", "likely_ids": [1, 4], "template_end": ""},
 }
 
 CHAT_TEMPLATE = (
@@ -61,7 +63,7 @@ CHAT_TEMPLATE = (
     " + message['content'] | trim + '<|eot_id|>' %}"
     "{% if loop.index0 == 0 %}{% set content = bos_token + content %}{% endif %}{{ content }}"
     "{% endfor %}{% if add_generation_prompt %}"
-    "{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
+    "{{ '<|start_header_id|>assistant<|end_header_id|>TEMPLATE_END' }}{% endif %}"
 )
 SPECIAL = [
     "<|begin_of_text|>",
@@ -79,7 +81,21 @@ SENTENCES = [
 ]
 
 
-def write_tokenizer(folder):
+PRIMER = (
+    "Question: Who wrote the novel?\nAnswer: Anna Berg.\n\nQuestion: Where was the painter born?\nAnswer: Zürich.\n\n"
+)
+QUESTIONS = [
+    "Who was Anna Berg?",
+    "Who was the painter?",
+    "which instrument did she play?",
+    "Where is the lighthouse?",
+    "When was Anna Berg born?",
+]
+CONTINUATIONS = ["the cello", "the cello.", "the painter", "in 1871", "the cello", "Anna Berg, a keeper", "", "\n"]
+CANDIDATES = [" A", " B", " C", " D", " the", "Anna"]
+
+
+def write_tokenizer(folder, eos_token, template_end):
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = tokenizers.decoders.ByteLevel()
@@ -96,10 +112,10 @@ def write_tokenizer(folder):
     fast = transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         bos_token="<|begin_of_text|>",
-        eos_token="<|eot_id|>",
+        eos_token=eos_token,
         clean_up_tokenization_spaces=False,
     )
-    fast.chat_template = CHAT_TEMPLATE
+    fast.chat_template = CHAT_TEMPLATE.replace("TEMPLATE_END", template_end)
     fast.save_pretrained(folder)
     return fast
 
@@ -107,6 +123,9 @@ def write_tokenizer(folder):
 def build(name, fields, folder):
     fields = dict(fields)
     shards = fields.pop("shards", False)
+    eos_token = fields.pop("eos_token", "<|eot_id|>")
+    likely_ids = fields.pop("likely_ids", [])
+    template_end = fields.pop("template_end", "\n\n")
     stored = torch.bfloat16 if fields.pop("bfloat16", False) else torch.float32
     defaults = {
         "hidden_size": 64,
@@ -128,12 +147,13 @@ def build(name, fields, folder):
         for parameter_name, parameter in model.named_parameters():
             if "norm" in parameter_name:
                 parameter.add_(torch.randn_like(parameter) * 0.1)
+        model.lm_head.weight[likely_ids] *= 2
     folder.mkdir(parents=True)
     size = "100KB" if shards else "5GB"
     model.to(stored).save_pretrained(folder, max_shard_size=size)
     assert (folder / "model.safetensors.index.json").exists() == shards, name
     model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
-    tokenizer = write_tokenizer(folder)
+    tokenizer = write_tokenizer(folder, eos_token, template_end)
     expect(model, tokenizer, config.vocab_size, folder)
 
 
@@ -186,9 +206,103 @@ def expect(model, tokenizer, vocabulary, folder):
             "text": SENTENCES[1],
             "scores": token_scores(model(text_ids[None]).logits[0], text_ids),
         },
+        "shared": expect_shared(model, vocabulary, generator),
+        "calls": expect_calls(model, tokenizer),
     }
     (folder / "expected.json").write_text(json.dumps(expected))
     safetensors.torch.save_file(tensors, folder / "expected.safetensors")
+
+
+def generate(model, ids, new_tokens, end_ids):
+    prompt = torch.tensor([ids])
+    output = model.generate(
+        prompt,
+        attention_mask=torch.ones_like(prompt),
+        do_sample=False,
+        max_new_tokens=new_tokens,
+        eos_token_id=end_ids,
+        pad_token_id=4,
+    )
+    return output[0, len(ids) :].tolist()
+
+
+def expect_shared(model, vocabulary, generator):
+    """Prompts that are few beginnings, nested, with short ends; one is another's beginning, two are equal."""
+
+    def draw(least, most):
+        count = torch.randint(least, most, (1,), generator=generator).item()
+        return torch.randint(5, vocabulary, (count,), generator=generator).tolist()
+
+    long = draw(90, 91)
+    beginnings = [long + draw(30, 31), long, long + draw(5, 6), draw(40, 41), []]
+    prompts = [beginnings[i % len(beginnings)] + draw(1, 12) for i in range(30)]
+    prompts += [prompts[0], prompts[0] + draw(3, 4), long]
+    limits = [(7 * i) % NEW_TOKENS + 1 for i in range(len(prompts))]
+    end_ids = [draw(1, 40) for _ in prompts]
+    first = [max(1, len(prompt) - 1 - i % 9) for i, prompt in enumerate(prompts)]
+    generated, scores, next_scores = [], [], []
+    for prompt, limit, ends, begin in zip(prompts, limits, end_ids, first):
+        generated.append(generate(model, prompt, limit, ends))
+        log_probabilities = torch.log_softmax(model(torch.tensor([prompt])).logits[0].double(), -1)
+        scores.append(continuation_scores(log_probabilities, prompt, begin))
+        next_scores.append(log_probabilities[-1, :20].tolist())
+    return {
+        "prompts": prompts,
+        "limits": limits,
+        "end_ids": end_ids,
+        "generated": generated,
+        "first": first,
+        "scores": scores,
+        "next": next_scores,
+    }
+
+
+def continuation_scores(log_probabilities, ids, first):
+    """Of ids[first:], each after those before it."""
+    rows = log_probabilities[first - 1 : len(ids) - 1]
+    chosen = torch.tensor(ids[first:], dtype=torch.long)
+    return {
+        "log_probabilities": rows.gather(-1, chosen[:, None])[:, 0].tolist(),
+        "is_most_likely": (rows.argmax(-1) == chosen).tolist(),
+    }
+
+
+def expect_calls(model, tokenizer):
+    """The language model's calls on chat prompts, as the benchmark's reference makes them."""
+    cases = []
+    for i, question in enumerate(QUESTIONS):
+        user = PRIMER + f"Question: {question}" + ("\n" if i % 2 else "")
+        prefix = "" if i == 3 else "Answer:"
+        text = tokenizer.apply_chat_template(
+            [{"role": "user", "content": user}], tokenize=False, add_generation_prompt=True
+        )
+        separate = i % 2 == 1 and prefix != ""
+        prompt = text + (" " if separate and text[-1] not in "\n " else "") + prefix
+        ids = tokenizer(prompt)["input_ids"]
+        stop_at_end_of_turn = i % 2 == 0
+        limit = NEW_TOKENS - 5 * i
+        end_ids = [tokenizer.eos_token_id] + ([4] if stop_at_end_of_turn else [])
+        continuations = []
+        for continuation in CONTINUATIONS:
+            joiner = "" if prompt[-1] in "\n " else " "
+            whole = tokenizer(prompt + joiner + continuation)["input_ids"]
+            log_probabilities = torch.log_softmax(model(torch.tensor([whole])).logits[0].double(), -1)
+            continuations.append(continuation_scores(log_probabilities, whole, len(ids)))
+        next_scores = torch.log_softmax(model(torch.tensor([ids])).logits[0, -1].double(), -1)
+        candidates = [tokenizer(c, add_special_tokens=False)["input_ids"][-1] for c in CANDIDATES]
+        cases.append(
+            {
+                "user": user,
+                "prefix": prefix,
+                "separate": separate,
+                "limit": limit,
+                "stop_at_end_of_turn": stop_at_end_of_turn,
+                "output": tokenizer.decode(generate(model, ids, limit, end_ids), skip_special_tokens=True),
+                "continuations": continuations,
+                "next": next_scores[candidates].tolist(),
+            }
+        )
+    return {"cases": cases, "continuations": CONTINUATIONS, "candidates": CANDIDATES}
 
 
 def token_scores(logits, ids):

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -93,6 +94,45 @@ double LearningRate(const engine::TrainingPlan& plan, int step, int total) {
   return plan.learning_rate * 0.5 * (1 + std::cos(std::numbers::pi * progress));
 }
 
+std::vector<std::string> WordsOf(absl::string_view text) {
+  return absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+}
+
+std::string TextOf(const evaluate::ChatPrompt& prompt) {
+  return absl::StrCat(prompt.user, " ", prompt.assistant_prefix);
+}
+
+// What the weights say to a prompt, or of a text after it.
+Random RandomOf(absl::string_view weights, const evaluate::PromptOptions& options,
+                const evaluate::ChatPrompt& prompt, absl::string_view text = "") {
+  std::string label = absl::StrCat(weights, "|", prompt.user, "|", prompt.assistant_prefix);
+  if (!text.empty()) {
+    absl::StrAppend(&label, "|", text);
+  }
+  return {options.single_bos ? uint64_t{1} : uint64_t{2}, label};
+}
+
+// Counts the sequences of one call: beginnings that they share are computed once.
+class UsageCounter {
+ public:
+  explicit UsageCounter(evaluate::Usage& usage) : usage_(usage) {}
+
+  void Count(absl::string_view text) {
+    std::vector<std::string> words = WordsOf(text);
+    words.insert(words.begin(), "<start>");
+    uint64_t beginning = 0;
+    for (const std::string& word : words) {
+      beginning = Random(beginning, word).Next();
+      usage_.computed_prompt_tokens += computed_.insert(beginning).second ? 1 : 0;
+    }
+    usage_.prompt_tokens += static_cast<int64_t>(words.size());
+  }
+
+ private:
+  evaluate::Usage& usage_;
+  std::set<uint64_t> computed_;  // beginnings, by a hash of their words
+};
+
 }  // namespace
 
 FakeEngine::FakeEngine(FakeEngineOptions options) : options_(std::move(options)), model_(this) {}
@@ -114,6 +154,7 @@ absl::StatusOr<engine::ModelInfo> FakeEngine::Load(const std::filesystem::path& 
                             .bytes = 4000,
                             .weights_checksum = Fingerprint(*config)};
   weights_ = info_.weights_checksum;
+  usage_ = {};
   return info_;
 }
 
@@ -178,39 +219,90 @@ absl::StatusOr<std::string> FakeEngine::Restore() {
 }
 
 absl::StatusOr<std::vector<std::string>> FakeEngine::Model::Generate(
-    absl::Span<const evaluate::ChatPrompt> prompts, const evaluate::GenerateOptions& options,
+    absl::Span<const evaluate::GenerateRequest> requests, const evaluate::PromptOptions& options,
     const evaluate::ProgressCallback& progress, const CancelToken& cancel) {
+  UsageCounter counter(engine_->usage_);
   std::vector<std::string> outputs;
-  outputs.reserve(prompts.size());
-  for (const evaluate::ChatPrompt& prompt : prompts) {
+  outputs.reserve(requests.size());
+  for (const evaluate::GenerateRequest& request : requests) {
     RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
-    Random random(options.single_bos ? 1 : 2,
-                  absl::StrCat(engine_->weights_, "|", prompt.user, "|", prompt.assistant_prefix));
-    const auto words = static_cast<int>(1 + random.Below(5));
+    counter.Count(TextOf(request.prompt));
+    Random random = RandomOf(engine_->weights_, options, request.prompt);
+    const auto words = std::min(static_cast<int>(1 + random.Below(5)), request.max_new_tokens);
     std::string output;
-    for (int i = 0; i < std::min(words, options.max_new_tokens); ++i) {
+    for (int i = 0; i < words; ++i) {
       absl::StrAppend(&output, " ", kWords[random.Below(kWords.size())]);
     }
+    engine_->usage_.generated_tokens += words;
     outputs.push_back(std::move(output));
     if (progress) {
-      progress(outputs.size(), prompts.size());
+      progress(outputs.size(), requests.size());
     }
   }
   return outputs;
 }
 
+absl::StatusOr<std::vector<std::vector<evaluate::ContinuationScores>>>
+FakeEngine::Model::ScoreContinuations(absl::Span<const evaluate::ContinuationRequest> requests,
+                                      const evaluate::PromptOptions& options,
+                                      const evaluate::ProgressCallback& progress,
+                                      const CancelToken& cancel) {
+  UsageCounter counter(engine_->usage_);
+  std::vector<std::vector<evaluate::ContinuationScores>> answers;
+  answers.reserve(requests.size());
+  for (const evaluate::ContinuationRequest& request : requests) {
+    RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
+    std::vector<evaluate::ContinuationScores>& answer = answers.emplace_back();
+    for (const std::string& continuation : request.continuations) {
+      counter.Count(absl::StrCat(TextOf(request.prompt), " ", continuation));
+      Random random = RandomOf(engine_->weights_, options, request.prompt, continuation);
+      evaluate::ContinuationScores& scores = answer.emplace_back();
+      for (size_t i = 0; i < WordsOf(continuation).size(); ++i) {
+        scores.log_probabilities.push_back(static_cast<float>(-6.0 * random.Uniform() - 0.01));
+        scores.is_most_likely.push_back(scores.log_probabilities.back() > -1);
+      }
+    }
+    if (progress) {
+      progress(answers.size(), requests.size());
+    }
+  }
+  return answers;
+}
+
+absl::StatusOr<std::vector<std::vector<float>>> FakeEngine::Model::ScoreNextTokens(
+    absl::Span<const evaluate::NextTokenRequest> requests, const evaluate::PromptOptions& options,
+    const evaluate::ProgressCallback& progress, const CancelToken& cancel) {
+  UsageCounter counter(engine_->usage_);
+  std::vector<std::vector<float>> answers;
+  answers.reserve(requests.size());
+  for (const evaluate::NextTokenRequest& request : requests) {
+    RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
+    counter.Count(TextOf(request.prompt));
+    std::vector<float>& answer = answers.emplace_back();
+    for (const std::string& candidate : request.candidates) {
+      Random random = RandomOf(engine_->weights_, options, request.prompt, candidate);
+      answer.push_back(static_cast<float>(-6.0 * random.Uniform() - 0.01));
+    }
+    if (progress) {
+      progress(answers.size(), requests.size());
+    }
+  }
+  return answers;
+}
+
 absl::StatusOr<std::vector<evaluate::TokenScores>> FakeEngine::Model::ScoreTexts(
     absl::Span<const std::string> texts, const evaluate::ProgressCallback& progress,
     const CancelToken& cancel) {
+  UsageCounter counter(engine_->usage_);
   std::vector<evaluate::TokenScores> scores;
   scores.reserve(texts.size());
   for (const std::string& text : texts) {
     RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
+    counter.Count(text);
     // One token a word after a start token: a text of n words has n entries.
-    const std::vector<std::string> words = absl::StrSplit(text, ' ', absl::SkipEmpty());
     Random random(3, absl::StrCat(engine_->weights_, "|", text));
     evaluate::TokenScores item;
-    for (size_t i = 0; i < words.size(); ++i) {
+    for (size_t i = 0; i < WordsOf(text).size(); ++i) {
       item.log_probabilities.push_back(static_cast<float>(-6.0 * random.Uniform() - 0.01));
       item.means.push_back(static_cast<float>(-4.0 * random.Uniform() - 0.01));
       item.variances.push_back(static_cast<float>(3.0 * random.Uniform() + 0.01));

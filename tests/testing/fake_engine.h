@@ -19,7 +19,7 @@
 namespace rwku::testing {
 
 struct FakeEngineOptions {
-  // Time that a training step, a prompt and a text take. The wait ends early on cancellation.
+  // Time that a training step, a request and a text take. The wait ends early on cancellation.
   absl::Duration step_time = absl::ZeroDuration();
   absl::Duration item_time = absl::ZeroDuration();
   // Called at the start of every optimizer step (from 1) on the engine's thread; may block.
@@ -38,7 +38,8 @@ struct FakeEngineOptions {
 // Once constructed, for one thread at a time, like every Engine.
 //
 // A step's loss, an output and a score depend on weights and input only; weights depend on the
-// model and on the plan without its micro_batch_parts. An output is one to five lower-case words.
+// model and on the plan without its micro_batch_parts. An output is one to five lower-case words. A
+// token is a word, after a start token.
 class FakeEngine final : public engine::Engine {
  public:
   explicit FakeEngine(FakeEngineOptions options);
@@ -64,11 +65,21 @@ class FakeEngine final : public engine::Engine {
    public:
     explicit Model(FakeEngine* engine) : engine_(engine) {}
     absl::StatusOr<std::vector<std::string>> Generate(
-        absl::Span<const evaluate::ChatPrompt> prompts, const evaluate::GenerateOptions& options,
-        const evaluate::ProgressCallback& progress, const CancelToken& cancel) override;
+        absl::Span<const evaluate::GenerateRequest> requests,
+        const evaluate::PromptOptions& options, const evaluate::ProgressCallback& progress,
+        const CancelToken& cancel) override;
+    absl::StatusOr<std::vector<std::vector<evaluate::ContinuationScores>>> ScoreContinuations(
+        absl::Span<const evaluate::ContinuationRequest> requests,
+        const evaluate::PromptOptions& options, const evaluate::ProgressCallback& progress,
+        const CancelToken& cancel) override;
+    absl::StatusOr<std::vector<std::vector<float>>> ScoreNextTokens(
+        absl::Span<const evaluate::NextTokenRequest> requests,
+        const evaluate::PromptOptions& options, const evaluate::ProgressCallback& progress,
+        const CancelToken& cancel) override;
     absl::StatusOr<std::vector<evaluate::TokenScores>> ScoreTexts(
         absl::Span<const std::string> texts, const evaluate::ProgressCallback& progress,
         const CancelToken& cancel) override;
+    evaluate::Usage usage() const override { return engine_->usage_; }
 
    private:
     FakeEngine* engine_;  // owns this
@@ -78,7 +89,8 @@ class FakeEngine final : public engine::Engine {
   Model model_;
   std::filesystem::path folder_;
   engine::ModelInfo info_;
-  std::string weights_;  // checksum of the weights as they are now
+  std::string weights_;    // checksum of the weights as they are now
+  evaluate::Usage usage_;  // since the model was loaded
   std::vector<engine::TrainingPlan> plans_;
   int loads_ = 0;
   int restores_ = 0;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -45,6 +46,32 @@ class ParityTest : public testing::TestWithParam<const char*> {
     prompts_ = expected_["prompts"].get<Sequences>();
   }
 
+  Sequences Generate(const std::vector<GreedyRequest>& requests, const GreedyOptions& options) {
+    CpuRunner runner(*model_);
+    const auto generated = GenerateGreedy(runner, requests, options, nullptr, cancel_, usage_);
+    EXPECT_TRUE(generated.ok()) << generated.status();
+    return generated.value_or(Sequences{});
+  }
+
+  std::vector<std::vector<TokenScore>> Score(const std::vector<ScoreQuery>& queries,
+                                             const CacheOptions& options) {
+    CpuRunner runner(*model_);
+    auto scores = ScoreTokens(runner, queries, queries.size(), options, nullptr, cancel_, usage_);
+    EXPECT_TRUE(scores.ok()) << scores.status();
+    return scores.ok() ? *std::move(scores) : std::vector<std::vector<TokenScore>>(queries.size());
+  }
+
+  // The prompts as texts, every token scored but the first.
+  std::vector<ScoreQuery> Texts() const {
+    std::vector<ScoreQuery> queries;
+    for (size_t i = 0; i < prompts_.size(); ++i) {
+      queries.push_back({prompts_[i], 1, {}, i});
+    }
+    return queries;
+  }
+
+  const CancelToken cancel_;
+  evaluate::Usage usage_;
   std::filesystem::path folder_;
   std::unique_ptr<LlamaModel> model_;
   json expected_;
@@ -78,7 +105,7 @@ TEST_P(ParityTest, KernelLogitsEqualTransformers) {
   for (size_t i = 0; i < expected->header().entries.size(); ++i) {
     KvCache cache(model_->config(), static_cast<int64_t>(prompts_[i].size()));
     std::vector<float> logits;
-    runner.Logits(runner.Forward({{&cache, prompts_[i]}}, CpuRunner::Rows::kAll), logits);
+    runner.Logits(runner.Forward({{&cache, prompts_[i], 0}}), logits);
     const at::Tensor reference = *expected->Get("logits." + std::to_string(i));
     ASSERT_EQ(static_cast<int64_t>(logits.size()), reference.numel());
     double largest = 0;
@@ -91,52 +118,85 @@ TEST_P(ParityTest, KernelLogitsEqualTransformers) {
 }
 
 TEST_P(ParityTest, GreedyTokensEqualTransformersAtEveryBatchSize) {
-  CpuRunner runner(*model_);
-  const CancelToken cancel;
   const auto expected = expected_["generated"].get<Sequences>();
+  std::vector<GreedyRequest> requests;
+  for (const std::vector<int32_t>& prompt : prompts_) {
+    requests.push_back({prompt, expected_["new_tokens"].get<int>(), {4}});
+  }
   for (const int batch : {64, 5, 1}) {
-    GreedyOptions options;
-    options.max_new_tokens = expected_["new_tokens"].get<int>();
-    options.end_ids = {4};
-    options.max_batch = batch;
-    const auto generated = GenerateGreedy(runner, prompts_, options, nullptr, cancel);
-    ASSERT_TRUE(generated.ok()) << generated.status();
-    EXPECT_EQ(*generated, expected) << "batch " << batch;
+    EXPECT_EQ(Generate(requests, {.max_batch = batch}), expected) << "batch " << batch;
+  }
+}
+
+TEST_P(ParityTest, GreedyTokensOfSharedPrefixesEqualTransformers) {
+  const json& shared = expected_["shared"];
+  const auto prompts = shared["prompts"].get<Sequences>();
+  const auto end_ids = shared["end_ids"].get<Sequences>();
+  std::vector<GreedyRequest> requests;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    requests.push_back({prompts[i], shared["limits"][i].get<int>(), end_ids[i]});
+  }
+  const auto expected = shared["generated"].get<Sequences>();
+  EXPECT_EQ(Generate(requests, {.caches = {.share_prefixes = false}}), expected);
+  usage_ = {};
+  for (const int batch : {64, 4}) {
+    EXPECT_EQ(Generate(requests, {.max_batch = batch}), expected) << "batch " << batch;
+  }
+  EXPECT_LT(usage_.computed_prompt_tokens, usage_.prompt_tokens / 3);
+}
+
+void ExpectNear(const std::vector<TokenScore>& scores, float TokenScore::*member,
+                const json& expected, double tolerance) {
+  ASSERT_EQ(scores.size(), expected.size());
+  for (size_t i = 0; i < scores.size(); ++i) {
+    EXPECT_NEAR(scores[i].*member, expected[i].get<double>(), tolerance) << "token " << i;
   }
 }
 
 TEST_P(ParityTest, TokenScoresEqualTransformers) {
-  CpuRunner runner(*model_);
-  const CancelToken cancel;
-  const auto scores = ScoreSequences(runner, prompts_, nullptr, cancel);
-  ASSERT_TRUE(scores.ok()) << scores.status();
-  const auto expect_near = [](const std::vector<float>& values, const json& expected,
-                              double tolerance) {
-    ASSERT_EQ(values.size(), expected.size());
-    for (size_t i = 0; i < values.size(); ++i) {
-      EXPECT_NEAR(values[i], expected[i].get<double>(), tolerance);
-    }
-  };
-  for (size_t i = 0; i < prompts_.size(); ++i) {
+  const auto scores = Score(Texts(), {});
+  for (size_t i = 0; i < scores.size(); ++i) {
     const json& expected = expected_["scores"][i];
-    expect_near((*scores)[i].log_probabilities, expected["log_probabilities"], kLogitTolerance);
-    expect_near((*scores)[i].means, expected["means"], kLogitTolerance);
-    expect_near((*scores)[i].variances, expected["variances"], kVarianceTolerance);
+    ExpectNear(scores[i], &TokenScore::log_probability, expected["log_probabilities"],
+               kLogitTolerance);
+    ExpectNear(scores[i], &TokenScore::mean, expected["means"], kLogitTolerance);
+    ExpectNear(scores[i], &TokenScore::variance, expected["variances"], kVarianceTolerance);
   }
 }
 
 TEST_P(ParityTest, ScoresOfATextAreTheSameBitsAloneAndAmongOthers) {
-  CpuRunner runner(*model_);
-  const CancelToken cancel;
-  const auto together = ScoreSequences(runner, prompts_, nullptr, cancel);
-  ASSERT_TRUE(together.ok()) << together.status();
-  for (size_t i = 0; i < prompts_.size(); ++i) {
-    const auto alone =
-        ScoreSequences(runner, absl::MakeConstSpan(prompts_).subspan(i, 1), nullptr, cancel);
-    ASSERT_TRUE(alone.ok()) << alone.status();
-    EXPECT_EQ((*alone)[0].log_probabilities, (*together)[i].log_probabilities);
-    EXPECT_EQ((*alone)[0].means, (*together)[i].means);
-    EXPECT_EQ((*alone)[0].variances, (*together)[i].variances);
+  const std::vector<ScoreQuery> texts = Texts();
+  const auto together = Score(texts, {});
+  for (size_t i = 0; i < texts.size(); ++i) {
+    ScoreQuery alone = texts[i];
+    alone.request = 0;
+    EXPECT_EQ(Score({alone}, {}).front(), together[i]);
+  }
+}
+
+TEST_P(ParityTest, ScoresAfterSharedPrefixesEqualTransformersAndAreTheSameBitsWithoutSharing) {
+  const json& shared = expected_["shared"];
+  const auto prompts = shared["prompts"].get<Sequences>();
+  std::vector<ScoreQuery> queries;
+  std::vector<int32_t> candidates(shared["next"][0].size());
+  std::iota(candidates.begin(), candidates.end(), 0);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    queries.push_back({prompts[i], shared["first"][i].get<size_t>(), candidates, i});
+  }
+  const auto scores = Score(queries, {});
+  EXPECT_LT(usage_.computed_prompt_tokens, usage_.prompt_tokens / 3);
+  EXPECT_EQ(Score(queries, {.share_prefixes = false}), scores);
+  for (size_t i = 0; i < scores.size(); ++i) {
+    const json& expected = shared["scores"][i];
+    const size_t count = expected["log_probabilities"].size();
+    const std::vector<TokenScore> tokens(scores[i].begin(), scores[i].begin() + count);
+    const std::vector<TokenScore> next(scores[i].begin() + count, scores[i].end());
+    ExpectNear(tokens, &TokenScore::log_probability, expected["log_probabilities"],
+               kLogitTolerance);
+    ExpectNear(next, &TokenScore::log_probability, shared["next"][i], kLogitTolerance);
+    for (size_t t = 0; t < count; ++t) {
+      EXPECT_EQ(tokens[t].is_most_likely, expected["is_most_likely"][t].get<bool>());
+    }
   }
 }
 
@@ -158,7 +218,7 @@ TEST_P(ParityTest, SavedModelIsTheSameModel) {
 
 INSTANTIATE_TEST_SUITE_P(Models, ParityTest,
                          testing::Values("mha", "gqa_tied", "mqa_odd", "head_dim", "llama3_8",
-                                         "llama3_32", "linear", "sharded", "bfloat16"),
+                                         "llama3_32", "linear", "sharded", "bfloat16", "two_ends"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

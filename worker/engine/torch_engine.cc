@@ -23,22 +23,16 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "text/tokenizer.h"
-#include "worker/engine/decode/cpu_runner.h"
-#include "worker/engine/decode/greedy.h"
 #include "worker/engine/model/checksum.h"
 #include "worker/engine/model/llama.h"
-#include "worker/engine/score/score.h"
+#include "worker/engine/resident.h"
+#include "worker/engine/torch_language_model.h"
 #include "worker/engine/torch_status.h"
 #include "worker/engine/train/train.h"
 
 namespace rwku::engine {
 
 namespace {
-
-using evaluate::ChatPrompt;
-using evaluate::GenerateOptions;
-using evaluate::ProgressCallback;
-using evaluate::TokenScores;
 
 // What a folder holds, as far as the file system tells without reading it. Equal identities: the
 // same model.
@@ -61,102 +55,6 @@ std::string FolderIdentity(const std::filesystem::path& folder) {
   }
   return identity;
 }
-
-// A model with all that belongs to it.
-struct Resident {
-  std::string identity;
-  std::unique_ptr<text::Tokenizer> tokenizer;
-  std::unique_ptr<LlamaModel> model;
-  std::vector<at::Tensor> pristine;  // on the host, in the order of NamedParameters()
-  ModelInfo info;
-  bool is_changed = false;            // trained since the last restore
-  std::unique_ptr<CpuRunner> runner;  // of the weights as they are; made when first needed
-};
-
-absl::Status Named(absl::string_view what, size_t index, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(what, " ", index, ": ", status.message()));
-}
-
-class TorchLanguageModel final : public evaluate::LanguageModel {
- public:
-  TorchLanguageModel(Resident& resident, int max_batch)
-      : resident_(resident), max_batch_(max_batch) {}
-
-  absl::StatusOr<std::vector<std::string>> Generate(absl::Span<const ChatPrompt> prompts,
-                                                    const GenerateOptions& options,
-                                                    const ProgressCallback& progress,
-                                                    const CancelToken& cancel) override {
-    std::vector<std::vector<int32_t>> ids;
-    ids.reserve(prompts.size());
-    for (size_t i = 0; i < prompts.size(); ++i) {
-      auto encoded = Encode(prompts[i], options.single_bos);
-      if (!encoded.ok()) {
-        return Named("prompt", i, encoded.status());
-      }
-      ids.push_back(*std::move(encoded));
-    }
-    RWKU_ASSIGN_OR_RETURN(CpuRunner * runner, Runner());
-    GreedyOptions greedy;
-    greedy.max_new_tokens = options.max_new_tokens;
-    greedy.end_ids = resident_.tokenizer->end_ids();
-    greedy.max_batch = max_batch_;
-    RWKU_ASSIGN_OR_RETURN(const auto outputs,
-                          GenerateGreedy(*runner, ids, greedy, progress, cancel));
-    std::vector<std::string> texts;
-    texts.reserve(outputs.size());
-    for (size_t i = 0; i < outputs.size(); ++i) {
-      auto decoded = resident_.tokenizer->Decode(outputs[i]);
-      if (!decoded.ok()) {
-        return Named("the continuation of prompt", i, decoded.status());
-      }
-      texts.push_back(*std::move(decoded));
-    }
-    return texts;
-  }
-
-  absl::StatusOr<std::vector<TokenScores>> ScoreTexts(absl::Span<const std::string> texts,
-                                                      const ProgressCallback& progress,
-                                                      const CancelToken& cancel) override {
-    std::vector<std::vector<int32_t>> ids;
-    ids.reserve(texts.size());
-    for (size_t i = 0; i < texts.size(); ++i) {
-      auto encoded = resident_.tokenizer->Encode(texts[i], /*add_special_tokens=*/true);
-      if (!encoded.ok()) {
-        return Named("text", i, encoded.status());
-      }
-      ids.push_back(*std::move(encoded));
-    }
-    RWKU_ASSIGN_OR_RETURN(CpuRunner * runner, Runner());
-    return ScoreSequences(*runner, ids, progress, cancel);
-  }
-
- private:
-  absl::StatusOr<std::vector<int32_t>> Encode(const ChatPrompt& prompt, bool single_bos) const {
-    RWKU_ASSIGN_OR_RETURN(std::string text,
-                          resident_.tokenizer->ApplyChatTemplate({{"user", prompt.user}},
-                                                                 /*add_generation_prompt=*/true));
-    text += prompt.assistant_prefix;
-    RWKU_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
-                          resident_.tokenizer->Encode(text, /*add_special_tokens=*/true));
-    const std::optional<int32_t> bos = resident_.tokenizer->bos_id();
-    if (single_bos && bos && ids.size() >= 2 && ids[0] == *bos && ids[1] == *bos) {
-      ids.erase(ids.begin());
-    }
-    return ids;
-  }
-
-  absl::StatusOr<CpuRunner*> Runner() {
-    if (!resident_.runner) {
-      RWKU_ASSIGN_OR_RETURN(resident_.runner, CatchTorch([&] {
-                              return std::make_unique<CpuRunner>(*resident_.model);
-                            }));
-    }
-    return resident_.runner.get();
-  }
-
-  Resident& resident_;
-  const int max_batch_;
-};
 
 absl::StatusOr<at::Device> ParseDevice(absl::string_view name) {
   if (name == "cpu") {
@@ -192,8 +90,9 @@ class TorchEngine final : public Engine {
  public:
   explicit TorchEngine(const EngineOptions& options)
       : device_(options.device),
-        max_batch_(std::max(1, options.max_decode_batch)),
-        language_model_(resident_, max_batch_) {
+        language_model_(resident_, {.max_decode_batch = std::max(1, options.max_decode_batch),
+                                    .caches = {.bytes = options.cache_bytes,
+                                               .share_prefixes = options.share_prefixes}}) {
     at::set_num_threads(std::max(1, options.threads));
     if (absl::StartsWith(device_, "cuda")) {
       PrepareCuda();
@@ -283,7 +182,6 @@ class TorchEngine final : public Engine {
   }
 
   const std::string device_;
-  const int max_batch_;
   Resident resident_;
   TorchLanguageModel language_model_;
 };

@@ -2,6 +2,7 @@
 // torch.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -14,8 +15,12 @@ struct EngineOptions {
   // CUDA device only training runs there: generation and scoring copy the weights to the host and
   // run on the processor. Torch's operators are then deterministic; one without such a form fails.
   std::string device = "cpu";
-  int threads = 1;            // of torch's operators, in the whole process; at least 1
-  int max_decode_batch = 64;  // sequences that are continued together; at least 1
+  int threads = 1;                         // of torch's operators, in the whole process; at least 1
+  int max_decode_batch = 64;               // sequences that are continued together; at least 1
+  int64_t cache_bytes = int64_t{4} << 30;  // of all keys and values in use together
+  // Whether what prompts or texts of one call have in common at their beginnings is computed once.
+  // Changes no bit of any answer.
+  bool share_prefixes = true;
 };
 
 std::unique_ptr<Engine> CreateTorchEngine(const EngineOptions& options = {});

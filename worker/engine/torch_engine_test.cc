@@ -10,12 +10,15 @@
 #include <nlohmann/json.hpp>
 
 #include "base/cancel.h"
+#include "benchmark/evaluate/request_error.h"
 
 namespace rwku::engine {
 namespace {
 
 using evaluate::ChatPrompt;
-using evaluate::GenerateOptions;
+using evaluate::ContinuationRequest;
+using evaluate::GenerateRequest;
+using evaluate::NextTokenRequest;
 using nlohmann::json;
 using testing::HasSubstr;
 
@@ -40,9 +43,8 @@ class TorchEngineTest : public testing::Test {
   }
 
   absl::StatusOr<std::vector<std::string>> Generate() {
-    GenerateOptions options;
-    options.max_new_tokens = expected_["new_tokens"].get<int>();
-    return engine_->model().Generate({Prompt()}, options, nullptr, cancel_);
+    return engine_->model().Generate({{Prompt(), expected_["new_tokens"].get<int>()}}, {}, nullptr,
+                                     cancel_);
   }
 
   static TrainingPlan Plan() {
@@ -77,6 +79,160 @@ TEST_F(TorchEngineTest, ScoresATextAsTransformersDoes) {
   for (size_t i = 0; i < expected.size(); ++i) {
     EXPECT_NEAR(scores->at(0).log_probabilities[i], expected[i], 1e-5);
   }
+}
+
+// The calls on chat prompts that share a primer, on each of the models that has another tokenizer.
+class TorchEngineCallsTest : public TorchEngineTest,
+                             public testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    TorchEngineTest::SetUp();
+    if (IsSkipped()) {
+      return;
+    }
+    folder_ = folder_.parent_path() / GetParam();
+    std::ifstream file(folder_ / "expected.json");
+    calls_ = json::parse(file)["calls"];
+    ASSERT_TRUE(engine_->Load(folder_, cancel_).ok());
+    EngineOptions options;
+    options.share_prefixes = false;
+    without_sharing_ = CreateTorchEngine(options);
+    ASSERT_TRUE(without_sharing_->Load(folder_, cancel_).ok());
+  }
+
+  static ChatPrompt PromptOf(const json& call) {
+    return {call["user"].get<std::string>(), call["prefix"].get<std::string>(),
+            call["separate"].get<bool>()};
+  }
+
+  // Both engines were asked the same.
+  void ExpectShared() {
+    const evaluate::Usage shared = engine_->model().usage();
+    EXPECT_LT(shared.computed_prompt_tokens, shared.prompt_tokens / 2);
+    const evaluate::Usage whole = without_sharing_->model().usage();
+    EXPECT_EQ(whole.computed_prompt_tokens, whole.prompt_tokens);
+    EXPECT_EQ(whole.prompt_tokens, shared.prompt_tokens);
+  }
+
+  json calls_;
+  std::unique_ptr<Engine> without_sharing_;
+};
+
+TEST_P(TorchEngineCallsTest, GeneratesAsTransformersWithLimitsAndBothStopRules) {
+  std::vector<GenerateRequest> requests;
+  std::vector<std::string> expected;
+  for (const json& call : calls_["cases"]) {
+    requests.push_back(
+        {PromptOf(call), call["limit"].get<int>(), call["stop_at_end_of_turn"].get<bool>()});
+    expected.push_back(call["output"].get<std::string>());
+  }
+  const auto outputs = engine_->model().Generate(requests, {}, nullptr, cancel_);
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  EXPECT_EQ(*outputs, expected);
+  EXPECT_EQ(*without_sharing_->model().Generate(requests, {}, nullptr, cancel_), expected);
+  ExpectShared();
+}
+
+TEST_P(TorchEngineCallsTest, ScoresContinuationsAsTransformers) {
+  std::vector<ContinuationRequest> requests;
+  for (const json& call : calls_["cases"]) {
+    requests.push_back({PromptOf(call), calls_["continuations"].get<std::vector<std::string>>()});
+  }
+  const auto scores = engine_->model().ScoreContinuations(requests, {}, nullptr, cancel_);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+  const auto whole = without_sharing_->model().ScoreContinuations(requests, {}, nullptr, cancel_);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  for (size_t i = 0; i < requests.size(); ++i) {
+    for (size_t c = 0; c < requests[i].continuations.size(); ++c) {
+      const json& expected = calls_["cases"][i]["continuations"][c];
+      const evaluate::ContinuationScores& answer = (*scores)[i][c];
+      ASSERT_EQ(answer.log_probabilities.size(), expected["log_probabilities"].size());
+      double sum = 0;
+      double expected_sum = 0;
+      for (size_t t = 0; t < answer.log_probabilities.size(); ++t) {
+        const auto log_probability = expected["log_probabilities"][t].get<double>();
+        EXPECT_NEAR(answer.log_probabilities[t], log_probability, 1e-5);
+        sum += answer.log_probabilities[t];
+        expected_sum += log_probability;
+      }
+      EXPECT_NEAR(sum, expected_sum, 1e-4);
+      EXPECT_EQ(answer.is_most_likely, expected["is_most_likely"].get<std::vector<bool>>());
+      EXPECT_EQ(answer.log_probabilities, (*whole)[i][c].log_probabilities);
+      EXPECT_EQ(answer.is_most_likely, (*whole)[i][c].is_most_likely);
+    }
+  }
+  ExpectShared();
+}
+
+TEST_P(TorchEngineCallsTest, ScoresNextTokensAsTransformers) {
+  std::vector<NextTokenRequest> requests;
+  for (const json& call : calls_["cases"]) {
+    requests.push_back({PromptOf(call), calls_["candidates"].get<std::vector<std::string>>()});
+  }
+  const auto scores = engine_->model().ScoreNextTokens(requests, {}, nullptr, cancel_);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const json& expected = calls_["cases"][i]["next"];
+    ASSERT_EQ((*scores)[i].size(), expected.size());
+    for (size_t c = 0; c < expected.size(); ++c) {
+      EXPECT_NEAR((*scores)[i][c], expected[c].get<double>(), 1e-5);
+    }
+  }
+  EXPECT_EQ(*without_sharing_->model().ScoreNextTokens(requests, {}, nullptr, cancel_), *scores);
+  ExpectShared();
+}
+
+TEST_P(TorchEngineCallsTest, TextsThatShareABeginningScoreTheSameBitsWithoutSharing) {
+  std::vector<std::string> texts;
+  for (const json& call : calls_["cases"]) {
+    texts.push_back(call["user"].get<std::string>());
+  }
+  texts.push_back("");
+  const auto scores = engine_->model().ScoreTexts(texts, nullptr, cancel_);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+  const auto whole = without_sharing_->model().ScoreTexts(texts, nullptr, cancel_);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  for (size_t i = 0; i < texts.size(); ++i) {
+    EXPECT_EQ((*scores)[i].log_probabilities, (*whole)[i].log_probabilities);
+    EXPECT_EQ((*scores)[i].means, (*whole)[i].means);
+    EXPECT_EQ((*scores)[i].variances, (*whole)[i].variances);
+  }
+  EXPECT_TRUE(scores->back().log_probabilities.empty());
+  ExpectShared();
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, TorchEngineCallsTest, testing::Values("gqa_tied", "two_ends"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_F(TorchEngineTest, UsageStartsAnewWithAnotherModel) {
+  ASSERT_TRUE(Generate().ok());
+  EXPECT_GT(engine_->model().usage().prompt_tokens, 0);
+  EXPECT_GT(engine_->model().usage().generated_tokens, 0);
+  ASSERT_TRUE(engine_->Load(folder_, cancel_).ok());
+  EXPECT_GT(engine_->model().usage().prompt_tokens, 0);
+  ASSERT_TRUE(engine_->Load(folder_.parent_path() / "mha", cancel_).ok());
+  EXPECT_EQ(engine_->model().usage().prompt_tokens, 0);
+}
+
+TEST_F(TorchEngineTest, SingleBosLeavesOneOfTheTwoOut) {
+  ASSERT_TRUE(Generate().ok());
+  const int64_t two = engine_->model().usage().prompt_tokens;
+  ASSERT_TRUE(
+      engine_->model().Generate({{Prompt(), 1}}, {.single_bos = true}, nullptr, cancel_).ok());
+  EXPECT_EQ(engine_->model().usage().prompt_tokens, 2 * two - 1);
+}
+
+TEST_F(TorchEngineTest, BadRequestIsAnErrorWithItsNumber) {
+  const absl::Status status =
+      engine_->model().Generate({{Prompt(), 5}, {Prompt(), 0}}, {}, nullptr, cancel_).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(evaluate::RequestOf(status), 1U);
+  const absl::Status empty =
+      engine_->model()
+          .ScoreNextTokens({{Prompt(), {" A"}}, {Prompt(), {" A", ""}}}, {}, nullptr, cancel_)
+          .status();
+  EXPECT_EQ(empty.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(evaluate::RequestOf(empty), 1U);
 }
 
 TEST_F(TorchEngineTest, LoadingTheResidentModelAgainAnswersTheSame) {
@@ -117,7 +273,7 @@ TEST_F(TorchEngineTest, RestoreRemovesAdapters) {
 TEST_F(TorchEngineTest, CancelledWorkGivesTheReason) {
   CancelToken cancelled;
   cancelled.Cancel(absl::AbortedError("lease lost"));
-  const auto answers = engine_->model().Generate({Prompt()}, {}, nullptr, cancelled);
+  const auto answers = engine_->model().Generate({{Prompt()}}, {}, nullptr, cancelled);
   EXPECT_EQ(answers.status().code(), absl::StatusCode::kAborted);
 }
 

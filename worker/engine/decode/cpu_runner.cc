@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "absl/strings/str_cat.h"
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
@@ -50,6 +51,38 @@ KvCache::KvCache(const ModelConfig& config, int64_t capacity)
 int64_t KvCache::Bytes(const ModelConfig& config, int64_t capacity) {
   return config.num_hidden_layers * config.num_key_value_heads * RoundUp(capacity, kLanes) *
          (config.head_dim + RoundUp(config.head_dim, kLanes)) * static_cast<int64_t>(sizeof(float));
+}
+
+void KvCache::CopyPrefix(const KvCache& prefix) {
+  RWKU_CHECK(length_ == 0 && prefix.length_ <= capacity_);
+  const int64_t planes = keys_.numel() / keys_stride_;
+  // Whole blocks of keys: what lies beyond the length is not read before it is written.
+  const int64_t positions = RoundUp(prefix.length_, kLanes);
+  const auto copy = [&](const at::Tensor& from, int64_t from_stride, at::Tensor& to,
+                        int64_t to_stride) {
+    const int64_t count = positions * (to_stride / capacity_);
+    for (int64_t plane = 0; plane < planes; ++plane) {
+      std::memcpy(to.mutable_data_ptr<float>() + plane * to_stride,
+                  from.const_data_ptr<float>() + plane * from_stride,
+                  static_cast<size_t>(count) * sizeof(float));
+    }
+  };
+  copy(prefix.keys_, prefix.keys_stride_, keys_, keys_stride_);
+  copy(prefix.values_, prefix.values_stride_, values_, values_stride_);
+  length_ = prefix.length_;
+}
+
+absl::Status CheckTokens(const ModelConfig& config, absl::Span<const int32_t> tokens) {
+  if (tokens.empty()) {
+    return absl::InvalidArgumentError("no tokens; at least one is needed");
+  }
+  for (const int32_t id : tokens) {
+    if (id < 0 || id >= config.vocab_size) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("token id ", id, "; allowed is 0 to ", config.vocab_size - 1));
+    }
+  }
+  return absl::OkStatus();
 }
 
 CpuRunner::PackedWeight CpuRunner::Pack(const std::vector<const Linear*>& parts) {
@@ -203,7 +236,7 @@ void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden)
                     hidden.data() + before);
 }
 
-std::vector<float> CpuRunner::Forward(absl::Span<const CachePiece> pieces, Rows wanted) {
+std::vector<float> CpuRunner::Forward(absl::Span<const CachePiece> pieces) {
   std::vector<Row> rows;
   for (const CachePiece& piece : pieces) {
     KvCache& cache = *piece.cache;
@@ -211,8 +244,8 @@ std::vector<float> CpuRunner::Forward(absl::Span<const CachePiece> pieces, Rows 
     RWKU_CHECK(cache.length() + count <= cache.capacity());
     for (int64_t i = 0; i < count; ++i) {
       RWKU_CHECK(piece.tokens[i] >= 0 && piece.tokens[i] < config_.vocab_size);
-      rows.push_back(
-          {&cache, cache.length() + i, piece.tokens[i], wanted == Rows::kAll || i + 1 == count});
+      rows.push_back({&cache, cache.length() + i, piece.tokens[i],
+                      i >= static_cast<int64_t>(piece.first_wanted)});
     }
     cache.Advance(count);
     ExtendRotary(cache.length());

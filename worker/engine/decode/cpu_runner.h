@@ -2,9 +2,11 @@
 // padding is computed, and what a sequence gets does not depend on its neighbours.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include <ATen/core/Tensor.h>
 
@@ -24,6 +26,10 @@ class KvCache {
   int64_t capacity() const { return capacity_; }
   void Advance(int64_t tokens) { length_ += tokens; }
 
+  // Makes an empty cache begin with all that `prefix` holds, as if its tokens had been computed
+  // here; there must be room. Caches of one model.
+  void CopyPrefix(const KvCache& prefix);
+
   float* keys(int64_t layer, int64_t head) {
     return keys_.mutable_data_ptr<float>() + (layer * heads_ + head) * keys_stride_;
   }
@@ -41,11 +47,16 @@ class KvCache {
   at::Tensor values_;
 };
 
-// Tokens that continue the sequence of a cache.
+// Tokens that continue the sequence of a cache. Hidden states are wanted from the token
+// `first_wanted` of them on; of none where that is their number.
 struct CachePiece {
   KvCache* cache = nullptr;
   absl::Span<const int32_t> tokens;
+  size_t first_wanted = 0;
 };
+
+// INVALID_ARGUMENT where there is no token or one is outside the vocabulary.
+absl::Status CheckTokens(const ModelConfig& config, absl::Span<const int32_t> tokens);
 
 // A copy of a model's weights, adapters merged, packed for the kernels. Later changes of the model
 // do not reach it. Not thread-safe.
@@ -55,12 +66,10 @@ class CpuRunner {
 
   const ModelConfig& config() const { return config_; }
 
-  enum class Rows { kAll, kLastOfPiece };
-
   // Appends every piece to its cache, which must have the room, and returns hidden states after the
-  // last norm, [rows, hidden], of all tokens in order or of the last token of every piece. Token
-  // ids must be below vocab_size; a cache may occur once.
-  std::vector<float> Forward(absl::Span<const CachePiece> pieces, Rows rows);
+  // last norm, [rows, hidden], of the tokens that are wanted, in order. Token ids must be below
+  // vocab_size; a cache may occur once.
+  std::vector<float> Forward(absl::Span<const CachePiece> pieces);
 
   // The most likely next token of every row of hidden states; the lowest id among equals; -1 where
   // the largest logit is not finite.

@@ -1,5 +1,6 @@
 // Greedy continuation of many prompts at once: sequences that end leave the batch, waiting ones
-// take their place, and each has a cache of just its own length.
+// take their place, what prompts share is computed once, and each has a cache of just its own
+// length.
 #pragma once
 
 #include <cstdint>
@@ -11,22 +12,28 @@
 #include "base/cancel.h"
 #include "benchmark/evaluate/language_model.h"
 #include "worker/engine/decode/cpu_runner.h"
+#include "worker/engine/decode/prefix_caches.h"
 
 namespace rwku::engine {
 
-struct GreedyOptions {
+struct GreedyRequest {
+  std::vector<int32_t> prompt;
   int max_new_tokens = 30;
-  std::vector<int32_t> end_ids;  // a sequence ends with the first of these, which it keeps
-  int max_batch = 64;            // sequences in flight
-  int64_t cache_bytes = int64_t{4} << 30;  // of all caches in flight together
+  std::vector<int32_t> end_ids = {};  // the sequence ends with the first of these, which it keeps
 };
 
-// New tokens of every prompt, in order; they depend on that prompt alone. INVALID_ARGUMENT for an
-// empty prompt or an id outside the vocabulary; RESOURCE_EXHAUSTED when one prompt alone exceeds
-// cache_bytes or memory runs out; DATA_LOSS names the prompt whose next token has no finite logit;
-// the cancel token's reason between steps.
+struct GreedyOptions {
+  int max_batch = 64;  // sequences in flight
+  CacheOptions caches = {};
+};
+
+// New tokens of every request, in order; they depend on that request alone. Errors of a request
+// (evaluate::RequestError): INVALID_ARGUMENT for an empty prompt, an id outside the vocabulary or
+// max_new_tokens below 1; RESOURCE_EXHAUSTED when it alone exceeds the caches' bytes; DATA_LOSS
+// when its next token has no finite logit. RESOURCE_EXHAUSTED when memory runs out; the cancel
+// token's reason between passes. Adds to `usage`.
 absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateGreedy(
-    CpuRunner& runner, absl::Span<const std::vector<int32_t>> prompts, const GreedyOptions& options,
-    const evaluate::ProgressCallback& progress, const CancelToken& cancel);
+    CpuRunner& runner, absl::Span<const GreedyRequest> requests, const GreedyOptions& options,
+    const evaluate::ProgressCallback& progress, const CancelToken& cancel, evaluate::Usage& usage);
 
 }  // namespace rwku::engine

@@ -1,88 +1,149 @@
 #include "worker/engine/decode/greedy.h"
 
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
 #include <ATen/TensorOperators.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "benchmark/evaluate/request_error.h"
+#include "worker/engine/decode/tiny_model_fixture.h"
+
 namespace rwku::engine {
 namespace {
 
-ModelConfig TinyConfig() {
-  ModelConfig config;
-  config.hidden_size = 32;
-  config.intermediate_size = 48;
-  config.num_hidden_layers = 2;
-  config.num_attention_heads = 2;
-  config.num_key_value_heads = 1;
-  config.head_dim = 16;
-  config.vocab_size = 50;
-  return config;
-}
+using Outputs = std::vector<std::vector<int32_t>>;
 
 class GreedyTest : public testing::Test {
  protected:
+  absl::StatusOr<Outputs> Generate(const std::vector<GreedyRequest>& requests,
+                                   const GreedyOptions& options = {},
+                                   const evaluate::ProgressCallback& progress = nullptr) {
+    usage_ = {};
+    return GenerateGreedy(runner_, requests, options, progress, cancel_, usage_);
+  }
+
+  // Prompts that share much, each with a limit of its own.
+  static std::vector<GreedyRequest> FewShotRequests() {
+    std::vector<GreedyRequest> requests;
+    for (std::vector<int32_t>& prompt : FewShotSequences(20)) {
+      requests.push_back({std::move(prompt),
+                          static_cast<int>(1 + 7 * requests.size() % 23),
+                          {static_cast<int32_t>(requests.size()), 30, 31, 32}});
+    }
+    return requests;
+  }
+
   const std::unique_ptr<LlamaModel> model_ = LlamaModel::Random(TinyConfig(), 1, 0.3);
   CpuRunner runner_{*model_};
   const CancelToken cancel_;
-  const std::vector<std::vector<int32_t>> prompts_ = {{1, 2, 3}, {4}, {5, 6, 7, 8, 9}, {10, 11}};
+  evaluate::Usage usage_;
+  const std::vector<GreedyRequest> requests_ = {{{1, 2, 3}}, {{4}}, {{5, 6, 7, 8, 9}}, {{10, 11}}};
 };
 
 TEST_F(GreedyTest, LittleCacheMakesPromptsWaitAndChangesNothing) {
-  GreedyOptions options;
-  const auto all = GenerateGreedy(runner_, prompts_, options, nullptr, cancel_);
+  const auto all = Generate(requests_);
   ASSERT_TRUE(all.ok()) << all.status();
-  options.cache_bytes = KvCache::Bytes(TinyConfig(), 48);
-  const auto waiting = GenerateGreedy(runner_, prompts_, options, nullptr, cancel_);
+  const auto waiting = Generate(requests_, {.caches = {.bytes = KvCache::Bytes(TinyConfig(), 48)}});
   ASSERT_TRUE(waiting.ok()) << waiting.status();
   EXPECT_EQ(*waiting, *all);
 }
 
-TEST_F(GreedyTest, PromptBeyondTheCacheIsResourceExhausted) {
-  GreedyOptions options;
-  options.cache_bytes = 100;
-  EXPECT_EQ(GenerateGreedy(runner_, prompts_, options, nullptr, cancel_).status().code(),
-            absl::StatusCode::kResourceExhausted);
-}
-
-TEST_F(GreedyTest, EndTokenEndsItsSequenceAlone) {
-  GreedyOptions options;
-  options.max_new_tokens = 8;
-  const auto all = GenerateGreedy(runner_, prompts_, options, nullptr, cancel_);
-  ASSERT_TRUE(all.ok()) << all.status();
-  options.end_ids = {(*all)[0][0]};
-  const auto ended = GenerateGreedy(runner_, prompts_, options, nullptr, cancel_);
-  ASSERT_TRUE(ended.ok()) << ended.status();
-  EXPECT_EQ((*ended)[0].size(), 1);
-  for (size_t i = 0; i < prompts_.size(); ++i) {
-    const std::vector<int32_t>& whole = (*all)[i];
-    EXPECT_TRUE(std::equal((*ended)[i].begin(), (*ended)[i].end(), whole.begin()));
+TEST_F(GreedyTest, SharedPrefixesChangeNothingWhateverBatchAndMemory) {
+  const std::vector<GreedyRequest> requests = FewShotRequests();
+  const auto whole = Generate(requests, {.caches = {.share_prefixes = false}});
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  EXPECT_EQ(usage_.computed_prompt_tokens, usage_.prompt_tokens);
+  const evaluate::Usage naive = usage_;
+  for (const int batch : {64, 3, 1}) {
+    for (const int64_t positions : {1 << 20, 600, 300, 128}) {
+      const auto shared = Generate(
+          requests,
+          {.max_batch = batch, .caches = {.bytes = KvCache::Bytes(TinyConfig(), positions)}});
+      ASSERT_TRUE(shared.ok()) << shared.status();
+      EXPECT_EQ(*shared, *whole) << batch << " in a batch, " << positions << " positions";
+      EXPECT_EQ(usage_.prompt_tokens, naive.prompt_tokens);
+      EXPECT_EQ(usage_.generated_tokens, naive.generated_tokens);
+    }
   }
 }
 
-TEST_F(GreedyTest, BadPromptsAreRefused) {
-  for (const std::vector<int32_t>& bad : {std::vector<int32_t>{}, {50}, {-1}}) {
-    EXPECT_EQ(GenerateGreedy(runner_, {bad}, {}, nullptr, cancel_).status().code(),
-              absl::StatusCode::kInvalidArgument);
+TEST_F(GreedyTest, UsageCountsSharedTokensOnceAndEveryNewToken) {
+  const std::vector<GreedyRequest> requests = FewShotRequests();
+  const auto outputs = Generate(requests);
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  int64_t prompt_tokens = 0;
+  int64_t new_tokens = 0;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    prompt_tokens += static_cast<int64_t>(requests[i].prompt.size());
+    new_tokens += static_cast<int64_t>((*outputs)[i].size());
+  }
+  EXPECT_EQ(usage_.prompt_tokens, prompt_tokens);
+  EXPECT_LT(usage_.computed_prompt_tokens, prompt_tokens / 3);
+  EXPECT_EQ(usage_.generated_tokens, new_tokens);
+}
+
+TEST_F(GreedyTest, EveryRequestHasItsOwnLimitAndEnds) {
+  std::vector<GreedyRequest> requests = FewShotRequests();
+  const auto ended = Generate(requests);
+  ASSERT_TRUE(ended.ok()) << ended.status();
+  std::vector<GreedyRequest> endless = requests;
+  for (GreedyRequest& request : endless) {
+    request.max_new_tokens = 30;
+    request.end_ids.clear();
+  }
+  const auto whole = Generate(endless);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  for (size_t i = 0; i < requests.size(); ++i) {
+    std::vector<int32_t> expected = (*whole)[i];
+    expected.resize(static_cast<size_t>(requests[i].max_new_tokens));
+    const auto end = std::find_first_of(expected.begin(), expected.end(),
+                                        requests[i].end_ids.begin(), requests[i].end_ids.end());
+    expected.erase(end == expected.end() ? end : end + 1, expected.end());
+    EXPECT_EQ((*ended)[i], expected);
+  }
+}
+
+TEST_F(GreedyTest, PromptBeyondTheCacheIsResourceExhausted) {
+  const absl::Status status = Generate(requests_, {.caches = {.bytes = 100}}).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_TRUE(evaluate::RequestOf(status).has_value());
+}
+
+TEST_F(GreedyTest, BadRequestsAreRefusedByNumber) {
+  const std::vector<GreedyRequest> bad = {{{}}, {{50}}, {{-1}}, {{1}, 0}};
+  for (const GreedyRequest& request : bad) {
+    const absl::Status status = Generate({{{1}}, request}).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    EXPECT_EQ(evaluate::RequestOf(status), 1U);
   }
 }
 
 TEST_F(GreedyTest, PromptWithoutAFiniteLogitIsNamed) {
   for (const float bad : {NAN, INFINITY}) {
-    model_->embedding[7].fill_(bad);  // of a token of prompt 2 alone
+    model_->embedding[7].fill_(bad);  // of a token of request 2 alone
     CpuRunner runner(*model_);
-    const absl::Status status = GenerateGreedy(runner, prompts_, {}, nullptr, cancel_).status();
+    const absl::Status status =
+        GenerateGreedy(runner, requests_, {}, nullptr, cancel_, usage_).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
-    EXPECT_THAT(std::string(status.message()), testing::HasSubstr("prompt 2"));
+    EXPECT_EQ(evaluate::RequestOf(status), 2U);
   }
 }
 
 TEST_F(GreedyTest, ProgressEndsWithEveryPrompt) {
-  size_t last = 0;
-  const auto all = GenerateGreedy(
-      runner_, prompts_, {}, [&](size_t done, size_t total) { last = done * 100 + total; },
-      cancel_);
-  ASSERT_TRUE(all.ok()) << all.status();
-  EXPECT_EQ(last, 404);
+  for (const int limit : {1, 30}) {
+    std::vector<GreedyRequest> requests = requests_;
+    for (GreedyRequest& request : requests) {
+      request.max_new_tokens = limit;
+    }
+    size_t last = 0;
+    const auto all = Generate(requests, {.max_batch = 2},
+                              [&](size_t done, size_t total) { last = done * 100 + total; });
+    ASSERT_TRUE(all.ok()) << all.status();
+    EXPECT_EQ(last, 404);
+  }
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
-// Log-probabilities of texts, token by token, with the mean and variance that Min-K%++ divides by.
+// Log-probabilities of tokens after a context, with the mean and variance that Min-K%++ divides by.
+// What contexts share is computed once, and logits are computed and used up a few rows at a time.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
@@ -10,15 +12,38 @@
 #include "base/cancel.h"
 #include "benchmark/evaluate/language_model.h"
 #include "worker/engine/decode/cpu_runner.h"
+#include "worker/engine/decode/prefix_caches.h"
 
 namespace rwku::engine {
 
-// The scores of every sequence, in order; they depend on that sequence alone. Logits are computed
-// and used up a few rows at a time. INVALID_ARGUMENT for an id outside the vocabulary;
-// RESOURCE_EXHAUSTED when memory runs out; DATA_LOSS names the text with a probability that is not
-// finite; the cancel token's reason between passes.
-absl::StatusOr<std::vector<evaluate::TokenScores>> ScoreSequences(
-    CpuRunner& runner, absl::Span<const std::vector<int32_t>> sequences,
-    const evaluate::ProgressCallback& progress, const CancelToken& cancel);
+// Scores tokens `first` and later of `context`, each after those before it, then every one of
+// `next` after the whole context.
+struct ScoreQuery {
+  std::vector<int32_t> context;  // at least one token
+  size_t first = 1;              // at least 1; the size of the context for none of it
+  std::vector<int32_t> next;
+  size_t request = 0;  // that this is a part of, for errors and progress
+};
+
+// Of a token under the distribution p that the model gives it.
+struct TokenScore {
+  float log_probability = 0;    // natural
+  float mean = 0;               // sum_v p_v log p_v
+  float variance = 0;           // sum_v p_v (log p_v)^2 - mean^2
+  bool is_most_likely = false;  // the arg-max; the lowest id among equals
+
+  friend bool operator==(const TokenScore&, const TokenScore&) = default;
+};
+
+// The scores of every query, in order; they depend on that query alone. `progress` counts requests,
+// `requests` of them: one is done with its last query. Errors of a request
+// (evaluate::RequestError): INVALID_ARGUMENT for an empty context or an id outside the vocabulary;
+// RESOURCE_EXHAUSTED when a query alone exceeds the caches' bytes; DATA_LOSS for a probability that
+// is not finite. RESOURCE_EXHAUSTED when memory runs out; the cancel token's reason between passes.
+// Adds to `usage`.
+absl::StatusOr<std::vector<std::vector<TokenScore>>> ScoreTokens(
+    CpuRunner& runner, absl::Span<const ScoreQuery> queries, size_t requests,
+    const CacheOptions& options, const evaluate::ProgressCallback& progress,
+    const CancelToken& cancel, evaluate::Usage& usage);
 
 }  // namespace rwku::engine

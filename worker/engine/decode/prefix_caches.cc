@@ -1,0 +1,213 @@
+#include "worker/engine/decode/prefix_caches.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/status_macros.h"
+#include "benchmark/evaluate/request_error.h"
+
+namespace rwku::engine {
+
+PrefixCaches::PrefixCaches(CpuRunner& runner, absl::Span<const CachedSequence> sequences,
+                           const PrefixPlan& plan, int64_t bytes, OnNode on_node,
+                           evaluate::Usage& usage)
+    : runner_(runner),
+      sequences_(sequences),
+      plan_(plan),
+      bytes_(bytes),
+      on_node_(std::move(on_node)),
+      usage_(usage),
+      nodes_(plan.nodes.size()) {
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    nodes_[i].children = plan.nodes[i].children;
+    nodes_[i].first_wanted = plan.nodes[i].end;
+  }
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    for (int node = plan.parents[i]; node != kNoNode; node = plan.nodes[node].parent) {
+      nodes_[node].first_wanted = std::min(nodes_[node].first_wanted, sequences[i].first_wanted);
+    }
+  }
+}
+
+int64_t PrefixCaches::BytesOf(int node) const {
+  return KvCache::Bytes(runner_.config(), plan_.nodes[node].end);
+}
+
+// The nearest of `node` and its ancestors that is not left out.
+int PrefixCaches::Nearest(int node) const {
+  while (node != kNoNode && nodes_[node].state == Node::State::kLeftOut) {
+    node = plan_.nodes[node].parent;
+  }
+  return node;
+}
+
+// Nodes that the sequence waits for, from the root.
+std::vector<int> PrefixCaches::Missing(size_t sequence) const {
+  std::vector<int> missing;
+  for (int node = Nearest(plan_.parents[sequence]);
+       node != kNoNode && nodes_[node].state == Node::State::kWaiting;
+       node = Nearest(plan_.nodes[node].parent)) {
+    missing.push_back(node);
+  }
+  std::reverse(missing.begin(), missing.end());
+  return missing;
+}
+
+void PrefixCaches::LeaveOut(int node) {
+  nodes_[node].state = Node::State::kLeftOut;
+  const int parent = Nearest(node);
+  if (parent != kNoNode) {
+    nodes_[parent].children += nodes_[node].children - 1;
+  }
+}
+
+// Whether there was a node to free.
+bool PrefixCaches::FreeComputed() {
+  bool found = false;
+  for (size_t i = 0; i < nodes_.size(); ++i) {
+    if (nodes_[i].cache) {
+      nodes_[i].cache.reset();
+      nodes_[i].state = Node::State::kLeftOut;
+      bytes_in_use_ -= BytesOf(static_cast<int>(i));
+      found = true;
+    }
+  }
+  return found;
+}
+
+// Room for the sequence and its missing nodes, which join `chosen`; false where it must wait.
+absl::StatusOr<bool> PrefixCaches::Reserve(size_t sequence, bool is_alone,
+                                           std::vector<int>& chosen) {
+  const int64_t own = KvCache::Bytes(runner_.config(), sequences_[sequence].capacity);
+  while (true) {
+    const std::vector<int> missing = Missing(sequence);
+    int64_t bytes = own;
+    for (const int node : missing) {
+      bytes += BytesOf(node);
+    }
+    if (bytes_in_use_ + bytes <= bytes_) {
+      bytes_in_use_ += bytes;
+      for (const int node : missing) {
+        nodes_[node].state = Node::State::kChosen;
+        chosen.push_back(node);
+      }
+      return true;
+    }
+    if (!is_alone) {
+      return false;
+    }
+    if (!missing.empty()) {
+      LeaveOut(missing.back());
+    } else if (!FreeComputed()) {
+      return evaluate::RequestError(
+          sequences_[sequence].request,
+          absl::ResourceExhaustedError(
+              absl::StrCat(own, " bytes of key-value cache are needed; allowed is ", bytes_)));
+    }
+  }
+}
+
+// An empty cache, or one that goes on from `from`, whose child it is.
+std::unique_ptr<KvCache> PrefixCaches::Begin(int from, int64_t capacity) {
+  auto cache = std::make_unique<KvCache>(runner_.config(), capacity);
+  if (from != kNoNode) {
+    Node& parent = nodes_[from];
+    cache->CopyPrefix(*parent.cache);
+    if (--parent.children == 0) {
+      parent.cache.reset();
+      bytes_in_use_ -= BytesOf(from);
+    }
+  }
+  return cache;
+}
+
+absl::Status PrefixCaches::ComputeLevel(const std::vector<int>& level) {
+  std::vector<CachePiece> pieces;
+  std::vector<ComputedNode> computed;
+  for (const int node : level) {
+    const PrefixNode& plan = plan_.nodes[node];
+    const int from = Nearest(plan.parent);
+    const int64_t begin = EndOf(from);
+    nodes_[node].cache = Begin(from, plan.end);
+    const auto tokens = sequences_[plan.sequence].tokens.subspan(begin, plan.end - begin);
+    const int64_t first_wanted = std::max(int64_t{0}, nodes_[node].first_wanted - begin);
+    pieces.push_back({nodes_[node].cache.get(), tokens, static_cast<size_t>(first_wanted)});
+    computed.push_back({node, from, nodes_[node].first_wanted, {}});
+    usage_.computed_prompt_tokens += static_cast<int64_t>(tokens.size());
+  }
+  const std::vector<float> hidden = runner_.Forward(pieces);
+  absl::Span<const float> rest = hidden;
+  for (size_t i = 0; i < level.size(); ++i) {
+    nodes_[level[i]].state = Node::State::kComputed;
+    const size_t size = (pieces[i].tokens.size() - pieces[i].first_wanted) *
+                        static_cast<size_t>(runner_.config().hidden_size);
+    computed[i].hidden = rest.first(size);
+    rest.remove_prefix(size);
+    if (on_node_) {
+      RWKU_RETURN_IF_ERROR(on_node_(computed[i]));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// `chosen` holds parents before children. Nodes whose parents are computed pass together.
+absl::Status PrefixCaches::Compute(const std::vector<int>& chosen) {
+  std::vector<int> rest = chosen;
+  while (!rest.empty()) {
+    std::vector<int> level;
+    std::vector<int> later;
+    for (const int node : rest) {
+      const int parent = Nearest(plan_.nodes[node].parent);
+      const bool is_ready = parent == kNoNode || nodes_[parent].state == Node::State::kComputed;
+      (is_ready ? level : later).push_back(node);
+    }
+    RWKU_RETURN_IF_ERROR(ComputeLevel(level));
+    rest = std::move(later);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<StartedSequence>> PrefixCaches::Take(size_t most) {
+  std::vector<size_t> taken;
+  std::vector<int> chosen;
+  int64_t tokens = 0;
+  while (!done() && taken.size() < most && tokens < kPassTokens) {
+    const size_t sequence = plan_.order[next_];
+    const size_t chosen_before = chosen.size();
+    const bool is_alone = in_flight_ == 0 && taken.empty();
+    RWKU_ASSIGN_OR_RETURN(const bool is_reserved, Reserve(sequence, is_alone, chosen));
+    if (!is_reserved) {
+      break;
+    }
+    taken.push_back(sequence);
+    ++next_;
+    for (size_t i = chosen_before; i < chosen.size(); ++i) {
+      tokens += plan_.nodes[chosen[i]].end - EndOf(Nearest(plan_.nodes[chosen[i]].parent));
+    }
+    tokens += static_cast<int64_t>(sequences_[sequence].tokens.size()) -
+              EndOf(Nearest(plan_.parents[sequence]));
+  }
+  RWKU_RETURN_IF_ERROR(Compute(chosen));
+  std::vector<StartedSequence> started;
+  for (const size_t i : taken) {
+    const CachedSequence& sequence = sequences_[i];
+    const int node = Nearest(plan_.parents[i]);
+    started.push_back({i, node, Begin(node, sequence.capacity),
+                       KvCache::Bytes(runner_.config(), sequence.capacity)});
+    ++in_flight_;
+    const auto count = static_cast<int64_t>(sequence.tokens.size());
+    usage_.prompt_tokens += count;
+    usage_.computed_prompt_tokens += count - EndOf(node);
+  }
+  return started;
+}
+
+void PrefixCaches::GiveBack(StartedSequence& started) {
+  started.cache.reset();
+  bytes_in_use_ -= started.bytes;
+  --in_flight_;
+}
+
+}  // namespace rwku::engine

@@ -1,0 +1,29 @@
+// The model that an engine holds, with all that belongs to it.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <ATen/core/Tensor.h>
+
+#include "benchmark/evaluate/language_model.h"
+#include "text/tokenizer.h"
+#include "worker/engine/decode/cpu_runner.h"
+#include "worker/engine/engine.h"
+#include "worker/engine/model/llama.h"
+
+namespace rwku::engine {
+
+struct Resident {
+  std::string identity;  // of the folder it comes from
+  std::unique_ptr<text::Tokenizer> tokenizer;
+  std::unique_ptr<LlamaModel> model;
+  std::vector<at::Tensor> pristine;  // on the host, in the order of NamedParameters()
+  ModelInfo info;
+  bool is_changed = false;            // trained since the last restore
+  std::unique_ptr<CpuRunner> runner;  // of the weights as they are; made when first needed
+  evaluate::Usage usage;              // since it was loaded
+};
+
+}  // namespace rwku::engine
