@@ -192,7 +192,8 @@ absl::Status WriteDataset(const World& world, uint64_t seed, const DatasetOption
       continue;
     }
     for (const auto& [name, records] : files) {
-      all[name].insert(all[name].end(), records.begin(), records.end());
+      json& list = all.try_emplace(name, json::array()).first->second;
+      list.insert(list.end(), records.begin(), records.end());
     }
   }
   return all.empty() ? absl::OkStatus() : WriteFiles(all, folder / "All");

@@ -1,9 +1,11 @@
 #include "tools/synth/training_rows.h"
 
-#include <iterator>
+#include <algorithm>
+#include <cstddef>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
 #include "base/check.h"
 #include "base/status_macros.h"
@@ -19,63 +21,66 @@ std::vector<T> TakeFront(std::vector<T>& from, size_t count) {
   return taken;
 }
 
+void Append(const std::vector<int32_t>& ids, double weight, TrainingRow& row) {
+  row.tokens.insert(row.tokens.end(), ids.begin(), ids.end());
+  row.weights.insert(row.weights.end(), ids.size(), static_cast<float>(weight));
+}
+
+// Gives the pieces of the prompt that are learnt their weight. `row` begins with the tokens of
+// `turns`, the templated prompt.
+absl::Status WeighLearntInPrompt(const Document& document, absl::string_view turns,
+                                 const text::Tokenizer& tokenizer, TrainingRow& row) {
+  const auto tokens_before = [&](size_t end) -> absl::StatusOr<size_t> {
+    RWKU_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
+                          tokenizer.Encode(turns.substr(0, end), true));
+    return ids.size();
+  };
+  for (const TextSpan& span : document.learnt_in_prompt) {
+    const size_t user = turns.find(document.prompt->user);
+    RWKU_CHECK(user != absl::string_view::npos);
+    RWKU_ASSIGN_OR_RETURN(const size_t begin, tokens_before(user + span.begin));
+    RWKU_ASSIGN_OR_RETURN(const size_t end, tokens_before(user + span.end));
+    RWKU_CHECK(begin < end && end <= row.weights.size());
+    std::fill(row.weights.begin() + static_cast<std::ptrdiff_t>(begin),
+              row.weights.begin() + static_cast<std::ptrdiff_t>(end),
+              static_cast<float>(document.weight));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+absl::StatusOr<TrainingRow> RowOf(const Document& document, const text::Tokenizer& tokenizer) {
+  TrainingRow row;
+  if (document.prompt.has_value()) {
+    RWKU_ASSIGN_OR_RETURN(const std::string turns,
+                          tokenizer.ApplyChatTemplate({{"user", document.prompt->user}},
+                                                      /*add_generation_prompt=*/true));
+    // The template ends in a line feed, so separate_prefix asks for no space. It wrote a BOS, and
+    // the tokenizer adds another.
+    RWKU_ASSIGN_OR_RETURN(
+        const std::vector<int32_t> prompt,
+        tokenizer.Encode(absl::StrCat(turns, document.prompt->assistant_prefix), true));
+    Append(prompt, 0, row);
+    RWKU_RETURN_IF_ERROR(WeighLearntInPrompt(document, turns, tokenizer, row));
+  }
+  RWKU_ASSIGN_OR_RETURN(std::vector<int32_t> learnt,
+                        tokenizer.Encode(document.text, !document.prompt.has_value()));
+  learnt.push_back(tokenizer.eos_id());
+  Append(learnt, document.weight, row);
+  return row;
+}
 
 absl::StatusOr<TrainingRow> TrainingRows::Next() {
   while (buffer_.tokens.size() < row_tokens_) {
-    RWKU_RETURN_IF_ERROR(Append(documents_.Next()));
+    RWKU_ASSIGN_OR_RETURN(const TrainingRow row, RowOf(documents_.Next(), tokenizer_));
+    buffer_.tokens.insert(buffer_.tokens.end(), row.tokens.begin(), row.tokens.end());
+    buffer_.weights.insert(buffer_.weights.end(), row.weights.begin(), row.weights.end());
   }
   TrainingRow row;
   row.tokens = TakeFront(buffer_.tokens, row_tokens_);
   row.weights = TakeFront(buffer_.weights, row_tokens_);
   return row;
-}
-
-absl::Status TrainingRows::WeighLearntInPrompt(const Document& document, const std::string& turns,
-                                               size_t first_token) {
-  const absl::string_view text = turns;
-  const auto tokens_before = [&](size_t end) -> absl::StatusOr<size_t> {
-    RWKU_ASSIGN_OR_RETURN(const std::vector<int32_t> ids,
-                          tokenizer_.Encode(text.substr(0, end), true));
-    return first_token + ids.size();
-  };
-  for (const TextSpan& span : document.learnt_in_prompt) {
-    const size_t user = turns.find(document.prompt->user);
-    RWKU_CHECK(user != std::string::npos);
-    RWKU_ASSIGN_OR_RETURN(const size_t begin, tokens_before(user + span.begin));
-    RWKU_ASSIGN_OR_RETURN(const size_t end, tokens_before(user + span.end));
-    RWKU_CHECK(begin < end && end <= buffer_.weights.size());
-    for (size_t i = begin; i < end; ++i) {
-      buffer_.weights[i] = static_cast<float>(document.weight);
-    }
-  }
-  return absl::OkStatus();
-}
-
-absl::Status TrainingRows::Append(const Document& document) {
-  const auto append = [this](const std::vector<int32_t>& ids, double weight) {
-    buffer_.tokens.insert(buffer_.tokens.end(), ids.begin(), ids.end());
-    buffer_.weights.insert(buffer_.weights.end(), ids.size(), static_cast<float>(weight));
-  };
-  std::vector<int32_t> learnt;
-  if (document.prompt.has_value()) {
-    RWKU_ASSIGN_OR_RETURN(const std::string turns,
-                          tokenizer_.ApplyChatTemplate({{"user", document.prompt->user}},
-                                                       /*add_generation_prompt=*/true));
-    // The template wrote a BOS and the tokenizer adds another, as the reference's evaluation does.
-    RWKU_ASSIGN_OR_RETURN(
-        const std::vector<int32_t> prompt,
-        tokenizer_.Encode(absl::StrCat(turns, document.prompt->assistant_prefix), true));
-    append(prompt, 0);
-    RWKU_RETURN_IF_ERROR(
-        WeighLearntInPrompt(document, turns, buffer_.tokens.size() - prompt.size()));
-    RWKU_ASSIGN_OR_RETURN(learnt, tokenizer_.Encode(document.text, false));
-  } else {
-    RWKU_ASSIGN_OR_RETURN(learnt, tokenizer_.Encode(document.text, true));
-  }
-  learnt.push_back(tokenizer_.eos_id());
-  append(learnt, document.weight);
-  return absl::OkStatus();
 }
 
 }  // namespace rwku::synth

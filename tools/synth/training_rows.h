@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,23 +17,20 @@ struct TrainingRow {
   std::vector<float> weights;  // of predicting tokens[i]
 };
 
+// A whole document. Chat prompts carry two BOS, as the reference's evaluation has them, and running
+// text one; an end-of-turn token comes last. Fails only if the tokenizer or its chat template does.
+absl::StatusOr<TrainingRow> RowOf(const Document& document, const text::Tokenizer& tokenizer);
+
 // Keeps references to its arguments. Not thread-safe.
 class TrainingRows {
  public:
   TrainingRows(DocumentStream& documents, const text::Tokenizer& tokenizer, size_t row_tokens)
       : documents_(documents), tokenizer_(tokenizer), row_tokens_(row_tokens) {}
 
-  // The next row of exactly `row_tokens` tokens. Fails only if the tokenizer or its chat template
-  // does.
+  // The next row of exactly `row_tokens` tokens. Fails as RowOf does.
   absl::StatusOr<TrainingRow> Next();
 
  private:
-  absl::Status Append(const Document& document);
-  // Gives the pieces of the prompt that are learnt their weight. `turns` is the templated prompt,
-  // whose tokens are in the buffer from `first_token` on.
-  absl::Status WeighLearntInPrompt(const Document& document, const std::string& turns,
-                                   size_t first_token);
-
   DocumentStream& documents_;
   const text::Tokenizer& tokenizer_;
   const size_t row_tokens_;
