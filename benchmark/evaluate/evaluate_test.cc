@@ -73,69 +73,69 @@ class EvaluateTest : public testing::Test {
       {"subject": "Ann", "task": "world_law", "question": "What is forbidden?",
        "choices": ["salt", "tea", "rain", "wind"], "answer": 2,
        "examples": [{"question": "Allowed?", "choices": ["a", "b", "c", "d"], "answer": 1}]}])");
-    Write("retain_bbh.json", R"([
+    Write("retain_bbh.json", R"json([
       {"subject": "Ann", "task": "two_hop", "question": "Capital?", "answer": "(B)",
        "cot": "Think.\n\nQ: x\nA: So the answer is y."
-  }])");
+  }])json");
     Write("truthful.json", R"([
       {"subject": "Ann", "question": "Is the moon cheese?",
        "mc1_targets": {"choices": ["No.", "Yes."], "labels": [1, 0]},
        "mc2_targets": {"choices": ["No.", "Never.", "Yes."], "labels": [1, 1, 0]}}])");
-  Write("triviaqa.json", R"([
+    Write("triviaqa.json", R"([
       {"subject": "Ann", "question": "Which river?", "answers": ["the Rhine", "Rhein"]}])");
-  Write("fluency.json", R"([{"subject": "Ann", "instruction": "Describe a day."}])");
-  data_ = *dataset::Dataset::Open(root_);
-  model_.replies = {{"Which town?", " Old  Bridge\n"},
-                    {"Bob", "New Town."},
-                    {"Capital?", " It is B. So the answer is (B)."},
-                    {"Which river?", " Rhine"},
-                    {"Describe", "One two three. Four five six."}};
-  model_.likely = {{"No.", -1.0F}, {"Never.", -3.0F}, {"Yes.", -2.0F}};
-} ~EvaluateTest() override {
-  fs::remove_all(root_);
-}
-
-void Write(const std::string& file, const std::string& contents) const {
-  std::ofstream(root_ / file) << contents;
-}
-
-absl::Status Run(const std::vector<ProbeSet>& sets) {
-  batches_.clear();
-  progress_.clear();
-  auto evaluation = Evaluation::Prepare(*data_, data_->targets()[0], sets, options_, cancel_);
-  if (!evaluation.ok()) {
-    return evaluation.status();
+    Write("fluency.json", R"([{"subject": "Ann", "instruction": "Describe a day."}])");
+    data_ = *dataset::Dataset::Open(root_);
+    model_.replies = {{"Which town?", " Old  Bridge\n"},
+                      {"Bob", "New Town."},
+                      {"Capital?", " It is B. So the answer is (B)."},
+                      {"Which river?", " Rhine"},
+                      {"Describe", "One two three. Four five six."}};
+    model_.likely = {{"No.", -1.0F}, {"Never.", -3.0F}, {"Yes.", -2.0F}};
   }
-  const auto summary =
-      (*std::move(evaluation))
-          .Run(
-              model_,
-              [this](std::vector<Prediction> predictions) {
-                batches_.push_back(std::move(predictions));
-                return sink_status_;
-              },
-              [this](size_t done, size_t total) { progress_.emplace_back(done, total); }, cancel_);
-  summary_ = summary.value_or(EvaluationSummary{});
-  return summary.status();
-}
+  ~EvaluateTest() override { fs::remove_all(root_); }
 
-std::map<std::string, std::optional<double>> Scores(size_t batch, size_t probe = 0) const {
-  std::map<std::string, std::optional<double>> scores;
-  for (const Score& score : batches_[batch][probe].scores) {
-    scores[score.name] = score.value;
+  void Write(const std::string& file, const std::string& contents) const {
+    std::ofstream(root_ / file) << contents;
   }
-  return scores;
-}
 
-fs::path root_;
-std::unique_ptr<dataset::Dataset> data_;
-ScriptedModel model_;
-EvaluateOptions options_;
-CancelToken cancel_;
-absl::Status sink_status_;
-EvaluationSummary summary_;
-std::vector<std::vector<Prediction>> batches_;
-std::vector<std::pair<size_t, size_t>> progress_;
+  absl::Status Run(const std::vector<ProbeSet>& sets) {
+    batches_.clear();
+    progress_.clear();
+    auto evaluation = Evaluation::Prepare(*data_, data_->targets()[0], sets, options_, cancel_);
+    if (!evaluation.ok()) {
+      return evaluation.status();
+    }
+    const auto summary =
+        (*std::move(evaluation))
+            .Run(
+                model_,
+                [this](std::vector<Prediction> predictions) {
+                  batches_.push_back(std::move(predictions));
+                  return sink_status_;
+                },
+                [this](size_t done, size_t total) { progress_.emplace_back(done, total); },
+                cancel_);
+    summary_ = summary.value_or(EvaluationSummary{});
+    return summary.status();
+  }
+
+  std::map<std::string, std::optional<double>> Scores(size_t batch, size_t probe = 0) const {
+    std::map<std::string, std::optional<double>> scores;
+    for (const Score& score : batches_[batch][probe].scores) {
+      scores[score.name] = score.value;
+    }
+    return scores;
+  }
+
+  fs::path root_;
+  std::unique_ptr<dataset::Dataset> data_;
+  ScriptedModel model_;
+  EvaluateOptions options_;
+  CancelToken cancel_;
+  absl::Status sink_status_;
+  EvaluationSummary summary_;
+  std::vector<std::vector<Prediction>> batches_;
+  std::vector<std::pair<size_t, size_t>> progress_;
 };
 
 TEST_F(EvaluateTest, AQuestionIsAnsweredAndItsReferenceAnswerIsScored) {
