@@ -97,11 +97,9 @@ void AppendTokens(std::u32string_view line, std::vector<std::u32string_view>& to
   }
 }
 
+// Of a number's signs, only a period can start a word.
 bool IsNumber(std::u32string_view word) {
-  size_t at = Holds(word, 0, U'-') ? 1 : 0;
-  if (at < word.size() && IsOneOf(word[at], U".,")) {
-    ++at;
-  }
+  size_t at = Holds(word, 0, U'.') ? 1 : 0;
   if (at == word.size() || !IsDecimal(word[at])) {
     return false;
   }
@@ -233,7 +231,7 @@ Punkt::Token Punkt::Classify(std::u32string_view text) const {
     token.ends_sentence = true;
   } else if (text.size() > 1 && SkipRun(text, 0, U'.') == text.size()) {
     token.is_ellipsis = true;
-  } else if (text.back() == U'.' && text[text.size() - 2] != U'.') {
+  } else if (text.back() == U'.') {
     const std::string word = python::Encode(python::Lower(text.substr(0, text.size() - 1)));
     token.is_abbreviation = parameters_.abbreviations.contains(word) ||
                             parameters_.abbreviations.contains(word.substr(word.rfind('-') + 1));
@@ -258,8 +256,7 @@ bool Punkt::EndsSentence(const Token& token, const Token& next) const {
   const bool next_is_upper = python::IsUpper(next.text.front());
   const bool next_is_lower = python::IsLower(next.text.front());
   const bool next_is_punctuation = next.text.size() == 1 && IsOneOf(next.text.front(), U";:,.!?");
-  const bool next_starts = !next_is_punctuation && next_is_upper &&
-                           (seen & PunktParameters::kLower) != 0 &&
+  const bool next_starts = next_is_upper && (seen & PunktParameters::kLower) != 0 &&
                            (seen & PunktParameters::kUpperInside) == 0;
   const bool next_continues =
       next_is_punctuation || (next_is_lower && ((seen & PunktParameters::kUpper) != 0 ||

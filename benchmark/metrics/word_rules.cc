@@ -137,33 +137,27 @@ void SplitQuotedLetters(std::u32string& text) {
       });
 }
 
-// The last period of the text, if only `closers` and then white space follow it: it ends the
-// sentence. npos where there is none, and for the last of several periods.
-size_t FinalPeriod(Text text, Text closers, size_t& closers_end) {
+// Spaces around the last period of the text, if only closing marks and then white space follow it:
+// it ends the sentence. The last of several periods does not. NLTK has a second such rule, which
+// only adds white space to what this one wrote.
+void SplitFinalPeriod(std::u32string& text) {
   const size_t period = text.rfind(U'.');
   if (period == Text::npos || period == 0 || text[period - 1] == U'.') {
-    return Text::npos;
+    return;
   }
-  closers_end = period + 1;
-  while (HoldsOneOf(text, closers_end, closers)) {
+  size_t closers_end = period + 1;
+  while (HoldsOneOf(text, closers_end, U"])}>\"'»”’ ")) {
     ++closers_end;
   }
   size_t end = closers_end;
   while (end < text.size() && IsSpace(text[end])) {
     ++end;
   }
-  return end == text.size() ? period : Text::npos;
-}
-
-void SplitFinalPeriod(std::u32string& text, Text closers, Text between) {
-  size_t closers_end = 0;
-  const size_t period = FinalPeriod(text, closers, closers_end);
-  if (period == Text::npos) {
-    return;
+  if (end == text.size()) {
+    text.resize(closers_end);
+    text.push_back(U' ');
+    text.replace(period, 1, U" . ");
   }
-  std::u32string tail = U" .";
-  tail.append(between).append(text, period + 1, closers_end - period - 1).append(U" ");
-  text.replace(period, Text::npos, tail);
 }
 
 // Spaces around colons and commas, but not within numbers. The character behind one goes with it:
@@ -181,10 +175,9 @@ void PadColonsAndCommas(std::u32string& text) {
 }
 
 void PadFinalColonOrComma(std::u32string& text) {
-  Pad(text, [](Text from, size_t at) -> size_t {
-    const bool is_last = at + 1 == from.size() || (at + 2 == from.size() && from[at + 1] == U'\n');
-    return is_last && IsOneOf(from[at], U":,") ? 1 : 0;
-  });
+  if (!text.empty() && IsOneOf(text.back(), U":,")) {
+    text.insert(text.size() - 1, 1, U' ');
+  }
 }
 
 // `match` is a character, a token and a space.
@@ -321,12 +314,11 @@ std::vector<std::string> SentenceWords(std::u32string_view sentence) {
   MarkOpeningDoubleQuotes(text);
   SplitQuotedLetters(text);
 
-  SplitFinalPeriod(text, U"])}>\"'»”’ ", U" ");
+  SplitFinalPeriod(text);
   PadColonsAndCommas(text);
   PadFinalColonOrComma(text);
   PadEllipses(text);
   PadCharacters(text, U";@#$%&");
-  SplitFinalPeriod(text, U"])}>\"'", U"");
   PadCharacters(text, U"?!");
   SplitApostrophesBeforeSpaces(text);
   PadCharacters(text, U"*");

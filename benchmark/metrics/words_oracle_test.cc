@@ -6,12 +6,16 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 
 #include "base/file.h"
+#include "benchmark/metrics/punkt.h"
+#include "benchmark/metrics/punkt_parameters.h"
 #include "benchmark/metrics/python_text.h"
 #include "benchmark/metrics/word_tokenize.h"
 
@@ -23,6 +27,10 @@ using ::nlohmann::json;
 std::filesystem::path Folder(const char* variable) {
   const char* const value = std::getenv(variable);
   return value == nullptr ? "" : value;
+}
+
+std::filesystem::path PunktFolder() {
+  return Folder("RWKU_SHARED") / "data/nltk_data/tokenizers/punkt_tab/english";
 }
 
 class WordsOracleTest : public testing::Test {
@@ -47,28 +55,45 @@ class WordsOracleTest : public testing::Test {
 
 std::unique_ptr<json> WordsOracleTest::answers_;
 
-TEST_F(WordsOracleTest, TokensAreIdenticalToNltks) {
-  const absl::StatusOr<WordTokenizer> tokenizer =
-      WordTokenizer::Load(Folder("RWKU_SHARED") / "data/nltk_data/tokenizers/punkt_tab/english");
-  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-  const json& texts = answers_->at("texts");
+// Calls `answer` with each text's record and compares what it gives with the record's `key`.
+void CompareAll(const json& texts, const std::string& key,
+                const std::function<json(const std::string& text)>& answer) {
   ASSERT_GE(texts.size(), 12000);
   std::map<std::string, int> different;
   for (const json& record : texts) {
-    const auto& text = record.at("text").get_ref<const std::string&>();
-    const auto expected = record.at("tokens").get<std::vector<std::string>>();
-    const std::vector<std::string> tokens = tokenizer->Tokenize(text);
-    if (tokens == expected) {
-      continue;
-    }
+    const json given = answer(record.at("text").get_ref<const std::string&>());
     const auto& kind = record.at("kind").get_ref<const std::string&>();
-    if (++different[kind] <= 3) {
-      ADD_FAILURE() << kind << ": " << json(text.substr(0, 2000)) << "\nis      "
-                    << json(tokens).dump().substr(0, 2000) << "\ninstead "
-                    << json(expected).dump().substr(0, 2000);
+    // A few of a kind say enough.
+    constexpr size_t kShown = 2000;
+    if (given != record.at(key) && ++different[kind] <= 3) {
+      ADD_FAILURE() << kind << ": " << record.at("text").dump().substr(0, kShown) << "\nis      "
+                    << given.dump().substr(0, kShown) << "\ninstead "
+                    << record.at(key).dump().substr(0, kShown);
     }
   }
   EXPECT_TRUE(different.empty()) << testing::PrintToString(different);
+}
+
+TEST_F(WordsOracleTest, TokensAreIdenticalToNltks) {
+  const absl::StatusOr<WordTokenizer> tokenizer = WordTokenizer::Load(PunktFolder());
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  CompareAll(answers_->at("texts"), "tokens",
+             [&](const std::string& text) { return tokenizer->Tokenize(text); });
+}
+
+TEST_F(WordsOracleTest, SentencesAreIdenticalToNltks) {
+  absl::StatusOr<PunktParameters> parameters = LoadPunktParameters(PunktFolder());
+  ASSERT_TRUE(parameters.ok()) << parameters.status();
+  const Punkt punkt(*std::move(parameters));
+  CompareAll(answers_->at("texts"), "sentences", [&](const std::string& text) {
+    const std::u32string decoded = python::Decode(text);
+    json spans = json::array();
+    for (const std::u32string_view sentence : punkt.Sentences(decoded)) {
+      const auto begin = static_cast<size_t>(sentence.data() - decoded.data());
+      spans.push_back({begin, begin + sentence.size()});
+    }
+    return spans;
+  });
 }
 
 TEST_F(WordsOracleTest, EveryCharacterIsClassifiedAsByPython) {

@@ -2,13 +2,14 @@
 
     python words_oracle.py OUT.json [--texts 12000] [--seed 20240930]
 
-OUT.json is {"texts": [{"kind", "text", "tokens"}], "characters": {class: [[first, last], ...]},
+OUT.json is {"texts": [{"kind", "text", "tokens", "sentences": [[begin, end], ...]}], "characters": {class: [[first, last], ...]},
 "lower": [[text, text.lower()], ...]}. Punkt's parameters are those of $RWKU_SHARED/data/nltk_data;
 without them the program says so and exits with 77. The real texts of $RWKU_SHARED/data/rwku come
 first, where they are.
 """
 
 import argparse
+import collections
 import json
 import os
 import pathlib
@@ -96,14 +97,18 @@ def mixture(rng):
                    for _ in range(rng.randint(1, 40)))
 
 
+def stored(rng):
+    return rng.choice(rng.choice(STORED))
+
+
 def boundary(rng):
     """What decides whether a sentence ends: two words and what is between."""
     before = rng.choice(ABBREVIATIONS + INITIALS + NUMBERS + NAMES + WORDS + ["...", "..", ". . ."])
-    after = rng.choice(WORDS + NAMES + FOREIGN + MARKS + NUMBERS + INITIALS + STORED)
+    after = rng.choice(WORDS + NAMES + FOREIGN + MARKS + NUMBERS + INITIALS) if rng.random() < 0.4 else stored(rng)
     if rng.random() < 0.4:
         after = rng.choice([after.capitalize(), after.upper(), after.lower()])
     if rng.random() < 0.3:
-        before = rng.choice(STORED) + "."
+        before = stored(rng) + "."
     return "".join([rng.choice(["", "", "He saw ", "(", "\"", "'", "x-", "a.", "! "]), rng.choice([before, before.upper(), before.capitalize()]),
                     rng.choice(["", "", "", ".", "!", "?", ".\"", ".)", "!'", ",", "."]), rng.choice(SPACES + ["\n", "", "--", "\xa0"]),
                     rng.choice(["", "", "", "\"", "'", "(", "``", ") ", "' ", "-"]), after, rng.choice([".", " went.", "", " ", "\n"])])
@@ -112,7 +117,7 @@ def boundary(rng):
 def marks(rng):
     """Repeated punctuation."""
     alphabet = rng.choice(["'\" ", ".' s", ". ", ".? ", "'`\"", ".,:; 1", "-. a", "()[]{}<>\"' ", "'sStTnN ", "\"“”‘’«»„ '.", ".)\n ", "*?!@#$%& ",
-                           ".\t ,", "'t is was", ". .\x1d", ":,1a\n", "\"')]}.-! \n", "-'n't'll'LL're'VE ", "\x85.\xa0?a", "CcAaNnOoTtſıİ'"])
+                           ".\t ,", "'t is was", ". .\x1d", ":,1a\n", "\"')]}.-! \n", "-'n't'll'LL're'VE ", "\x85.\xa0?a", ".\xa0", ".\xa0\u3000", ".\xa0a ", "CcAaNnOoTtſıİ'", "').--\" a", "' a"])
     return "".join(rng.choice(alphabet) for _ in range(rng.randint(1, 60)))
 
 
@@ -168,7 +173,7 @@ LONG = 50_000
 # Code points assigned in Unicode 14, by the 256 that they share; no surrogate, no private use.
 ASSIGNED = [block for block in ([c for c in range(start, start + 256) if unicodedata.category(chr(c)) not in ("Cs", "Cn", "Co")]
                                 for start in range(0, 0x110000, 256)) if block]
-STORED = []  # words that Punkt's parameters know; filled once they are found
+STORED = []  # words that Punkt's parameters know, in groups of one kind; filled once they are found
 
 
 def long_texts(rng):
@@ -204,7 +209,7 @@ def texts(rng, count, shared):
         yield "real", text
     edges = ["", " ", "\n", "\n\n", ".", "..", "...", ". . .", ". . . .", ". .", "a", "a.", "a.\n", "a,", "a,\n", ",\n", ":", "'", "''", "\"", "\"\"",
              "``", "`", "\"a", "'a", "'a'", "'s", " 's", "a's", "'tis", " 'tis", "cannot", "a. b", "A. B.", "Mr. King.", ".)", ".) ", "!!!", "!!!.",
-             " a. b", "\ta. b", " . a", ". a", "a.\u00a0b.\u00a0C. d", "\u0000", "a\u0000. B", "\ufeffA. B"]
+             " a. b", "\ta. b", " . a", ". a", "a.\u00a0b.\u00a0C. d", "\u0000", "a\u0000. B", ".\xa0.\xa0.\xa0.", "\ufeffA. B"]
     for text in edges:
         yield "edge", text
     for text in long_texts(rng):
@@ -253,14 +258,20 @@ def main():
         sys.exit(77)
     nltk.data.path[:] = [str(shared / "data" / "nltk_data")]
     for name in sorted(path.name for path in punkt.iterdir()):
-        lines = (punkt / name).read_text(encoding="utf-8").splitlines()
-        STORED.extend(word for line in lines[:1500] for word in re.split(r"\t\d*", line) if word)
+        by_context = collections.defaultdict(list)
+        for line in (punkt / name).read_text(encoding="utf-8").splitlines():
+            word, _, context = line.partition("\t")
+            by_context[context if context.isdecimal() else ""] += [word] if context.isdecimal() else line.split("\t")
+        for words in by_context.values():
+            STORED.append(words[:60])
     rng = random.Random(arguments.seed)
-    records = [{"kind": kind, "text": text, "tokens": nltk.word_tokenize(text)} for kind, text in texts(rng, arguments.texts, shared)]
+    sentences = nltk.tokenize.PunktTokenizer("english")
+    records = [{"kind": kind, "text": text, "tokens": nltk.word_tokenize(text), "sentences": list(sentences.span_tokenize(text))}
+               for kind, text in texts(rng, arguments.texts, shared)]
     with open(arguments.out, "w", encoding="utf-8") as out:
         json.dump({"texts": records, "characters": characters(), "lower": lower_cases(rng)}, out, ensure_ascii=True)
     print(f"{len(records)} texts, {sum(len(record['tokens']) for record in records)} tokens, "
-          f"{sum(len(nltk.sent_tokenize(record['text'])) for record in records)} sentences")
+          f"{sum(len(record['sentences']) for record in records)} sentences")
 
 
 if __name__ == "__main__":
