@@ -44,6 +44,10 @@ void WriteFixtures(const fs::path& root) {
             absl::StrCat(R"([{"subject": ")", names[i], R"(", "text": "t", "id": "0"}])"));
     }
   }
+  const fs::path quiz = root / "datasets/quiz/Target/1_Ada_Stone";
+  Write(quiz / "intro.json", R"([{"subject": "Ada Stone", "intro": "Ada Stone is known."}])");
+  Write(quiz / "triviaqa.json",
+        R"([{"subject": "Ada Stone", "question": "q", "answers": ["a"]}])");
 }
 
 TestServer::TestServer(const fs::path& root, store::Store* store, absl::Duration lease_duration)

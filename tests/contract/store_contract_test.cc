@@ -262,6 +262,17 @@ TEST_P(StoreContract, ErasingAnAttemptErasesItsChunksOnly) {
   EXPECT_THAT(Predictions("r/01", 1), ElementsAre("0:c"));
 }
 
+TEST_P(StoreContract, ChunksOfABatchComeAfterItsChangesSoThatOneBatchReplacesThem) {
+  ASSERT_TRUE(PutChunk("r/0", 1, 0, {"a", "b"}).ok());
+  ASSERT_TRUE(PutChunk("r/0", 1, 1, {"c"}).ok());
+  Batch batch;
+  batch.changes.emplace_back(EraseAttempt{JobId("r/0"), 1});
+  batch.chunks.push_back({JobId("r/0"), 1, 0, {"A", "B", "C"}});
+  ASSERT_TRUE(store_->Commit({batch}).ok());
+  EXPECT_THAT(Predictions("r/0", 1), ElementsAre("0:A", "1:B", "2:C"));
+  EXPECT_EQ(*store_->CountChunks(JobId("r/0"), 1), 1);
+}
+
 TEST_P(StoreContract, ErasingARunErasesAllOfItAndNothingElseAndKeepsTheRevision) {
   ASSERT_TRUE(Put("r", 2, 1).ok());
   ASSERT_TRUE(Put("r1", 1, 10).ok());

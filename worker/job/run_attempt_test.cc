@@ -13,6 +13,7 @@
 #include "gtest/gtest.h"
 
 #include "base/file.h"
+#include "benchmark/evaluate/score_prediction.h"
 #include "tests/testing/fake_engine.h"
 
 namespace rwku::job {
@@ -105,9 +106,22 @@ TEST_F(RunAttemptTest, PassesThroughEveryStageAndSaysWhatItDid) {
   EXPECT_EQ(result->original_weights_checksum, result->restored_weights_checksum);
   ASSERT_EQ(predictions_.size(), 2U);
   EXPECT_EQ(predictions_[1].index, 1);
+  EXPECT_GT(result->usage.prompt_tokens, 0);
+  EXPECT_EQ(result->metrics_version, evaluate::kMetricsVersion);
+  EXPECT_EQ(result->word_tokenizer, "fallback");
   ASSERT_EQ(engine.plans().size(), 1U);
   EXPECT_EQ(engine.plans()[0].objective, engine::Objective::kGradientAscent);
   EXPECT_EQ(engine.plans()[0].micro_batch_parts, 1);
+}
+
+TEST_F(RunAttemptTest, BrokenProbesAreFoundBeforeTheTraining) {
+  Write(roots_.datasets / "small" / "Target" / "1_Ann_Example" / "forget_level1.json",
+        R"([{"subject": "Ann Example", "query": 5}])");
+  FakeEngine engine({});
+  const auto result = Run(Spec(), engine);
+  EXPECT_EQ(Classify(result.status()), FailureClass::kInput);
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("forget_level1.json: record 0"));
+  EXPECT_TRUE(engine.plans().empty());
 }
 
 TEST_F(RunAttemptTest, ASecondAttemptStartsFromTheOriginalWeightsWithoutLoading) {
