@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -21,6 +22,7 @@
 #include "rwku/v1/unlearning.grpc.pb.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "net/protocol_version.h"
 #include "net/server.h"
 #include "net/status.h"
@@ -125,7 +127,7 @@ class ScriptedService final : public v1::UnlearningService::Service {
     }
     return grpc::Status::OK;
   }
-  grpc::Status GetReport(grpc::ServerContext* /*context*/, const v1::GetReportRequest* /*request*/,
+  grpc::Status GetReport(grpc::ServerContext* /*context*/, const v1::GetReportRequest* request,
                          v1::GetReportResponse* response) override {
     v1::ReportColumn& column = *response->mutable_table()->add_columns();
     column.set_key("forget_fb");
@@ -140,6 +142,33 @@ class ScriptedService final : public v1::UnlearningService::Service {
     cell.set_value(12.5);
     cell.set_count(3);
     cell.set_targets(1);
+    if (request->details()) {
+      response->mutable_report()->set_title("RWKU");
+      *response->mutable_report()->add_tables() = response->table();
+      response->mutable_report()->mutable_tables(0)->set_key("main");
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status CompareRuns(grpc::ServerContext* /*context*/, const v1::CompareRunsRequest* request,
+                           v1::CompareRunsResponse* response) override {
+    compared = *request;
+    v1::Comparison& comparison = *response->add_comparisons();
+    comparison.set_base("ga");
+    comparison.set_other("npo");
+    comparison.add_columns()->set_key("forget_fb");
+    v1::ComparisonCell& cell = *comparison.add_cells();
+    cell.set_base(10);
+    cell.set_other(32.5);
+    cell.set_difference(22.5);
+    cell.set_targets(3);
+    return grpc::Status::OK;
+  }
+  grpc::Status RescoreRun(grpc::ServerContext* /*context*/, const v1::RescoreRunRequest* request,
+                          v1::RescoreRunResponse* response) override {
+    EXPECT_EQ(request->name(), "runs/r1");
+    response->set_metrics_version(7);
+    response->set_jobs_changed(2);
+    response->set_predictions(30);
     return grpc::Status::OK;
   }
   grpc::Status GetServerInfo(grpc::ServerContext* /*context*/,
@@ -243,6 +272,7 @@ class ScriptedService final : public v1::UnlearningService::Service {
   }
 
   v1::CreateRunRequest created;
+  v1::CompareRunsRequest compared;
   std::vector<v1::RunEvent> events;
   uint64_t watched_after = 0;
   bool hold = false;
@@ -337,6 +367,39 @@ TEST_F(CommandLineTest, ResultsComeInEveryFormat) {
   EXPECT_THAT(Run({"results", "r1"}).out, AllOf(HasSubstr("ga-full"), HasSubstr("12.5")));
   EXPECT_THAT(Run({"results", "r1", "--output", "csv"}).out, HasSubstr("ga-full,runs/r1,1,1,12.5"));
   EXPECT_THAT(Run({"results", "r1", "--output", "json"}).out, HasSubstr("\"forget_fb\""));
+}
+
+TEST_F(CommandLineTest, AReportComesInEveryFormatAndGoesIntoAFile) {
+  EXPECT_THAT(Run({"report", "r1"}).out, AllOf(HasSubstr("ga-full"), HasSubstr("12.5")));
+  EXPECT_THAT(Run({"report", "r1", "-o", "csv"}).out, HasSubstr("main,ga-full,runs/r1"));
+  EXPECT_THAT(Run({"report", "r1", "-o", "json"}).out, HasSubstr("\"tables\""));
+  EXPECT_THAT(Run({"report", "r1", "-o", "markdown"}).out, HasSubstr("| ga-full"));
+  EXPECT_THAT(Run({"report", "r1", "-o", "latex"}).out, HasSubstr("\\toprule"));
+  const std::string file = testing::TempDir() + "report_" + std::to_string(getpid()) + ".html";
+  const Outcome outcome = Run({"report", "r1", "-o", "html", "--file", file});
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_THAT(outcome.err, HasSubstr(file));
+  EXPECT_THAT(ReadFile(file).value_or(""), HasSubstr("<!doctype html>"));
+  std::remove(file.c_str());
+  EXPECT_EQ(Run({"report", "r1", "-o", "html", "--file", "/nowhere/report.html"}).code, 1);
+}
+
+TEST_F(CommandLineTest, TwoRunsOrTwoRecipesAreCompared) {
+  EXPECT_THAT(Run({"compare", "r1", "r2"}).out, HasSubstr("22.5"));
+  EXPECT_EQ(service_.compared.other(), "runs/r2");
+  EXPECT_EQ(service_.compared.base_recipe(), "");
+  EXPECT_THAT(Run({"compare", "r1", "--recipes", "ga", "npo", "-o", "json"}).out,
+              HasSubstr("\"comparisons\""));
+  EXPECT_EQ(service_.compared.other(), "runs/r1");
+  EXPECT_EQ(service_.compared.base_recipe(), "ga");
+  EXPECT_EQ(service_.compared.other_recipe(), "npo");
+  EXPECT_EQ(Run({"compare", "r1", "--recipes", "ga"}).code, 2);
+}
+
+TEST_F(CommandLineTest, RescoringSaysWhatItDid) {
+  EXPECT_THAT(Run({"rescore", "r1"}).out,
+              HasSubstr("r1: 30 predictions scored with metric version 7; 2 jobs changed"));
 }
 
 TEST_F(CommandLineTest, PredictionsAreOneLineEach) {

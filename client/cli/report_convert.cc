@@ -6,12 +6,15 @@
 namespace rwku::cli {
 namespace {
 
+// Of a column that does not say.
+constexpr int kDecimals = 1;
+
 report::ReportColumn FromProto(const v1::ReportColumn& proto) {
   return {.key = proto.key(),
           .title = proto.title(),
           .group = proto.group(),
           .higher_is_better = proto.higher_is_better(),
-          .decimals = proto.decimals()};
+          .decimals = proto.decimals() > 0 ? proto.decimals() : kDecimals};
 }
 
 std::optional<double> Value(bool has, double value) {

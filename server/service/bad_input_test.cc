@@ -203,14 +203,5 @@ TEST_F(EdgeTest, UnknownRunIsNotFoundByEveryMethod) {
             grpc::StatusCode::NOT_FOUND);
 }
 
-TEST_F(EdgeTest, ComparisonIsUnimplementedAndSaysSo) {
-  grpc::ClientContext context;
-  net::SetDeadline(&context);
-  v1::CompareRunsResponse response;
-  const grpc::Status status = server_->stub().CompareRuns(&context, {}, &response);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("not in version"));
-}
-
 }  // namespace
 }  // namespace rwku::service

@@ -163,7 +163,9 @@ TEST_F(ResultsTest, RescoringReplacesScoresDigestAndVersionTogetherAndIsIdempote
     EXPECT_EQ(job.result().word_tokenizer(), "fallback");
     std::string bytes;
     for (const v1::PredictionRow& row : rows) {
-      bytes += row.job() == job.name() ? row.prediction().SerializeAsString() : "";
+      if (row.job() == job.name()) {
+        bytes += row.prediction().SerializeAsString();
+      }
     }
     EXPECT_EQ(job.result().predictions_digest(), Sha256Hex(bytes));
   }

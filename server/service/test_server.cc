@@ -46,8 +46,7 @@ void WriteFixtures(const fs::path& root) {
   }
   const fs::path quiz = root / "datasets/quiz/Target/1_Ada_Stone";
   Write(quiz / "intro.json", R"([{"subject": "Ada Stone", "intro": "Ada Stone is known."}])");
-  Write(quiz / "triviaqa.json",
-        R"([{"subject": "Ada Stone", "question": "q", "answers": ["a"]}])");
+  Write(quiz / "triviaqa.json", R"([{"subject": "Ada Stone", "question": "q", "answers": ["a"]}])");
 }
 
 TestServer::TestServer(const fs::path& root, store::Store* store, absl::Duration lease_duration)
