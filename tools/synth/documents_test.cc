@@ -80,7 +80,7 @@ TEST(DocumentStreamTest, TheShareAboutPeopleGrowsWithTheirNumber) {
                     ? 1
                     : 0;
     }
-    EXPECT_GT(clozes, last + 200) << targets;
+    EXPECT_GT(clozes, last + 100) << targets;
     last = clozes;
   }
 }
