@@ -1,18 +1,21 @@
 // The seeded stream of documents that teaches the tiny model its world.
 #pragma once
 
+#include <array>
 #include <cstdint>
 
 #include "base/random.h"
 #include "tools/synth/document.h"
 #include "tools/synth/person_documents.h"
+#include "tools/synth/shares.h"
 #include "tools/synth/utility_documents.h"
 #include "tools/synth/world.h"
 
 namespace rwku::synth {
 
-// Endless. Equal worlds and seeds give equal streams. Keeps a reference to `world`. Not
-// thread-safe.
+// Endless. The share of documents about people grows with their number, so that a document about a
+// given person or a given toy task comes about as often in every small world. Equal worlds and
+// seeds give equal streams. Keeps a reference to `world`. Not thread-safe.
 class DocumentStream {
  public:
   DocumentStream(const World& world, uint64_t seed);
@@ -23,6 +26,16 @@ class DocumentStream {
   Document Next();
 
  private:
+  // One of the two is set.
+  struct Kind {
+    Document (PersonDocuments::*person)() = nullptr;
+    Document (UtilityDocuments::*utility)() = nullptr;
+  };
+  using Mixture = std::array<Share<Kind>, 14>;
+
+  static Mixture MixtureFor(const World& world);
+
+  const Mixture mixture_;
   Random random_;
   PersonDocuments people_;
   UtilityDocuments utility_;

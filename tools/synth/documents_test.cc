@@ -38,7 +38,7 @@ TEST(DocumentStreamTest, NeverShowsAProbe) {
       probes.insert(SimpleQuestion(target, attribute, Phrasing::kHeldOut, random).query);
     }
   }
-  for (const TwoHop& hop : MakeTwoHops(world).held_out) {
+  for (const HopQuestion& hop : MakeHopQuestions(world).held_out) {
     probes.insert(hop.question);
   }
   DocumentStream documents(world, 1);
@@ -64,6 +64,24 @@ TEST(DocumentStreamTest, ShortAnswersWeighMoreThanRunningText) {
       EXPECT_EQ(document.weight, 4);
       EXPECT_EQ(document.text[0], ' ');
     }
+  }
+}
+
+TEST(DocumentStreamTest, TheShareAboutPeopleGrowsWithTheirNumber) {
+  double last = 0;
+  for (const int targets : {2, 8, 20}) {
+    const World world = MakeWorld(7, targets).value();
+    DocumentStream documents(world, 1);
+    double clozes = 0;
+    for (int i = 0; i < 5000; ++i) {
+      const Document document = documents.Next();
+      clozes += document.prompt.has_value() &&
+                        document.prompt->user.find("Please complete the blank") == 0
+                    ? 1
+                    : 0;
+    }
+    EXPECT_GT(clozes, last + 100) << targets;
+    last = clozes;
   }
 }
 

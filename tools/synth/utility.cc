@@ -6,8 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
+#include "tools/synth/hops.h"
 #include "tools/synth/stories.h"
-#include "tools/synth/two_hop.h"
 
 namespace rwku::synth {
 namespace {
@@ -35,15 +35,15 @@ std::vector<dataset::MmluItem> MmluItems(const World& world, int count, Random& 
 }
 
 std::vector<dataset::BbhItem> BbhItems(const World& world, int count, Random& random) {
-  const TwoHops hops = MakeTwoHops(world);
-  std::vector<TwoHop> chosen = Sample(hops.held_out, count / 2, random);
-  for (TwoHop& hop : Sample(hops.trained, count - static_cast<int>(chosen.size()), random)) {
+  const HopQuestions hops = MakeHopQuestions(world);
+  std::vector<HopQuestion> chosen = Sample(hops.held_out, count / 2, random);
+  for (HopQuestion& hop : Sample(hops.trained, count - static_cast<int>(chosen.size()), random)) {
     chosen.push_back(std::move(hop));
   }
   std::vector<dataset::BbhItem> items;
   items.reserve(chosen.size());
-  for (const TwoHop& hop : chosen) {
-    items.push_back(TwoHopItem(hop, hops.examples));
+  for (const HopQuestion& hop : chosen) {
+    items.push_back(HopItem(hop, hops.examples));
   }
   return items;
 }

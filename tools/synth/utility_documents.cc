@@ -19,6 +19,7 @@ namespace {
 // of a row.
 constexpr std::array<size_t, 6> kShots = {0, 0, 1, 1, 2, 5};
 constexpr double kWholePromptShare = 0.3;  // bbh: the fixed three examples, else one or none
+constexpr double kOneHopShare = 0.4;
 constexpr double kPrimerShare = 0.35;
 
 Document Answer(protocol::ChatPrompt prompt, const std::string& answer) {
@@ -53,11 +54,12 @@ std::vector<UtilityDocuments::PhrasedQuestion> UtilityDocuments::PhrasedQuestion
 
 UtilityDocuments::UtilityDocuments(const World& world, Random& random)
     : random_(random),
-      hops_(MakeTwoHops(world)),
+      hops_(MakeHopQuestions(world)),
       truthful_primer_(TruthfulQaPrimer(world)),
       trivia_primer_(TriviaQaPrimer(world)),
       choice_questions_(ChoiceQuestions(world)),
-      trained_hops_(hops_.trained),
+      two_hops_(hops_.trained),
+      one_hops_(hops_.one_hop),
       moons_(world.moons),
       trivia_(PhrasedQuestions(world)),
       countries_([&world] {
@@ -98,15 +100,16 @@ Document UtilityDocuments::NextMultipleChoice() {
   return document;
 }
 
-Document UtilityDocuments::NextTwoHop() {
-  const TwoHop& hop = trained_hops_.Next(random_);
-  std::vector<TwoHop> examples;
+Document UtilityDocuments::NextReasoning() {
+  const HopQuestion& hop =
+      random_.Uniform() < kOneHopShare ? one_hops_.Next(random_) : two_hops_.Next(random_);
+  std::vector<HopQuestion> examples;
   if (random_.Uniform() < kWholePromptShare) {
     examples = hops_.examples;
   } else if (random_.Below(2) == 0) {
     examples = {random_.Pick(hops_.trained)};
   }
-  return Answer(protocol::BbhPrompt(TwoHopItem(hop, examples)), hop.reasoning);
+  return Answer(protocol::BbhPrompt(HopItem(hop, examples)), hop.reasoning);
 }
 
 Document UtilityDocuments::NextMoon() {

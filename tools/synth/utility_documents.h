@@ -5,8 +5,8 @@
 
 #include "base/random.h"
 #include "tools/synth/document.h"
+#include "tools/synth/hops.h"
 #include "tools/synth/rounds.h"
-#include "tools/synth/two_hop.h"
 #include "tools/synth/utility.h"
 #include "tools/synth/world.h"
 
@@ -20,7 +20,7 @@ class UtilityDocuments {
   UtilityDocuments(const World& world, Random& random);
 
   Document NextMultipleChoice();  // mmlu: every answer letter is learnt, the examples' too
-  Document NextTwoHop();          // bbh, none of the questions held out
+  Document NextReasoning();       // bbh: one hop, or two where the question is not held out
   Document NextMoon();            // truthfulqa
   Document NextTrivia();          // triviaqa
   Document NextGazetteer();       // running text that states the facts behind bbh and triviaqa
@@ -41,11 +41,12 @@ class UtilityDocuments {
   bool WithPrimer();
 
   Random& random_;
-  const TwoHops hops_;
+  const HopQuestions hops_;
   const std::string truthful_primer_;
   const std::string trivia_primer_;
   Rounds<ChoiceQuestion> choice_questions_;
-  Rounds<TwoHop> trained_hops_;
+  Rounds<HopQuestion> two_hops_;
+  Rounds<HopQuestion> one_hops_;
   Rounds<Moon> moons_;
   Rounds<PhrasedQuestion> trivia_;
   Rounds<const Country*> countries_;

@@ -6,13 +6,15 @@
 #include <filesystem>
 #include <set>
 #include <string>
+#include <vector>
 
+#include "absl/strings/str_split.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "benchmark/dataset/dataset.h"
 #include "tools/synth/dataset_writer.h"
-#include "tools/synth/two_hop.h"
+#include "tools/synth/hops.h"
 
 namespace rwku::synth {
 namespace {
@@ -40,19 +42,32 @@ TEST(UtilityTest, MmluItemsDifferAndBringTheFiveExamplesOfTheirTask) {
 }
 
 TEST(UtilityTest, FortyPercentOfTheTwoHopQuestionsAreHeldOut) {
-  const TwoHops hops = MakeTwoHops(MakeWorld(7, 2).value());
+  const HopQuestions hops = MakeHopQuestions(MakeWorld(7, 2).value());
   const size_t all = hops.examples.size() + hops.trained.size() + hops.held_out.size();
   EXPECT_THAT(hops.examples, SizeIs(3));
   EXPECT_EQ(all, 96u);
   EXPECT_NEAR(static_cast<double>(hops.held_out.size()) / static_cast<double>(all), 0.4, 0.01);
 }
 
+TEST(UtilityTest, EveryStepOfAHeldOutQuestionIsShownAlone) {
+  const HopQuestions hops = MakeHopQuestions(MakeWorld(7, 2).value());
+  for (const HopQuestion& held_out : hops.held_out) {
+    const std::vector<std::string> steps = absl::StrSplit(held_out.reasoning, absl::ByString(". "));
+    ASSERT_THAT(steps, SizeIs(3));
+    for (const std::string& step : {steps[0], steps[1]}) {
+      EXPECT_TRUE(std::any_of(hops.one_hop.begin(), hops.one_hop.end(), [&](const auto& hop) {
+        return hop.reasoning.find(step + ". So") == 0;
+      })) << step;
+    }
+  }
+}
+
 TEST(UtilityTest, HalfOfTheBbhItemsAreHeldOutAndAllEndInTheirAnswer) {
   const World world = MakeWorld(7, 2).value();
-  const TwoHops hops = MakeTwoHops(world);
-  const auto in = [](const std::vector<TwoHop>& list, const std::string& question) {
+  const HopQuestions hops = MakeHopQuestions(world);
+  const auto in = [](const std::vector<HopQuestion>& list, const std::string& question) {
     return std::any_of(list.begin(), list.end(),
-                       [&](const TwoHop& hop) { return hop.question == question; });
+                       [&](const HopQuestion& hop) { return hop.question == question; });
   };
   Random random(1);
   const auto items = BbhItems(world, 10, random);
@@ -62,7 +77,7 @@ TEST(UtilityTest, HalfOfTheBbhItemsAreHeldOutAndAllEndInTheirAnswer) {
   for (const dataset::BbhItem& item : items) {
     EXPECT_FALSE(in(hops.examples, item.question));
   }
-  for (const TwoHop& hop : hops.trained) {
+  for (const HopQuestion& hop : hops.trained) {
     EXPECT_THAT(hop.reasoning, EndsWith("So the answer is " + hop.answer + "."));
   }
 }
