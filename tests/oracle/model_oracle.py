@@ -53,8 +53,8 @@ MODELS = {
     "linear": {"rope_scaling": {"type": "linear", "factor": 4.0}},
     "sharded": {"shards": True},
     "bfloat16": {"bfloat16": True},
-    # Ends turns often, by <|eot_id|> and by its own EOS; what follows its template needs a space.
-    "two_ends": {"eos_token": "<|end_of_text|>", "likely_ids": [1, 4], "template_end": ""},
+    # Often ends a turn by <|eot_id|>, which is not its EOS; what follows its template needs a space.
+    "two_ends": {"eos_token": "<|end_of_text|>", "likely_ids": [4], "template_end": ""},
 }
 
 CHAT_TEMPLATE = (
@@ -239,18 +239,21 @@ def expect_shared(model, vocabulary, generator):
     prompts += [prompts[0], prompts[0] + draw(3, 4), long]
     limits = [(7 * i) % NEW_TOKENS + 1 for i in range(len(prompts))]
     end_ids = [draw(1, 40) for _ in prompts]
-    first = [max(1, len(prompt) - 1 - i % 9) for i, prompt in enumerate(prompts)]
-    generated, scores, next_scores = [], [], []
-    for prompt, limit, ends, begin in zip(prompts, limits, end_ids, first):
+    generated, scored, first, scores, next_scores = [], [], [], [], []
+    for i, (prompt, limit, ends) in enumerate(zip(prompts, limits, end_ids)):
         generated.append(generate(model, prompt, limit, ends))
-        log_probabilities = torch.log_softmax(model(torch.tensor([prompt])).logits[0].double(), -1)
-        scores.append(continuation_scores(log_probabilities, prompt, begin))
+        # Every other one with what is most likely after it.
+        scored.append(prompt + (generated[-1] if i % 2 else []))
+        first.append(max(1, len(prompt) - 1 - i % 9))
+        log_probabilities = torch.log_softmax(model(torch.tensor([scored[-1]])).logits[0].double(), -1)
+        scores.append(continuation_scores(log_probabilities, scored[-1], first[-1]))
         next_scores.append(log_probabilities[-1, :20].tolist())
     return {
         "prompts": prompts,
         "limits": limits,
         "end_ids": end_ids,
         "generated": generated,
+        "scored": scored,
         "first": first,
         "scores": scores,
         "next": next_scores,
@@ -270,6 +273,7 @@ def continuation_scores(log_probabilities, ids, first):
 def expect_calls(model, tokenizer):
     """The language model's calls on chat prompts, as the benchmark's reference makes them."""
     cases = []
+    rules_differ = 0
     for i, question in enumerate(QUESTIONS):
         user = PRIMER + f"Question: {question}" + ("\n" if i % 2 else "")
         prefix = "" if i == 3 else "Answer:"
@@ -279,9 +283,11 @@ def expect_calls(model, tokenizer):
         separate = i % 2 == 1 and prefix != ""
         prompt = text + (" " if separate and text[-1] not in "\n " else "") + prefix
         ids = tokenizer(prompt)["input_ids"]
-        stop_at_end_of_turn = i % 2 == 0
-        limit = NEW_TOKENS - 5 * i
-        end_ids = [tokenizer.eos_token_id] + ([4] if stop_at_end_of_turn else [])
+        stop_at_end_of_turn = i % 3 != 0
+        limit = NEW_TOKENS - 3 * i
+        by_eos = generate(model, ids, limit, [tokenizer.eos_token_id])
+        by_turn = generate(model, ids, limit, [tokenizer.eos_token_id, 4])
+        rules_differ += by_turn != by_eos
         continuations = []
         for continuation in CONTINUATIONS:
             joiner = "" if prompt[-1] in "\n " else " "
@@ -297,11 +303,12 @@ def expect_calls(model, tokenizer):
                 "separate": separate,
                 "limit": limit,
                 "stop_at_end_of_turn": stop_at_end_of_turn,
-                "output": tokenizer.decode(generate(model, ids, limit, end_ids), skip_special_tokens=True),
+                "output": tokenizer.decode(by_turn if stop_at_end_of_turn else by_eos, skip_special_tokens=True),
                 "continuations": continuations,
                 "next": next_scores[candidates].tolist(),
             }
         )
+    assert rules_differ >= 2 or tokenizer.eos_token_id == 4
     return {"cases": cases, "continuations": CONTINUATIONS, "candidates": CANDIDATES}
 
 

@@ -176,25 +176,25 @@ TEST_P(ParityTest, ScoresOfATextAreTheSameBitsAloneAndAmongOthers) {
 
 TEST_P(ParityTest, ScoresAfterSharedPrefixesEqualTransformersAndAreTheSameBitsWithoutSharing) {
   const json& shared = expected_["shared"];
-  const auto prompts = shared["prompts"].get<Sequences>();
+  const auto scored = shared["scored"].get<Sequences>();
   std::vector<ScoreQuery> queries;
   std::vector<int32_t> candidates(shared["next"][0].size());
   std::iota(candidates.begin(), candidates.end(), 0);
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    queries.push_back({prompts[i], shared["first"][i].get<size_t>(), candidates, i});
+  for (size_t i = 0; i < scored.size(); ++i) {
+    queries.push_back({scored[i], shared["first"][i].get<size_t>(), candidates, i});
   }
   const auto scores = Score(queries, {});
   EXPECT_LT(usage_.computed_prompt_tokens, usage_.prompt_tokens / 3);
   EXPECT_EQ(Score(queries, {.share_prefixes = false}), scores);
   for (size_t i = 0; i < scores.size(); ++i) {
     const json& expected = shared["scores"][i];
-    const size_t count = expected["log_probabilities"].size();
+    const auto count = static_cast<ptrdiff_t>(expected["log_probabilities"].size());
     const std::vector<TokenScore> tokens(scores[i].begin(), scores[i].begin() + count);
     const std::vector<TokenScore> next(scores[i].begin() + count, scores[i].end());
     ExpectNear(tokens, &TokenScore::log_probability, expected["log_probabilities"],
                kLogitTolerance);
     ExpectNear(next, &TokenScore::log_probability, shared["next"][i], kLogitTolerance);
-    for (size_t t = 0; t < count; ++t) {
+    for (size_t t = 0; t < tokens.size(); ++t) {
       EXPECT_EQ(tokens[t].is_most_likely, expected["is_most_likely"][t].get<bool>());
     }
   }

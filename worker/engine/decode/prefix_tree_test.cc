@@ -149,7 +149,8 @@ TEST(PrefixTreeTest, ComputesEveryDistinctBeginningOnceButForShortNodes) {
     for (const Sequence& sequence : sequences) {
       naive += static_cast<int64_t>(sequence.size());
       for (size_t length = 1; length <= sequence.size(); ++length) {
-        beginnings.insert(Sequence(sequence.begin(), sequence.begin() + length));
+        beginnings.insert(
+            Sequence(sequence.begin(), sequence.begin() + static_cast<ptrdiff_t>(length)));
       }
     }
     const auto least = static_cast<int64_t>(beginnings.size());

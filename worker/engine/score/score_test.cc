@@ -73,7 +73,7 @@ TEST_F(ScoreTest, ScoreOfATokenIsThatOfItAsANextToken) {
   const auto whole = Score({{tokens, 1, {}, 0}});
   ASSERT_TRUE(whole.ok()) << whole.status();
   for (size_t t = 1; t < tokens.size(); ++t) {
-    const std::vector<int32_t> context(tokens.begin(), tokens.begin() + t);
+    const std::vector<int32_t> context(tokens.begin(), tokens.begin() + static_cast<ptrdiff_t>(t));
     const auto next = Score({{context, t, {tokens[t]}, 0}});
     ASSERT_TRUE(next.ok()) << next.status();
     EXPECT_EQ(next->front().front(), whole->front()[t - 1]);
