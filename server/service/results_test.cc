@@ -20,10 +20,8 @@ namespace rwku::service {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::SizeIs;
 using Stub = v1::UnlearningService::Stub;
 
 class ResultsTest : public testing::Test {
@@ -149,7 +147,7 @@ TEST_F(ResultsTest, RescoringReplacesScoresDigestAndVersionTogetherAndIsIdempote
   EXPECT_EQ(response.predictions(), 8);
 
   const std::vector<v1::PredictionRow> rows = Predictions(run);
-  ASSERT_THAT(rows, SizeIs(8));
+  ASSERT_EQ(rows.size(), 8u);
   EXPECT_EQ(ScoreOf(rows[0].prediction(), "rouge_l_recall"), 0.5);
   EXPECT_EQ(ScoreOf(rows[0].prediction(), "extraction_strength"), 1);
   EXPECT_EQ(ScoreOf(rows[1].prediction(), "loss"), -2);
@@ -246,16 +244,16 @@ TEST_F(ResultsTest, PredictionsAreFilteredByVerdictAndText) {
   });
   v1::PredictionFilter filter;
   filter.set_verdict(v1::VERDICT_RIGHT);
-  EXPECT_THAT(Predictions(run, filter), SizeIs(2));
+  EXPECT_EQ(Predictions(run, filter).size(), 2u);
   filter.set_verdict(v1::VERDICT_WRONG);
   const std::vector<v1::PredictionRow> wrong = Predictions(run, filter);
-  ASSERT_THAT(wrong, SizeIs(2));
+  ASSERT_EQ(wrong.size(), 2u);
   EXPECT_EQ(wrong[0].prediction().query(), "Who?");
   filter.set_verdict(v1::VERDICT_UNSPECIFIED);
   filter.set_text("ADA");
-  EXPECT_THAT(Predictions(run, filter), SizeIs(4));
+  EXPECT_EQ(Predictions(run, filter).size(), 4u);
   filter.set_text("town");
-  EXPECT_THAT(Predictions(run, filter), SizeIs(2));
+  EXPECT_EQ(Predictions(run, filter).size(), 2u);
 }
 
 }  // namespace
