@@ -106,6 +106,7 @@ TEST(BootstrapTest, CoversTheTrueMeanAsOftenAsItShould) {
   Random random(20240930);
   Bootstrap bootstrap({.resamples = 1000, .seed = 42});
   std::vector<std::vector<double>> columns;
+  columns.reserve(kDataSets);
   for (int i = 0; i < kDataSets; ++i) {
     columns.push_back(NormalValues(random, 30));
   }

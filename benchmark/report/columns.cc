@@ -84,7 +84,7 @@ void AddMembershipScores(const std::string& prefix, bool higher_is_better, const
 }
 
 TableSpec MembershipTable(const std::string& key, std::string title, std::string caption,
-                          bool higher_is_better, Sets sets, bool is_auc) {
+                          bool higher_is_better, const Sets& sets, bool is_auc) {
   TableSpec table{key, std::move(title), std::move(caption), {}};
   AddMembershipScores(key, higher_is_better, sets, is_auc, table.columns);
   return table;
@@ -115,7 +115,7 @@ TableSpec DegeneracyTable() {
       "Share of outputs (%) that are blank, punctuation only, or one n-gram repeated. A "
       "broken model scores low on forget probes too: read Forget together with this.",
       {}};
-  const auto add = [&](std::string key, std::string title, std::string group, ProbeSet set) {
+  const auto add = [&](absl::string_view key, std::string title, std::string group, ProbeSet set) {
     table.columns.push_back(Figure(absl::StrCat("degenerate_", key), std::move(title),
                                    std::move(group), false, "degenerate", {set}));
   };

@@ -5,7 +5,7 @@
 
 namespace rwku::report {
 
-extern const absl::string_view kPublishedJson;  // published.json
-extern const absl::string_view kPageCss;        // page.css
+absl::string_view PublishedJson();  // published.json
+absl::string_view PageCss();        // page.css
 
 }  // namespace rwku::report

@@ -109,9 +109,10 @@ void DrawStrip(const Strip& strip, const Scale& scale, double y, Svg& svg) {
   // Many targets need small marks; their heights only keep them apart.
   constexpr size_t kMany = 40;
   const double radius = sorted.size() > kMany ? 2 : 3.2;
-  constexpr int kLevels = 5;
+  constexpr size_t kLevels = 5;
+  constexpr double kMiddle = 2;
   for (size_t i = 0; i < strip.targets.size(); ++i) {
-    const double shift = (static_cast<double>(i * 2 % kLevels) - kLevels / 2) * 3.4;
+    const double shift = (static_cast<double>(i * 2 % kLevels) - kMiddle) * 3.4;
     svg.Marker(StyleOfSeries(strip.series), scale.Place(strip.targets[i].second), y + shift, radius,
                absl::StrCat(strip.targets[i].first, ": ", FigureText(strip.targets[i].second, 1)));
   }

@@ -79,7 +79,7 @@ absl::StatusOr<Published> ParsePublished(absl::string_view json) {
 }
 
 Published BuiltinPublished() {
-  absl::StatusOr<Published> published = ParsePublished(kPublishedJson);
+  absl::StatusOr<Published> published = ParsePublished(PublishedJson());
   RWKU_CHECK(published.ok());
   return *std::move(published);
 }

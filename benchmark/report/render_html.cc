@@ -25,7 +25,7 @@ void AppendHead(const Report& report, std::string& out) {
                   "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n"
                   "<meta name=\"color-scheme\" content=\"light dark\">\n"
                   "<link rel=\"icon\" href=\"data:,\">\n<title>",
-                  EscapedMarkup(report.title), "</title>\n<style>\n", kPageCss,
+                  EscapedMarkup(report.title), "</title>\n<style>\n", PageCss(),
                   "</style>\n</head>\n");
 }
 

@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "benchmark/report/render.h"
@@ -13,7 +14,7 @@ namespace {
 std::string Escaped(absl::string_view text) {
   std::string out;
   for (const char c : Printable(text)) {
-    if (absl::string_view("\\`*_{}[]<>()#+!|~&$").find(c) != absl::string_view::npos) {
+    if (absl::StrContains("\\`*_{}[]<>()#+!|~&$", c)) {
       out.push_back('\\');
     }
     out.push_back(c);

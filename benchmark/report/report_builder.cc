@@ -46,6 +46,14 @@ ReportCell CellOf(const std::vector<double>& values, int count,
   return cell;
 }
 
+ReportTable EmptyTable(const TableSpec& spec) {
+  ReportTable table{spec.title, {}, {}, spec.key, spec.caption};
+  for (const ColumnSpec& column : spec.columns) {
+    table.columns.push_back(column.column);
+  }
+  return table;
+}
+
 }  // namespace
 
 ReportBuilder::ReportBuilder(std::string title, BootstrapOptions bootstrap)
@@ -156,7 +164,7 @@ ReportBuilder::Figure ReportBuilder::FigureOf(const Row& row, size_t column,
 }
 
 ReportBuilder::Figure ReportBuilder::AttackFigure(const Row& row, const std::string& type,
-                                                  const std::vector<uint32_t>& targets) const {
+                                                  const std::vector<uint32_t>& targets) {
   Figure figure;
   const auto found = row.attacks.find(type);
   if (found == row.attacks.end()) {
@@ -177,21 +185,13 @@ std::vector<std::string> ReportBuilder::AttackColumnTypes() const {
   std::set<std::string> others;
   for (const Row& row : rows_) {
     for (const auto& [type, sums] : row.attacks) {
-      if (known.count(type) == 0) {
+      if (!known.contains(type)) {
         others.insert(type);
       }
     }
   }
   types.insert(types.end(), others.begin(), others.end());
   return types;
-}
-
-ReportTable ReportBuilder::EmptyTable(const TableSpec& spec) const {
-  ReportTable table{spec.title, {}, {}, spec.key, spec.caption};
-  for (const ColumnSpec& column : spec.columns) {
-    table.columns.push_back(column.column);
-  }
-  return table;
 }
 
 ReportTable ReportBuilder::TargetTable(const Row& row, const std::vector<uint32_t>& targets) const {

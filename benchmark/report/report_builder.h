@@ -28,6 +28,8 @@ namespace rwku::report {
 class ReportBuilder {
  public:
   explicit ReportBuilder(std::string title, BootstrapOptions bootstrap = {});
+  ReportBuilder(const ReportBuilder&) = delete;
+  ReportBuilder& operator=(const ReportBuilder&) = delete;
 
   // Starts a row, in the order of the table; returns its number for Add. A row without predictions
   // stays in the table with missing cells.
@@ -73,11 +75,10 @@ class ReportBuilder {
   // Targets by name.
   std::vector<uint32_t> SortedTargets() const;
   Figure FigureOf(const Row& row, size_t column, const std::vector<uint32_t>& targets) const;
-  Figure AttackFigure(const Row& row, const std::string& type,
-                      const std::vector<uint32_t>& targets) const;
+  static Figure AttackFigure(const Row& row, const std::string& type,
+                             const std::vector<uint32_t>& targets);
   std::vector<std::string> AttackColumnTypes() const;
   ReportTable TargetTable(const Row& row, const std::vector<uint32_t>& targets) const;
-  ReportTable EmptyTable(const TableSpec& spec) const;
 
   const std::string title_;
   const BootstrapOptions bootstrap_;
