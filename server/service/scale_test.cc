@@ -96,7 +96,7 @@ class ScaleTest : public testing::Test {
   ScaleTest() : root_(fs::path(testing::TempDir()) / absl::StrCat("scale_", getpid())) {
     fs::remove_all(root_);
     WriteFixtures(root_);
-    store_ = *store::RocksStore::Open(root_ / "store");
+    store_ = *store::RocksStore::Open({.folder = root_ / "store"});
     Fill();
     server_ = std::make_unique<TestServer>(root_, store_.get());
   }
