@@ -1,9 +1,13 @@
 // What a client can get wrong: each is refused with the field and what is allowed, and stores
 // nothing.
+#include <unistd.h>
+
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
 #include <grpcpp/channel.h>
@@ -30,7 +34,9 @@ struct Case {
 
 class BadRunTest : public testing::TestWithParam<Case> {
  protected:
-  BadRunTest() : root_(fs::path(testing::TempDir()) / (std::string("bad_run_") + GetParam().name)) {
+  BadRunTest()
+      : root_(fs::path(testing::TempDir()) /
+              absl::StrCat("bad_run_", getpid(), "_", GetParam().name)) {
     WriteFixtures(root_);
     server_ = std::make_unique<TestServer>(root_, &store_);
   }
@@ -110,8 +116,8 @@ class EdgeTest : public testing::Test {
  protected:
   EdgeTest()
       : root_(fs::path(testing::TempDir()) /
-              (std::string("edge_") +
-               testing::UnitTest::GetInstance()->current_test_info()->name())) {
+              absl::StrCat("edge_", getpid(), "_",
+                           testing::UnitTest::GetInstance()->current_test_info()->name())) {
     WriteFixtures(root_);
     server_ = std::make_unique<TestServer>(root_, &store_);
     channel_ = *net::CreateChannel(server_->address());

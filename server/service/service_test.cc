@@ -1,4 +1,6 @@
 // The services over a real socket: a client and scripted workers against a whole coordinator.
+#include <unistd.h>
+
 #include <filesystem>
 #include <memory>
 #include <set>
@@ -27,8 +29,8 @@ class ServiceTest : public testing::Test {
  protected:
   ServiceTest()
       : root_(fs::path(testing::TempDir()) /
-              (std::string("service_") +
-               testing::UnitTest::GetInstance()->current_test_info()->name())) {
+              absl::StrCat("service_", getpid(), "_",
+                           testing::UnitTest::GetInstance()->current_test_info()->name())) {
     WriteFixtures(root_);
     server_ = std::make_unique<TestServer>(root_, &store_);
   }
