@@ -23,7 +23,9 @@ namespace rwku::service {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 struct Case {
   const char* name;
@@ -82,6 +84,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ModelTraversal", R"(spec { model: "../secret" })", "spec.model", "../secret"},
         Case{"AbsoluteModel", R"(spec { model: "/etc" })", "spec.model", "/etc"},
         Case{"BrokenModel", R"(spec { model: "broken" })", "spec.model", "config.json"},
+        Case{"ModelOfAnotherType", R"(spec { model: "other" })", "spec.model",
+             "found model_type \"mistral\", allowed llama"},
         Case{"UnknownDataset", R"(spec { dataset: "peeple" })", "spec.dataset", "people"},
         Case{"DatasetTraversal", R"(spec { dataset: "people/../.." })", "spec.dataset", ".."},
         Case{"UnknownTarget", R"(spec { targets: "Ada Ston" })", "spec.targets[0]", "Ada Stone"},
@@ -208,6 +212,32 @@ TEST_F(EdgeTest, UnknownRunIsNotFoundByEveryMethod) {
   v1::GetReportResponse table;
   EXPECT_EQ(server_->stub().GetReport(&report_context, report, &table).error_code(),
             grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(EdgeTest, ModelsThatCannotRunAreListedWithTheReason) {
+  grpc::ClientContext context;
+  net::SetDeadline(&context);
+  v1::ListModelsResponse response;
+  ASSERT_TRUE(server_->stub().ListModels(&context, {}, &response).ok());
+  std::map<std::string, std::string> problems;
+  for (const v1::Model& model : response.models()) {
+    problems[model.name()] = model.problem();
+  }
+  EXPECT_THAT(problems,
+              ElementsAre(Pair("broken", HasSubstr("config.json")),
+                          Pair("other", HasSubstr("model_type \"mistral\"")), Pair("tiny", "")));
+}
+
+TEST_F(EdgeTest, MethodsOfAnUnknownFamilyAreRefused) {
+  v1::ListMethodsRequest request;
+  request.set_family("lama");
+  grpc::ClientContext context;
+  net::SetDeadline(&context);
+  v1::ListMethodsResponse response;
+  const grpc::Status status = server_->stub().ListMethods(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(),
+              HasSubstr("family: unknown model family \"lama\"; did you mean \"llama\"?"));
 }
 
 TEST_F(EdgeTest, ComparisonIsUnimplementedAndSaysSo) {
