@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -25,6 +26,7 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr absl::Duration kTimeout = absl::Minutes(1);
 
@@ -53,8 +55,8 @@ class LocalTest : public ::testing::Test {
   fs::path Out() const { return root_ / "stdout"; }
   std::string Errors() const { return ReadFile(root_ / "stderr").value_or(""); }
 
-  // Starts `rwku local` on the test's data folder.
-  testing::Process Start(std::vector<std::string> arguments) {
+  // Starts `rwku local` on the test's data folder. A training step takes `step_ms`.
+  testing::Process Start(std::vector<std::string> arguments, int step_ms = 0) {
     const char* build = std::getenv("RWKU_BINARY_DIR");
     const fs::path bin = fs::path(build == nullptr ? "." : build) / "bin";
     arguments.insert(arguments.begin(), {(bin / "rwku").string(), "local", "--data-dir",
@@ -63,7 +65,8 @@ class LocalTest : public ::testing::Test {
     fs::remove(root_ / "stderr");
     testing::ProcessOptions options;
     options.argv = std::move(arguments);
-    options.env = {{"RWKU_WORKER_BINARY", (bin / "rwku-worker-fake").string()}};
+    options.env = {{"RWKU_WORKER_BINARY", (bin / "rwku-worker-fake").string()},
+                   {"RWKU_FAKE_STEP_MS", absl::StrCat(step_ms)}};
     options.stdout_file = Out();
     options.stderr_file = root_ / "stderr";
     options.working_directory = root_;
@@ -76,6 +79,19 @@ class LocalTest : public ::testing::Test {
     const auto exit = process.Wait(kTimeout);
     EXPECT_TRUE(exit.ok()) << exit.status();
     return exit.ok() ? exit->code.value_or(-1) : -1;
+  }
+
+  // The command lines of living processes that name the test's folder.
+  std::vector<std::string> Processes() const {
+    std::vector<std::string> found;
+    std::error_code error;
+    for (const auto& entry : fs::directory_iterator("/proc", error)) {
+      const std::string command = ReadFile(entry.path() / "cmdline").value_or("");
+      if (command.find(root_.string()) != std::string::npos) {
+        found.push_back(command);
+      }
+    }
+    return found;
   }
 
   // Name of the newest run.
@@ -91,6 +107,30 @@ class LocalTest : public ::testing::Test {
 
   fs::path root_;
 };
+
+TEST_F(LocalTest, CtrlCEndsEveryProcessAndTheRunGoesOnLater) {
+  constexpr int kStepMs = 100;
+  testing::Process submit = Start({"--workers", "2", "submit", "--model", "models/fake",
+                                   "--dataset", "datasets/synthetic", "--method", "ga,epochs=100"},
+                                  kStepMs);
+  const absl::Status running = testing::WaitForText(Out(), "running on local-", kTimeout);
+  ASSERT_TRUE(running.ok()) << running << Errors();
+  EXPECT_EQ(Processes().size(), 4u);  // itself, the server and two workers
+
+  ASSERT_TRUE(submit.Signal(SIGINT).ok());
+  const auto exit = submit.Wait(kTimeout);
+  ASSERT_TRUE(exit.ok()) << exit.status();
+  EXPECT_EQ(exit->code, 130) << exit->ToString() << Errors();
+  EXPECT_THAT(Processes(), IsEmpty());
+  EXPECT_THAT(Errors(), HasSubstr("is kept; continue it with: "));
+
+  const std::string run = NewestRun();
+  EXPECT_EQ(Run({"watch", run}), 0) << Errors();
+  EXPECT_THAT(ReadFile(Out()).value_or(""), HasSubstr(": succeeded ("));
+  EXPECT_EQ(Run({"submit", "--model", "fake", "--dataset", "synthetic", "--method", "icu"}), 0)
+      << Errors();
+  EXPECT_THAT(Processes(), IsEmpty());
+}
 
 TEST_F(LocalTest, RunsKeepTheFoldersThatTheyWereSubmittedWith) {
   ASSERT_EQ(Run({"submit", "--detach", "--model", "models/fake", "--dataset", "datasets/synthetic",
