@@ -37,7 +37,7 @@ absl::StatusOr<std::string> FindBinary(const std::string& named, const std::stri
 
 }  // namespace
 
-const bool kBuiltWithCuda = RWKU_WITH_CUDA != 0;
+bool BuiltWithCuda() { return RWKU_WITH_CUDA != 0; }
 
 std::vector<std::string> WorkerDevices(const fs::path& device_root, bool use_gpus, int count) {
   std::vector<std::string> found;

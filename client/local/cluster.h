@@ -21,7 +21,7 @@
 namespace rwku::local {
 
 // Whether the workers of this build can use a GPU.
-extern const bool kBuiltWithCuda;
+bool BuiltWithCuda();
 
 struct ClusterOptions {
   // Path of this program; the binaries are looked for beside it unless named.
@@ -41,7 +41,7 @@ struct ClusterOptions {
   absl::Duration stop_timeout = absl::Seconds(20);
   const Clock* clock = nullptr;      // not null, outlives the cluster
   std::function<bool()> stop_asked;  // looked at while waiting
-  bool use_gpus = kBuiltWithCuda;    // else workers run on the CPU whatever the machine has
+  bool use_gpus = BuiltWithCuda();   // else workers run on the CPU whatever the machine has
   std::filesystem::path device_root = "/dev";
 };
 
