@@ -1,5 +1,7 @@
 #include "benchmark/evaluate/evaluate.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -96,7 +98,7 @@ class EvaluateTest : public testing::Test {
  protected:
   EvaluateTest()
       : root_(fs::path(testing::TempDir()) /
-              absl::StrCat("evaluate_",
+              absl::StrCat("evaluate_", getpid(), "_",
                            testing::UnitTest::GetInstance()->current_test_info()->name())) {
     fs::remove_all(root_);
     fs::create_directories(root_);

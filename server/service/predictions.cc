@@ -33,10 +33,6 @@ size_t CountOf(const std::string& result) {
   return 0;
 }
 
-bool Admits(const std::set<std::string>& set, const std::string& value) {
-  return set.empty() || set.contains(value);
-}
-
 }  // namespace
 
 JobCopy CopyJob(const scheduler::JobRecord& job) {
@@ -70,9 +66,7 @@ absl::StatusOr<std::vector<JobCopy>> CopyJobs(const coordinator::View& view,
   }
   std::vector<JobCopy> jobs;
   const auto copy = [&jobs](const scheduler::JobRecord& job) {
-    if (job.state == scheduler::JobState::kSucceeded) {
-      jobs.push_back(CopyJob(job));
-    }
+    jobs.push_back(CopyJob(job));
     return true;
   };
   if (parent.job) {
@@ -87,15 +81,24 @@ absl::StatusOr<std::vector<JobCopy>> CopyJobs(const coordinator::View& view,
   return jobs;
 }
 
+absl::StatusOr<PredictionFilter> ResolveFilter(const v1::PredictionFilter& wanted,
+                                               const std::vector<JobCopy>& jobs) {
+  FilterNames names;
+  for (const JobCopy& job : jobs) {
+    v1::JobSpec spec;
+    if (spec.ParseFromString(job.spec)) {
+      names.Add(spec);
+    }
+  }
+  return PredictionFilter::Create(wanted, names);
+}
+
 std::vector<PredictionSource> FindSources(const std::vector<JobCopy>& jobs,
-                                          const v1::PredictionFilter& filter) {
-  const std::set<std::string> targets(filter.targets().begin(), filter.targets().end());
-  const std::set<std::string> recipes(filter.recipes().begin(), filter.recipes().end());
+                                          const PredictionFilter& filter) {
   std::vector<PredictionSource> sources;
   for (const JobCopy& job : jobs) {
     v1::JobSpec spec;
-    if (spec.ParseFromString(job.spec) && Admits(targets, spec.target()) &&
-        Admits(recipes, spec.recipe().label())) {
+    if (job.succeeded && spec.ParseFromString(job.spec) && filter.AdmitsJob(spec)) {
       sources.push_back(SourceOf(job, spec));
     }
   }
@@ -103,12 +106,11 @@ std::vector<PredictionSource> FindSources(const std::vector<JobCopy>& jobs,
 }
 
 PredictionWalk::PredictionWalk(store::Store* store, std::vector<PredictionSource> sources,
-                               const v1::PredictionFilter& filter, PredictionPosition start,
+                               PredictionFilter filter, PredictionPosition start,
                                std::function<bool()> cancelled)
     : store_(store),
       sources_(std::move(sources)),
-      probe_sets_(filter.probe_sets().begin(), filter.probe_sets().end()),
-      types_(filter.types().begin(), filter.types().end()),
+      filter_(std::move(filter)),
       cancelled_(std::move(cancelled)) {
   while (source_ < sources_.size() &&
          static_cast<uint64_t>(sources_[source_].index) < start.index) {
@@ -117,10 +119,6 @@ PredictionWalk::PredictionWalk(store::Store* store, std::vector<PredictionSource
   if (source_ < sources_.size() && static_cast<uint64_t>(sources_[source_].index) == start.index) {
     position_ = start.position;
   }
-}
-
-bool PredictionWalk::Passes(const v1::Prediction& prediction) const {
-  return Admits(probe_sets_, prediction.probe_set()) && Admits(types_, prediction.type());
 }
 
 absl::Status PredictionWalk::Short(const PredictionSource& source) const {
@@ -152,7 +150,7 @@ absl::Status PredictionWalk::Next(const Visitor& visit) {
             return false;
           }
           position_ = position;
-          taken = !Passes(prediction) || visit(source, std::move(prediction));
+          taken = !filter_.Admits(prediction) || visit(source, std::move(prediction));
           position_ += taken ? 1 : 0;
           return taken;
         });

@@ -4,7 +4,6 @@
 
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "rwku/v1/worker.pb.h"
 
 #include "server/coordinator/coordinator.h"
+#include "server/service/prediction_filter.h"
 #include "server/store/store.h"
 
 namespace rwku::service {
@@ -49,13 +49,15 @@ struct PredictionParent {
 };
 absl::StatusOr<PredictionParent> ParsePredictionParent(const std::string& parent);
 
-// The succeeded jobs of `parent`, by index. Attempts that still run have no results yet. NOT_FOUND
-// for an unknown run or job.
+// The jobs of `parent`, by index. NOT_FOUND for an unknown run or job.
 absl::StatusOr<std::vector<JobCopy>> CopyJobs(const coordinator::View& view,
                                               const PredictionParent& parent);
-// Those whose target and recipe pass `filter`.
+// What `wanted` means for `jobs`. The errors of PredictionFilter::Create.
+absl::StatusOr<PredictionFilter> ResolveFilter(const v1::PredictionFilter& wanted,
+                                               const std::vector<JobCopy>& jobs);
+// The succeeded jobs that `filter` admits. Attempts that still run have no results yet.
 std::vector<PredictionSource> FindSources(const std::vector<JobCopy>& jobs,
-                                          const v1::PredictionFilter& filter);
+                                          const PredictionFilter& filter);
 
 // Where a walk stands: at `position` of the source with `index`, or the first one after it.
 struct PredictionPosition {
@@ -71,7 +73,7 @@ class PredictionWalk {
 
   // `cancelled` is asked now and then, on the thread that walks; none: never.
   PredictionWalk(store::Store* store, std::vector<PredictionSource> sources,
-                 const v1::PredictionFilter& filter, PredictionPosition start,
+                 PredictionFilter filter, PredictionPosition start,
                  std::function<bool()> cancelled = nullptr);
 
   // Calls `visit` with one prediction after the other until it returns false or none is left. Every
@@ -86,14 +88,12 @@ class PredictionWalk {
   PredictionPosition position() const;
 
  private:
-  bool Passes(const v1::Prediction& prediction) const;
   // Why `source` ended after position_ predictions.
   absl::Status Short(const PredictionSource& source) const;
 
   store::Store* const store_;
   const std::vector<PredictionSource> sources_;
-  std::set<std::string> probe_sets_;
-  std::set<std::string> types_;
+  const PredictionFilter filter_;
   const std::function<bool()> cancelled_;
   size_t source_ = 0;
   size_t position_ = 0;  // in the source

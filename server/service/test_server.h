@@ -23,8 +23,8 @@
 
 namespace rwku::service {
 
-// Writes a model "tiny" (llama), one "broken", and a dataset "people" with the targets 1 "Ada
-// Stone", 2 "Bo Reed" and 3 "Cy Moon"; the last has no corpus.
+// Writes a model "tiny" (llama), one "broken", one "other" (mistral), and a dataset "people" with
+// the targets 1 "Ada Stone", 2 "Bo Reed" and 3 "Cy Moon"; the last has no corpus.
 void WriteFixtures(const std::filesystem::path& root);
 
 // Runs until destroyed. `store` outlives it.
