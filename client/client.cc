@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "net/channel.h"
+#include "net/protocol_version.h"
 #include "net/status.h"
 
 namespace rwku::client {
@@ -19,8 +20,6 @@ namespace {
 constexpr int kPageSize = 1000;
 // Predictions of a membership probe carry three figures a token: a page of 100 stays below 4 MiB.
 constexpr int kPredictionPageSize = 100;
-// A stream is opened anew at the latest after this time, which no watcher notices.
-constexpr absl::Duration kStreamDeadline = absl::Hours(1);
 
 absl::Status CancelledStatus() { return absl::CancelledError("cancelled by the caller"); }
 
@@ -170,9 +169,11 @@ absl::Status Client::ReadEvents(const v1::WatchRunRequest& request,
                                 const std::function<void(const v1::RunEvent&)>& on_event,
                                 bool& opened) {
   ScopedContext context(*this);
-  net::SetDeadline(&context.get(), kStreamDeadline);
+  net::SetDeadline(&context.get(), options_.stream_deadline);
   const std::unique_ptr<grpc::ClientReaderInterface<v1::RunEvent>> stream =
       stub_->WatchRun(&context.get(), request);
+  stream->WaitForInitialMetadata();
+  opened = context.get().GetServerInitialMetadata().contains(net::kServerVersionKey);
   v1::RunEvent event;
   while (stream->Read(&event)) {
     opened = true;

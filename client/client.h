@@ -31,6 +31,8 @@ struct ClientOptions {
   std::string server = "127.0.0.1:7450";  // "host:port"
   // Deadline of one call, its retries included.
   absl::Duration timeout = absl::Seconds(60);
+  // A watch opens its stream anew at the latest after this time. No watcher notices.
+  absl::Duration stream_deadline = absl::Hours(1);
   // While the server cannot be reached, calls that may be repeated are repeated for this long (and
   // at most for `timeout`).
   absl::Duration retry_window = absl::Seconds(5);

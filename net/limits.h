@@ -22,6 +22,8 @@ static_assert(kMinPingInterval < kKeepaliveTime);
 // Calls at a time on one connection.
 inline constexpr int kMaxConcurrentStreams = 256;
 
+// Time in which a connection must come about: addresses, handshakes, the first frame of the server.
+inline constexpr absl::Duration kConnectTimeout = absl::Seconds(5);
 // Back-off of a broken connection.
 inline constexpr absl::Duration kMinReconnectBackoff = absl::Milliseconds(100);
 inline constexpr absl::Duration kMaxReconnectBackoff = absl::Seconds(5);

@@ -1,10 +1,13 @@
 #include "text/bpe_trainer.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -44,7 +47,8 @@ TEST(BpeTrainerTest, EqualTextsGiveEqualBytes) {
 }
 
 TEST(BpeTrainerTest, TheTrainedTokenizerReadsAnyTextAndGivesItBack) {
-  const std::filesystem::path folder = testing::TempDir() + "/bpe_trainer_test";
+  const std::filesystem::path folder =
+      std::filesystem::path(testing::TempDir()) / absl::StrCat("bpe_trainer_", getpid());
   std::filesystem::create_directories(folder);
   const absl::StatusOr<std::string> json = TrainByteLevelBpe(Texts(), Options());
   ASSERT_TRUE(json.ok()) << json.status();
@@ -62,6 +66,7 @@ TEST(BpeTrainerTest, TheTrainedTokenizerReadsAnyTextAndGivesItBack) {
   const std::string text = "Morneilk  sings: 日本語 🎉\r\n\t fini";
   EXPECT_EQ(*(*tokenizer)->Decode(*(*tokenizer)->Encode(text, true)), text);
   EXPECT_THAT((*tokenizer)->Encode(" Morneilk", false)->size(), Lt(5U));
+  std::filesystem::remove_all(folder);
 }
 
 TEST(BpeTrainerTest, AVocabularyWithoutRoomForTheBytesIsRefused) {

@@ -1,5 +1,7 @@
 #include "benchmark/dataset/dataset.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
@@ -38,7 +40,8 @@ class DatasetTest : public testing::Test {
  protected:
   DatasetTest()
       : root_(fs::path(testing::TempDir()) /
-              testing::UnitTest::GetInstance()->current_test_info()->name()) {
+              absl::StrCat("dataset_", getpid(), "_",
+                           testing::UnitTest::GetInstance()->current_test_info()->name())) {
     fs::remove_all(root_);
     fs::create_directories(root_);
   }
@@ -165,7 +168,8 @@ TEST_F(DatasetTest, ARecordOfSomeoneElseIsRefused) {
 
 TEST_F(DatasetTest, ALinkOutOfTheDatasetIsRefused) {
   WriteProcessed();
-  const fs::path outside = fs::path(testing::TempDir()) / "outside.json";
+  const fs::path outside =
+      fs::path(testing::TempDir()) / absl::StrCat("outside_", getpid(), ".json");
   std::ofstream(outside) << "[" << ProbeJson("R. Kelly", "q") << "]";
   fs::create_symlink(outside, root_ / "Target/3_R._Kelly/forget_level2.json");
   const auto dataset = Open();

@@ -1,5 +1,7 @@
 #include "benchmark/dataset/json_array.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -16,12 +18,21 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
+// The file of the test that runs, in this process.
+std::filesystem::path File() {
+  return std::filesystem::path(testing::TempDir()) /
+         absl::StrCat("json_array_", getpid(), "_",
+                      testing::UnitTest::GetInstance()->current_test_info()->name());
+}
+
+class JsonArrayReaderTest : public testing::Test {
+ protected:
+  ~JsonArrayReaderTest() override { std::filesystem::remove(File()); }
+};
+
 std::filesystem::path WriteFile(const std::string& contents) {
-  const std::filesystem::path path =
-      std::filesystem::path(testing::TempDir()) /
-      absl::StrCat("json_array_", testing::UnitTest::GetInstance()->current_test_info()->name());
-  std::ofstream(path, std::ios::binary) << contents;
-  return path;
+  std::ofstream(File(), std::ios::binary) << contents;
+  return File();
 }
 
 absl::StatusOr<std::vector<std::string>> ReadAll(const std::string& contents) {
@@ -41,24 +52,24 @@ absl::StatusOr<std::vector<std::string>> ReadAll(const std::string& contents) {
   }
 }
 
-TEST(JsonArrayReaderTest, SplitsAtTopLevelCommasOnly) {
+TEST_F(JsonArrayReaderTest, SplitsAtTopLevelCommasOnly) {
   const auto elements = ReadAll(" [ {\"a\": [1, 2]},{\"b\": \"x,]}\\\"[\"} , 3]\n");
   ASSERT_TRUE(elements.ok()) << elements.status();
   EXPECT_THAT(*elements, ElementsAre("{\"a\": [1, 2]}", "{\"b\": \"x,]}\\\"[\"} ", "3"));
 }
 
-TEST(JsonArrayReaderTest, AnEmptyArrayHasNoElements) { EXPECT_THAT(*ReadAll("[ ]"), IsEmpty()); }
+TEST_F(JsonArrayReaderTest, AnEmptyArrayHasNoElements) { EXPECT_THAT(*ReadAll("[ ]"), IsEmpty()); }
 
-TEST(JsonArrayReaderTest, AByteOrderMarkIsSkipped) {
+TEST_F(JsonArrayReaderTest, AByteOrderMarkIsSkipped) {
   EXPECT_THAT(*ReadAll("\xEF\xBB\xBF[1]"), ElementsAre("1"));
 }
 
-TEST(JsonArrayReaderTest, AnElementMayCrossManyChunks) {
+TEST_F(JsonArrayReaderTest, AnElementMayCrossManyChunks) {
   const std::string big = absl::StrCat("\"", std::string(1 << 20, 'x'), "\"");
   EXPECT_THAT(*ReadAll(absl::StrCat("[", big, ",", big, "]")), ElementsAre(big, big));
 }
 
-TEST(JsonArrayReaderTest, SpansLeadBackToTheElements) {
+TEST_F(JsonArrayReaderTest, SpansLeadBackToTheElements) {
   const std::filesystem::path path = WriteFile("[ {\"a\":1} , {\"b\":2}]");
   JsonArrayReader reader(path, "x.json");
   std::ifstream stream(path, std::ios::binary);
@@ -72,7 +83,7 @@ TEST(JsonArrayReaderTest, SpansLeadBackToTheElements) {
   EXPECT_EQ(count, 2U);
 }
 
-TEST(JsonArrayReaderTest, ARecordThatCannotBeReadAnyMoreIsAnInternalError) {
+TEST_F(JsonArrayReaderTest, ARecordThatCannotBeReadAnyMoreIsAnInternalError) {
   const std::filesystem::path path = WriteFile("[1]");
   std::ifstream stream(path, std::ios::binary);
   const absl::Status status =
@@ -81,7 +92,7 @@ TEST(JsonArrayReaderTest, ARecordThatCannotBeReadAnyMoreIsAnInternalError) {
   EXPECT_EQ(status.message(), "x.json: record 7 cannot be read any more");
 }
 
-TEST(JsonArrayReaderTest, NestingBeyondTheLimitIsRefused) {
+TEST_F(JsonArrayReaderTest, NestingBeyondTheLimitIsRefused) {
   const auto nested = [](int depth) {
     return ReadAll(absl::StrCat(std::string(depth, '['), std::string(depth, ']')));
   };
@@ -90,7 +101,7 @@ TEST(JsonArrayReaderTest, NestingBeyondTheLimitIsRefused) {
               HasSubstr("x.json: record 0: nested deeper than 64"));
 }
 
-TEST(JsonArrayReaderTest, WhatIsNotOneArrayIsRefusedWithTheReason) {
+TEST_F(JsonArrayReaderTest, WhatIsNotOneArrayIsRefusedWithTheReason) {
   struct Case {
     std::string contents;
     std::string message;
@@ -109,7 +120,7 @@ TEST(JsonArrayReaderTest, WhatIsNotOneArrayIsRefusedWithTheReason) {
   }
 }
 
-TEST(JsonArrayReaderTest, AMissingFileIsNotFound) {
+TEST_F(JsonArrayReaderTest, AMissingFileIsNotFound) {
   JsonArrayReader reader("/nonexistent/x.json", "x.json");
   std::string text;
   ElementSpan span;

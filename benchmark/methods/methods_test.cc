@@ -45,6 +45,10 @@ TEST(MethodsTest, EveryDefaultResolvesToItself) {
   }
 }
 
+TEST(MethodsTest, FamiliesAreThoseWithDefaultsOfTheirOwn) {
+  EXPECT_THAT(Families(), ElementsAre("llama"));
+}
+
 TEST(MethodsTest, TheDefaultsAreThePublishedOnes) {
   struct Case {
     std::string method;

@@ -32,6 +32,11 @@ const Recipe* FindDefault(const MethodInfo& method, Tuning tuning) {
   return nullptr;
 }
 
+const std::vector<std::string>& Families() {
+  static const auto* const families = new std::vector<std::string>{"llama"};
+  return *families;
+}
+
 std::vector<MethodInfo> ListMethods(absl::string_view family) {
   return {OriginalMethod(family), IcuMethod(family), GaMethod(family), NpoMethod(family)};
 }

@@ -1,6 +1,7 @@
 // The methods that there are.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -9,6 +10,9 @@
 #include "benchmark/methods/method_info.h"
 
 namespace rwku::methods {
+
+// The families that defaults are published for and kept here, e.g. "llama".
+const std::vector<std::string>& Families();
 
 // All methods with their defaults for models of `family` ("llama", "phi3", ...; any name is taken,
 // an unknown family gets the settings published for Llama 3). In the order of the paper's table.

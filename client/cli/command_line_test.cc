@@ -26,6 +26,7 @@
 #include "net/protocol_version.h"
 #include "net/server.h"
 #include "net/status.h"
+#include "tests/testing/free_port.h"
 
 namespace rwku::cli {
 namespace {
@@ -459,15 +460,20 @@ TEST_F(CommandLineTest, WatchPrintsOneLineAChangeAndExitsByTheRunsEnd) {
   EXPECT_EQ(outcome.err, "");
 }
 
-TEST_F(CommandLineTest, WatchGoesOnAfterTheServerWasRestarted) {
-  service_.hold = true;
-  service_.events = {RunEventAt(7, v1::RUN_STATE_RUNNING)};
-  const std::string address = server_->address();
+std::string FreeAddress() { return absl::StrCat("127.0.0.1:", *testing::FreePort()); }
+
+TEST(RestartTest, WatchGoesOnAfterTheServerWasRestarted) {
+  const std::string address = FreeAddress();
+  ScriptedService first;
+  first.hold = true;
+  first.events = {RunEventAt(7, v1::RUN_STATE_RUNNING)};
+  auto server = net::Server::Start({.listen = address, .insecure_listen = false}, {&first});
+  ASSERT_TRUE(server.ok()) << server.status();
   Outcome outcome;
   std::thread watcher([&] { outcome = RunAt(address, {"watch", "r1"}); });
-  service_.sent.WaitForNotification();
-  service_.released.Notify();
-  server_.reset();
+  first.sent.WaitForNotification();
+  first.released.Notify();
+  server->reset();
   ScriptedService second;
   second.events = {RunEventAt(8, v1::RUN_STATE_SUCCEEDED)};
   const auto restarted =
@@ -590,7 +596,7 @@ std::string WriteScript(const std::filesystem::path& path, const std::string& bo
 
 TEST_F(CommandLineTest, LocalEndsWithItsOnlyWorkerAndSaysHow) {
   const std::filesystem::path folder =
-      std::filesystem::path(testing::TempDir()) / absl::StrCat("command_line_local_", getpid());
+      std::filesystem::path(::testing::TempDir()) / absl::StrCat("command_line_local_", getpid());
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const std::string port = server_->address().substr(server_->address().rfind(':') + 1);
@@ -623,12 +629,7 @@ TEST_F(CommandLineTest, LocalEndsWithItsOnlyWorkerAndSaysHow) {
 }
 
 TEST(UnreachableTest, IsExitCodeThreeAndNamesTheAddress) {
-  ScriptedService service;
-  std::string address;
-  {
-    const auto server = net::Server::Start({}, {&service});
-    address = (*server)->address();
-  }
+  const std::string address = FreeAddress();
   for (const std::vector<std::string>& args :
        std::vector<std::vector<std::string>>{{"list"}, {"watch", "r1"}}) {
     const Outcome outcome = RunAt(address, args);

@@ -14,7 +14,12 @@
 namespace rwku::cli {
 
 // What `rwku local` must start before the command can run.
-enum class Needs { kNothing, kServer, kWorkers };
+enum class Needs {
+  kNothing,
+  kServer,
+  kRoots,    // a server that keeps to the folders of models and datasets that its runs belong to
+  kWorkers,  // such a server, and workers
+};
 
 struct Command {
   Needs needs = Needs::kServer;

@@ -1,6 +1,7 @@
 // rwku local: runs a command against a private server and workers that live as long as it does.
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <system_error>
@@ -12,6 +13,7 @@
 #include "client/cli/command_tree.h"
 #include "client/cli/exit_code.h"
 #include "client/local/cluster.h"
+#include "client/local/roots.h"
 
 namespace rwku::cli {
 namespace {
@@ -40,6 +42,17 @@ void SplitFolder(std::string* name, std::string& root) {
     root = folder.parent_path().string();
     *name = folder.filename().string();
   }
+}
+
+// The root that the command is for: the one that was named, else the recorded one, else this
+// folder. `lasting`: runs will be worked on with it.
+std::string ChooseRoot(const std::string& named, const std::string* recorded, bool lasting) {
+  if (!named.empty() || recorded == nullptr) {
+    return local::CanonicalFolder(named.empty() ? "." : named);
+  }
+  std::error_code error;
+  // What only looks at the store works without the folders, too.
+  return lasting || fs::is_directory(*recorded, error) ? *recorded : "";
 }
 
 // The word as a shell takes it.
@@ -102,13 +115,27 @@ int Local(Session& outer, const std::vector<std::string>& args, LocalFlags flags
   SplitFolder(command->model, flags.models);
   SplitFolder(command->dataset, flags.datasets);
 
+  const absl::StatusOr<std::optional<local::Roots>> recorded = local::ReadRoots(flags.data_dir);
+  if (!recorded.ok()) {
+    return outer.Fail(recorded.status());
+  }
+  const bool lasting = needs == Needs::kRoots || needs == Needs::kWorkers;
+  const local::Roots roots = {
+      ChooseRoot(flags.models, *recorded ? &(*recorded)->models : nullptr, lasting),
+      ChooseRoot(flags.datasets, *recorded ? &(*recorded)->datasets : nullptr, lasting)};
+
   local::ClusterOptions options;
   options.executable = outer.env().executable;
   options.server_binary = outer.env().variable("RWKU_SERVER_BINARY").value_or("");
   options.worker_binary = outer.env().variable("RWKU_WORKER_BINARY").value_or("");
   options.data_dir = flags.data_dir;
-  options.models = flags.models.empty() ? "." : flags.models;
-  options.datasets = flags.datasets.empty() ? "." : flags.datasets;
+  options.models = roots.models;
+  options.datasets = roots.datasets;
+  if (lasting) {
+    options.on_serving = [&](client::Client& client) {
+      return local::ClaimRoots(flags.data_dir, roots, client);
+    };
+  }
   options.workers = flags.workers;
   options.with_workers = needs == Needs::kWorkers;
   options.threads = flags.threads;
@@ -159,7 +186,8 @@ void AddLocal(CommandTree& tree) {
       "own after it.\n"
       "Data and logs stay in the data folder; a run that was interrupted goes on at the next\n"
       "`rwku local watch RUN`. --model and --dataset also take paths of folders; submit waits for "
-      "the run.\n");
+      "the run.\n"
+      "The data folder remembers the folders of models and datasets that its runs belong to.\n");
   app->fallthrough(false);
   app->prefix_command();
   auto flags = std::make_shared<LocalFlags>();
@@ -172,9 +200,11 @@ void AddLocal(CommandTree& tree) {
                   "Device of every worker: cpu or cuda:N (default: the GPUs in turn, else cpu)");
   app->add_option("--data-dir", flags->data_dir, "Folder of data and logs")->capture_default_str();
   app->add_option("--models", flags->models,
-                  "Folder of models (default: the folder that --model lies in, or .)");
+                  "Folder of models (default: the folder that --model lies in, the "
+                  "data folder's, or .)");
   app->add_option("--datasets", flags->datasets,
-                  "Folder of datasets (default: the folder that --dataset lies in, or .)");
+                  "Folder of datasets (default: the folder that --dataset lies in, the "
+                  "data folder's, or .)");
   Command command;
   command.needs = Needs::kNothing;
   command.run = [flags, &tree](Session& session) {

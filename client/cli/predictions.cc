@@ -137,7 +137,7 @@ void AddPredictions(CommandTree& tree) {
     app->add_option(name, values, help)->allow_extra_args(false);
   };
   app->add_option("RUN", flags->parent, "Run, or RUN/JOB")->required();
-  many("--target", flags->targets, "Only this target; repeatable");
+  many("--target", flags->targets, "Only this target, by name, number or range; repeatable");
   many("--set", flags->sets, "Only this probe set; repeatable");
   many("--type", flags->types, "Only this probe type; repeatable");
   many("--recipe", flags->recipes, "Only the recipe of this label; repeatable");

@@ -163,7 +163,7 @@ void AddSubmit(CommandTree& tree) {
   Command command;
   command.needs = Needs::kWorkers;
   command.needs_now = [flags] {
-    return flags->validate_only || flags->detach ? Needs::kServer : Needs::kWorkers;
+    return flags->validate_only ? Needs::kServer : flags->detach ? Needs::kRoots : Needs::kWorkers;
   };
   command.model = &flags->model;
   command.dataset = &flags->dataset;

@@ -14,7 +14,6 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/status_macros.h"
-#include "client/client.h"
 
 namespace rwku::local {
 namespace {
@@ -38,7 +37,7 @@ absl::StatusOr<std::string> FindBinary(const std::string& named, const std::stri
 
 }  // namespace
 
-const bool kBuiltWithCuda = RWKU_WITH_CUDA != 0;
+bool BuiltWithCuda() { return RWKU_WITH_CUDA != 0; }
 
 std::vector<std::string> WorkerDevices(const fs::path& device_root, bool use_gpus, int count) {
   std::vector<std::string> found;
@@ -67,8 +66,17 @@ absl::StatusOr<std::unique_ptr<Cluster>> Cluster::Start(const ClusterOptions& op
   }
   std::unique_ptr<Cluster> cluster(new Cluster(options));
   RWKU_RETURN_IF_ERROR(cluster->StartServer());
+  client::ClientOptions client_options;
+  client_options.server = cluster->address();
+  client_options.timeout = absl::Seconds(5);
+  client_options.clock = options.clock;
+  RWKU_ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> client,
+                        client::Client::Create(client_options));
+  if (options.on_serving) {
+    RWKU_RETURN_IF_ERROR(options.on_serving(*client));
+  }
   if (options.with_workers) {
-    RWKU_RETURN_IF_ERROR(cluster->StartWorkers());
+    RWKU_RETURN_IF_ERROR(cluster->StartWorkers(*client));
   }
   return cluster;
 }
@@ -121,7 +129,7 @@ absl::Status Cluster::StartServer() {
   return ready;
 }
 
-absl::Status Cluster::StartWorkers() {
+absl::Status Cluster::StartWorkers(client::Client& client) {
   RWKU_ASSIGN_OR_RETURN(
       const std::string binary,
       FindBinary(options_.worker_binary, options_.executable, "rwku-worker", "RWKU_WORKER_BINARY"));
@@ -146,14 +154,8 @@ absl::Status Cluster::StartWorkers() {
                             options_.data_dir / "logs" / absl::StrCat("worker-", name, ".log")));
     workers_.push_back(std::move(worker));
   }
-  client::ClientOptions client_options;
-  client_options.server = address_;
-  client_options.timeout = absl::Seconds(5);
-  client_options.clock = options_.clock;
-  RWKU_ASSIGN_OR_RETURN(const std::unique_ptr<client::Client> client,
-                        client::Client::Create(client_options));
   return Await("the workers", [this, &client] {
-    const absl::StatusOr<v1::ServerInfo> info = client->GetServerInfo();
+    const absl::StatusOr<v1::ServerInfo> info = client.GetServerInfo();
     return info.ok() && info->connected_workers() >= static_cast<int>(workers_.size());
   });
 }

@@ -15,12 +15,13 @@
 #include "absl/time/time.h"
 
 #include "base/clock.h"
+#include "client/client.h"
 #include "client/local/child_process.h"
 
 namespace rwku::local {
 
 // Whether the workers of this build can use a GPU.
-extern const bool kBuiltWithCuda;
+bool BuiltWithCuda();
 
 struct ClusterOptions {
   // Path of this program; the binaries are looked for beside it unless named.
@@ -30,6 +31,8 @@ struct ClusterOptions {
   std::filesystem::path data_dir;  // made if missing; holds server/ and logs/
   std::string models;
   std::string datasets;
+  // Called once the server serves, before a worker starts; its error ends the start. May be empty.
+  std::function<absl::Status(client::Client&)> on_serving;
   bool with_workers = true;
   int workers = 0;     // 0 = one a GPU, or one CPU slot where none can be used
   int threads = 0;     // of one worker; 0 = its own choice
@@ -38,7 +41,7 @@ struct ClusterOptions {
   absl::Duration stop_timeout = absl::Seconds(20);
   const Clock* clock = nullptr;      // not null, outlives the cluster
   std::function<bool()> stop_asked;  // looked at while waiting
-  bool use_gpus = kBuiltWithCuda;    // else workers run on the CPU whatever the machine has
+  bool use_gpus = BuiltWithCuda();   // else workers run on the CPU whatever the machine has
   std::filesystem::path device_root = "/dev";
 };
 
@@ -46,9 +49,9 @@ struct ClusterOptions {
 class Cluster {
  public:
   // Starts the processes and returns once the server serves and every worker is connected.
-  // CANCELLED if `stop_asked` says so; otherwise the error of the process that ended early, with
-  // the end of its log (a second cluster on the same data folder gets the server's words about its
-  // lock this way); DEADLINE_EXCEEDED after `start_timeout`.
+  // CANCELLED if `stop_asked` says so; the error of `on_serving`; otherwise that of the process
+  // that ended early, with the end of its log (a second cluster on the same data folder gets the
+  // server's words about its lock this way); DEADLINE_EXCEEDED after `start_timeout`.
   static absl::StatusOr<std::unique_ptr<Cluster>> Start(const ClusterOptions& options);
   ~Cluster();
   Cluster(const Cluster&) = delete;
@@ -67,7 +70,7 @@ class Cluster {
  private:
   explicit Cluster(ClusterOptions options) : options_(std::move(options)) {}
   absl::Status StartServer();
-  absl::Status StartWorkers();
+  absl::Status StartWorkers(client::Client& client);
   // Calls `ready` until it is true, while the processes run.
   absl::Status Await(const std::string& what, const std::function<bool()>& ready);
 

@@ -1,9 +1,13 @@
 // What a client can get wrong: each is refused with the field and what is allowed, and stores
 // nothing.
+#include <unistd.h>
+
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
 #include <grpcpp/channel.h>
@@ -19,7 +23,9 @@ namespace rwku::service {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 struct Case {
   const char* name;
@@ -30,7 +36,9 @@ struct Case {
 
 class BadRunTest : public testing::TestWithParam<Case> {
  protected:
-  BadRunTest() : root_(fs::path(testing::TempDir()) / (std::string("bad_run_") + GetParam().name)) {
+  BadRunTest()
+      : root_(fs::path(testing::TempDir()) /
+              absl::StrCat("bad_run_", getpid(), "_", GetParam().name)) {
     WriteFixtures(root_);
     server_ = std::make_unique<TestServer>(root_, &store_);
   }
@@ -76,6 +84,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"ModelTraversal", R"(spec { model: "../secret" })", "spec.model", "../secret"},
         Case{"AbsoluteModel", R"(spec { model: "/etc" })", "spec.model", "/etc"},
         Case{"BrokenModel", R"(spec { model: "broken" })", "spec.model", "config.json"},
+        Case{"ModelOfAnotherType", R"(spec { model: "other" })", "spec.model",
+             "found model_type \"mistral\", allowed llama"},
         Case{"UnknownDataset", R"(spec { dataset: "peeple" })", "spec.dataset", "people"},
         Case{"DatasetTraversal", R"(spec { dataset: "people/../.." })", "spec.dataset", ".."},
         Case{"UnknownTarget", R"(spec { targets: "Ada Ston" })", "spec.targets[0]", "Ada Stone"},
@@ -109,8 +119,8 @@ class EdgeTest : public testing::Test {
  protected:
   EdgeTest()
       : root_(fs::path(testing::TempDir()) /
-              (std::string("edge_") +
-               testing::UnitTest::GetInstance()->current_test_info()->name())) {
+              absl::StrCat("edge_", getpid(), "_",
+                           testing::UnitTest::GetInstance()->current_test_info()->name())) {
     WriteFixtures(root_);
     server_ = std::make_unique<TestServer>(root_, &store_);
     channel_ = *net::CreateChannel(server_->address());
@@ -201,6 +211,32 @@ TEST_F(EdgeTest, UnknownRunIsNotFoundByEveryMethod) {
   v1::GetReportResponse table;
   EXPECT_EQ(server_->stub().GetReport(&report_context, report, &table).error_code(),
             grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(EdgeTest, ModelsThatCannotRunAreListedWithTheReason) {
+  grpc::ClientContext context;
+  net::SetDeadline(&context);
+  v1::ListModelsResponse response;
+  ASSERT_TRUE(server_->stub().ListModels(&context, {}, &response).ok());
+  std::map<std::string, std::string> problems;
+  for (const v1::Model& model : response.models()) {
+    problems[model.name()] = model.problem();
+  }
+  EXPECT_THAT(problems,
+              ElementsAre(Pair("broken", HasSubstr("config.json")),
+                          Pair("other", HasSubstr("model_type \"mistral\"")), Pair("tiny", "")));
+}
+
+TEST_F(EdgeTest, MethodsOfAnUnknownFamilyAreRefused) {
+  v1::ListMethodsRequest request;
+  request.set_family("lama");
+  grpc::ClientContext context;
+  net::SetDeadline(&context);
+  v1::ListMethodsResponse response;
+  const grpc::Status status = server_->stub().ListMethods(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(),
+              HasSubstr("family: unknown model family \"lama\"; did you mean \"llama\"?"));
 }
 
 }  // namespace

@@ -1,11 +1,13 @@
 #include "server/service/catalog.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include <google/protobuf/struct.pb.h>
 #include <google/protobuf/util/json_util.h>
 
@@ -19,6 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr uintmax_t kMaxConfigBytes = uintmax_t{1} << 20U;
+// Values of config.json's model_type that worker/engine/model loads.
+constexpr std::array<absl::string_view, 1> kModelTypes = {"llama"};
 
 std::vector<fs::path> Folders(const fs::path& root) {
   std::vector<fs::path> folders;
@@ -95,6 +99,11 @@ ModelInfo Describe(const fs::path& folder, std::string name) {
     return info;
   }
   info.family = type->second.string_value();
+  if (std::find(kModelTypes.begin(), kModelTypes.end(), info.family) == kModelTypes.end()) {
+    info.problem = absl::StrCat("config.json: found model_type \"", info.family, "\", allowed ",
+                                absl::StrJoin(kModelTypes, ", "));
+    return info;
+  }
   std::error_code ignored;
   if (!fs::is_regular_file(folder / "tokenizer.json", ignored)) {
     info.problem = "there is no tokenizer.json";

@@ -1,6 +1,10 @@
 // The methods of UnlearningService that show what can be submitted.
+#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "base/near_match.h"
 #include "benchmark/methods/registry.h"
 #include "net/status.h"
 #include "server/service/finish.h"
@@ -76,6 +80,11 @@ UnlearningService::Reactor* UnlearningService::ListMethods(Context* context,
                                                            const v1::ListMethodsRequest* request,
                                                            v1::ListMethodsResponse* response) {
   const std::string family = request->family().empty() ? kDefaultFamily : request->family();
+  const std::vector<std::string>& families = methods::Families();
+  if (std::find(families.begin(), families.end(), family) == families.end()) {
+    return Refuse(context, net::InvalidFields(
+                               {{"family", UnknownNameMessage("model family", family, families)}}));
+  }
   for (const methods::MethodInfo& method : methods::ListMethods(family)) {
     v1::Method* out = response->add_methods();
     out->set_name(method.name);

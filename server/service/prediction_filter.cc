@@ -1,78 +1,177 @@
 #include "server/service/prediction_filter.h"
 
+#include <optional>
+#include <vector>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
+#include "base/near_match.h"
 #include "benchmark/dataset/probe_set.h"
+#include "benchmark/dataset/probe_type.h"
+#include "net/status.h"
 
 namespace rwku::service {
 namespace {
 
-using dataset::ProbeSet;
+struct NumberRange {
+  int first = 0;
+  int last = 0;
+};
 
-bool Holds(const std::set<std::string>& set, const std::string& value) {
-  return set.empty() || set.contains(value);
+// "7" or "1-10".
+std::optional<NumberRange> ParseNumbers(absl::string_view text) {
+  const size_t dash = text.find('-');
+  NumberRange range;
+  if (!absl::SimpleAtoi(text.substr(0, dash), &range.first)) {
+    return std::nullopt;
+  }
+  range.last = range.first;
+  if (dash != absl::string_view::npos && !absl::SimpleAtoi(text.substr(dash + 1), &range.last)) {
+    return std::nullopt;
+  }
+  return range;
 }
 
-}  // namespace
-
-absl::string_view VerdictScore(absl::string_view probe_set) {
-  const absl::StatusOr<ProbeSet> set = dataset::ParseProbeSet(probe_set);
-  if (!set.ok()) {
-    return "";
+// The targets that `selector` means; empty if there are none.
+std::set<std::string> FindTargets(const std::map<std::string, int>& targets,
+                                  const std::string& selector) {
+  const std::string wanted(absl::StripAsciiWhitespace(selector));
+  if (targets.contains(wanted)) {
+    return {wanted};
   }
-  switch (*set) {
-    case ProbeSet::kMmlu:
-      return "accuracy";
-    case ProbeSet::kBbh:
-      return "rea_em";
-    case ProbeSet::kTruthfulQa:
-      return "mc1";
-    case ProbeSet::kTriviaQa:
-      return "exact_match";
-    case ProbeSet::kForgetMia:
-    case ProbeSet::kRetainMia:
-    case ProbeSet::kFluency:
-      return "";
-    default:
-      return "rouge_l_recall";
+  std::set<std::string> found;
+  if (const std::optional<NumberRange> range = ParseNumbers(wanted)) {
+    for (const auto& [name, number] : targets) {
+      if (range->first <= number && number <= range->last) {
+        found.insert(name);
+      }
+    }
   }
+  return found;
 }
 
-PredictionMatcher::PredictionMatcher(const v1::PredictionFilter& filter)
-    : probe_sets_(filter.probe_sets().begin(), filter.probe_sets().end()),
-      types_(filter.types().begin(), filter.types().end()),
-      verdict_(filter.verdict()),
-      text_(absl::AsciiStrToLower(filter.text())) {}
+bool Passes(const std::set<std::string>& wanted, const std::string& value) {
+  return wanted.empty() || wanted.contains(value);
+}
 
-bool PredictionMatcher::Admits(const v1::Prediction& prediction) const {
-  if (!Holds(probe_sets_, prediction.probe_set()) || !Holds(types_, prediction.type()) ||
-      !AdmitsVerdict(prediction)) {
-    return false;
+bool PassesVerdict(v1::Verdict wanted, const v1::Prediction& prediction) {
+  if (wanted == v1::VERDICT_UNSPECIFIED) {
+    return true;
   }
-  if (text_.empty()) {
+  const absl::string_view name = VerdictScore(prediction.probe_set());
+  for (const v1::Score& score : prediction.scores()) {
+    if (!name.empty() && score.name() == name && score.has_value()) {
+      return (score.value() >= 1.0) == (wanted == v1::VERDICT_RIGHT);
+    }
+  }
+  return false;
+}
+
+// `wanted` has its ASCII letters in lower case.
+bool PassesText(const std::string& wanted, const v1::Prediction& prediction) {
+  if (wanted.empty()) {
     return true;
   }
   for (const std::string* field :
        {&prediction.query(), &prediction.answer(), &prediction.output()}) {
-    if (absl::StrContains(absl::AsciiStrToLower(*field), text_)) {
+    if (absl::StrContains(absl::AsciiStrToLower(*field), wanted)) {
       return true;
     }
   }
   return false;
 }
 
-bool PredictionMatcher::AdmitsVerdict(const v1::Prediction& prediction) const {
-  if (verdict_ == v1::VERDICT_UNSPECIFIED) {
-    return true;
+}  // namespace
+
+absl::string_view VerdictScore(absl::string_view probe_set) {
+  const absl::StatusOr<dataset::ProbeSet> set = dataset::ParseProbeSet(probe_set);
+  if (!set.ok()) {
+    return "";
   }
-  const absl::string_view wanted = VerdictScore(prediction.probe_set());
-  for (const v1::Score& score : prediction.scores()) {
-    if (!wanted.empty() && score.name() == wanted && score.has_value()) {
-      return (score.value() >= 1.0) == (verdict_ == v1::VERDICT_RIGHT);
+  switch (*set) {
+    case dataset::ProbeSet::kMmlu:
+      return "accuracy";
+    case dataset::ProbeSet::kBbh:
+      return "rea_em";
+    case dataset::ProbeSet::kTruthfulQa:
+      return "mc1";
+    case dataset::ProbeSet::kTriviaQa:
+      return "exact_match";
+    case dataset::ProbeSet::kForgetMia:
+    case dataset::ProbeSet::kRetainMia:
+    case dataset::ProbeSet::kFluency:
+      return "";
+    default:
+      return "rouge_l_recall";
+  }
+}
+
+void FilterNames::Add(const v1::JobSpec& job) {
+  targets_.emplace(job.target(), job.target_number());
+  probe_sets_.insert(job.probe_sets().begin(), job.probe_sets().end());
+  recipes_.insert(job.recipe().label());
+}
+
+absl::StatusOr<PredictionFilter> PredictionFilter::Create(const v1::PredictionFilter& wanted,
+                                                          const FilterNames& names) {
+  PredictionFilter filter;
+  std::vector<net::FieldError> errors;
+  for (int i = 0; i < wanted.targets_size(); ++i) {
+    const std::set<std::string> found = FindTargets(names.targets_, wanted.targets(i));
+    filter.targets_.insert(found.begin(), found.end());
+    if (found.empty()) {
+      std::vector<std::string> known;
+      for (const auto& [name, number] : names.targets_) {
+        known.push_back(name);
+      }
+      errors.push_back({absl::StrCat("filter.targets[", i, "]"),
+                        UnknownNameMessage("target", wanted.targets(i), known)});
     }
   }
-  return false;
+  for (int i = 0; i < wanted.probe_sets_size(); ++i) {
+    const std::string& name = wanted.probe_sets(i);
+    filter.probe_sets_.insert(name);
+    if (!names.probe_sets_.contains(name)) {
+      const std::vector<std::string> known(names.probe_sets_.begin(), names.probe_sets_.end());
+      errors.push_back(
+          {absl::StrCat("filter.probe_sets[", i, "]"),
+           dataset::ParseProbeSet(name).ok()
+               ? absl::StrCat("found \"", name, "\", which was not evaluated; allowed ",
+                              absl::StrJoin(known, ", "))
+               : UnknownNameMessage("probe set", name, known)});
+    }
+  }
+  for (int i = 0; i < wanted.recipes_size(); ++i) {
+    const std::string& label = wanted.recipes(i);
+    filter.recipes_.insert(label);
+    if (!names.recipes_.contains(label)) {
+      const std::vector<std::string> known(names.recipes_.begin(), names.recipes_.end());
+      errors.push_back(
+          {absl::StrCat("filter.recipes[", i, "]"), UnknownNameMessage("recipe", label, known)});
+    }
+  }
+  for (const std::string& type : wanted.types()) {
+    filter.types_.insert(dataset::CanonicalProbeType(type));
+  }
+  filter.verdict_ = wanted.verdict();
+  filter.text_ = absl::AsciiStrToLower(wanted.text());
+  if (!errors.empty()) {
+    return net::InvalidFields(errors);
+  }
+  return filter;
+}
+
+bool PredictionFilter::AdmitsJob(const v1::JobSpec& job) const {
+  return Passes(targets_, job.target()) && Passes(recipes_, job.recipe().label());
+}
+
+bool PredictionFilter::Admits(const v1::Prediction& prediction) const {
+  return Passes(probe_sets_, prediction.probe_set()) && Passes(types_, prediction.type()) &&
+         PassesVerdict(verdict_, prediction) && PassesText(text_, prediction);
 }
 
 }  // namespace rwku::service

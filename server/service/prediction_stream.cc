@@ -34,15 +34,15 @@ class PredictionStream final : public grpc::ServerWriteReactor<v1::Prediction>,
     auto self = self_;
     coordinator_->Read(
         [self, parent = *parent,
-         filter = request.filter()](const coordinator::View& view) -> std::function<void()> {
+         wanted = request.filter()](const coordinator::View& view) -> std::function<void()> {
           auto jobs = CopyJobs(view, parent);
-          return [self, jobs = std::move(jobs), filter] {
+          return [self, jobs = std::move(jobs), wanted] {
             if (!jobs.ok()) {
               self->FinishWith(jobs.status());
               return;
             }
             self->jobs_ = *jobs;
-            self->filter_ = filter;
+            self->wanted_ = wanted;
             self->ReadOn();
           };
         },
@@ -80,9 +80,16 @@ class PredictionStream final : public grpc::ServerWriteReactor<v1::Prediction>,
   void ReadOn() {
     const absl::Status queued = pool_->Run([self = self_] {
       if (self->walk_ == nullptr) {
+        const std::vector<JobCopy> jobs = std::exchange(self->jobs_, {});
+        absl::StatusOr<PredictionFilter> filter = ResolveFilter(self->wanted_, jobs);
+        if (!filter.ok()) {
+          self->FinishWith(filter.status());
+          return;
+        }
+        std::vector<PredictionSource> sources = FindSources(jobs, *filter);
         self->walk_ = std::make_unique<PredictionWalk>(
-            self->store_, FindSources(std::exchange(self->jobs_, {}), self->filter_), self->filter_,
-            PredictionPosition{}, [context = self->context_] { return context->IsCancelled(); });
+            self->store_, std::move(sources), *std::move(filter), PredictionPosition{},
+            [context = self->context_] { return context->IsCancelled(); });
       }
       size_t bytes = 0;
       const absl::Status status =
@@ -111,7 +118,7 @@ class PredictionStream final : public grpc::ServerWriteReactor<v1::Prediction>,
   WorkPool* const pool_;
   std::shared_ptr<PredictionStream> self_;
   std::vector<JobCopy> jobs_;  // until the walk begins
-  v1::PredictionFilter filter_;
+  v1::PredictionFilter wanted_;
   std::unique_ptr<PredictionWalk> walk_;
   std::deque<v1::Prediction> buffer_;
   v1::Prediction current_;

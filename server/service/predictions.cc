@@ -45,10 +45,6 @@ void ReadResult(const std::string& result, JobCopy* job) {
   }
 }
 
-bool Admits(const std::set<std::string>& set, const std::string& value) {
-  return set.empty() || set.contains(value);
-}
-
 }  // namespace
 
 JobCopy CopyJob(const scheduler::JobRecord& job) {
@@ -84,9 +80,7 @@ absl::StatusOr<std::vector<JobCopy>> CopyJobs(const coordinator::View& view,
   }
   std::vector<JobCopy> jobs;
   const auto copy = [&jobs](const scheduler::JobRecord& job) {
-    if (job.state == scheduler::JobState::kSucceeded) {
-      jobs.push_back(CopyJob(job));
-    }
+    jobs.push_back(CopyJob(job));
     return true;
   };
   if (parent.job) {
@@ -101,15 +95,24 @@ absl::StatusOr<std::vector<JobCopy>> CopyJobs(const coordinator::View& view,
   return jobs;
 }
 
+absl::StatusOr<PredictionFilter> ResolveFilter(const v1::PredictionFilter& wanted,
+                                               const std::vector<JobCopy>& jobs) {
+  FilterNames names;
+  for (const JobCopy& job : jobs) {
+    v1::JobSpec spec;
+    if (spec.ParseFromString(job.spec)) {
+      names.Add(spec);
+    }
+  }
+  return PredictionFilter::Create(wanted, names);
+}
+
 std::vector<PredictionSource> FindSources(const std::vector<JobCopy>& jobs,
-                                          const v1::PredictionFilter& filter) {
-  const std::set<std::string> targets(filter.targets().begin(), filter.targets().end());
-  const std::set<std::string> recipes(filter.recipes().begin(), filter.recipes().end());
+                                          const PredictionFilter& filter) {
   std::vector<PredictionSource> sources;
   for (const JobCopy& job : jobs) {
     v1::JobSpec spec;
-    if (spec.ParseFromString(job.spec) && Admits(targets, spec.target()) &&
-        Admits(recipes, spec.recipe().label())) {
+    if (job.succeeded && spec.ParseFromString(job.spec) && filter.AdmitsJob(spec)) {
       sources.push_back(SourceOf(job, spec));
     }
   }
@@ -117,11 +120,11 @@ std::vector<PredictionSource> FindSources(const std::vector<JobCopy>& jobs,
 }
 
 PredictionWalk::PredictionWalk(store::Store* store, std::vector<PredictionSource> sources,
-                               const v1::PredictionFilter& filter, PredictionPosition start,
+                               PredictionFilter filter, PredictionPosition start,
                                std::function<bool()> cancelled)
     : store_(store),
       sources_(std::move(sources)),
-      matcher_(filter),
+      filter_(std::move(filter)),
       cancelled_(std::move(cancelled)) {
   while (source_ < sources_.size() &&
          static_cast<uint64_t>(sources_[source_].index) < start.index) {
@@ -161,7 +164,7 @@ absl::Status PredictionWalk::Next(const Visitor& visit) {
             return false;
           }
           position_ = position;
-          taken = !matcher_.Admits(prediction) || visit(source, std::move(prediction));
+          taken = !filter_.Admits(prediction) || visit(source, std::move(prediction));
           position_ += taken ? 1 : 0;
           return taken;
         });

@@ -52,13 +52,15 @@ struct PredictionParent {
 };
 absl::StatusOr<PredictionParent> ParsePredictionParent(const std::string& parent);
 
-// The succeeded jobs of `parent`, by index. Attempts that still run have no results yet. NOT_FOUND
-// for an unknown run or job.
+// The jobs of `parent`, by index. NOT_FOUND for an unknown run or job.
 absl::StatusOr<std::vector<JobCopy>> CopyJobs(const coordinator::View& view,
                                               const PredictionParent& parent);
-// Those whose target and recipe pass `filter`.
+// What `wanted` means for `jobs`. The errors of PredictionFilter::Create.
+absl::StatusOr<PredictionFilter> ResolveFilter(const v1::PredictionFilter& wanted,
+                                               const std::vector<JobCopy>& jobs);
+// The succeeded jobs that `filter` admits. Attempts that still run have no results yet.
 std::vector<PredictionSource> FindSources(const std::vector<JobCopy>& jobs,
-                                          const v1::PredictionFilter& filter);
+                                          const PredictionFilter& filter);
 
 // Where a walk stands: at `position` of the source with `index`, or the first one after it.
 struct PredictionPosition {
@@ -74,7 +76,7 @@ class PredictionWalk {
 
   // `cancelled` is asked now and then, on the thread that walks; none: never.
   PredictionWalk(store::Store* store, std::vector<PredictionSource> sources,
-                 const v1::PredictionFilter& filter, PredictionPosition start,
+                 PredictionFilter filter, PredictionPosition start,
                  std::function<bool()> cancelled = nullptr);
 
   // Calls `visit` with one prediction after the other until it returns false or none is left. Every
@@ -94,7 +96,7 @@ class PredictionWalk {
 
   store::Store* const store_;
   const std::vector<PredictionSource> sources_;
-  const PredictionMatcher matcher_;
+  const PredictionFilter filter_;
   const std::function<bool()> cancelled_;
   size_t source_ = 0;
   size_t position_ = 0;  // in the source

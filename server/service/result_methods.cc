@@ -179,7 +179,12 @@ UnlearningService::Reactor* UnlearningService::ListPredictions(
   const PredictionPosition position{(*start)[0], (*start)[1]};
   const auto read_page = [this, context, reactor, request, response, scope, position,
                           size = *size](const std::vector<JobCopy>& jobs) {
-    PredictionWalk walk(store_, FindSources(jobs, request->filter()), request->filter(), position,
+    const absl::StatusOr<PredictionFilter> filter = ResolveFilter(request->filter(), jobs);
+    if (!filter.ok()) {
+      FinishWith(context, reactor, filter.status());
+      return;
+    }
+    PredictionWalk walk(store_, FindSources(jobs, *filter), *filter, position,
                         [context] { return context->IsCancelled(); });
     size_t bytes = 0;
     // The first one beyond the page stays where it is, and tells that there is a next page.

@@ -23,9 +23,9 @@
 
 namespace rwku::service {
 
-// Writes a model "tiny" (llama), one "broken", a dataset "people" with the targets 1 "Ada Stone",
-// 2 "Bo Reed" and 3 "Cy Moon", the last without a corpus, and a dataset "quiz" with TriviaQA's
-// questions but not its primer.
+// Writes a model "tiny" (llama), one "broken", one "other" (mistral), a dataset "people" with the
+// targets 1 "Ada Stone", 2 "Bo Reed" and 3 "Cy Moon", the last without a corpus, and a dataset
+// "quiz" with TriviaQA's questions but not its primer.
 void WriteFixtures(const std::filesystem::path& root);
 
 // Runs until destroyed. `store` outlives it.

@@ -5,11 +5,13 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 
+#include "net/protocol_version.h"
 #include "net/status.h"
 #include "server/service/convert.h"
 #include "server/service/names.h"
@@ -52,6 +54,10 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::RunEvent>,
               self->FinishWith(RunNotFound(self->run_));
               return;
             }
+            // Nothing else may come for hours.
+            self->context_->AddInitialMetadata(net::kServerVersionKey,
+                                               std::string(net::BinaryVersion()));
+            self->StartSendInitialMetadata();
             self->coordinator_->watch_hub().Add(self->run_, self);
             // A watcher that comes back replays the run's events, which may be many.
             const absl::Status queued = self->pool_->Run([self] { self->Drive(); });

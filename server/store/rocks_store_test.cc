@@ -31,9 +31,9 @@ namespace fs = std::filesystem;
 class RocksStoreTest : public testing::Test {
  protected:
   RocksStoreTest() {
-    folder_ =
-        fs::path(testing::TempDir()) /
-        absl::StrCat("rocks_store_", testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = fs::path(testing::TempDir()) /
+              absl::StrCat("rocks_store_", getpid(), "_",
+                           testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);
   }
   ~RocksStoreTest() override { fs::remove_all(folder_); }

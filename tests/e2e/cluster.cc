@@ -1,17 +1,14 @@
 #include "tests/e2e/cluster.h"
 
-#include <unistd.h>
-
 #include <csignal>
 #include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include <netinet/in.h>
-#include <sys/socket.h>
 
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "tests/testing/free_port.h"
 
 namespace rwku::e2e {
 namespace {
@@ -24,27 +21,6 @@ constexpr absl::Duration kStopTimeout = absl::Seconds(30);
 std::string Binary(const std::string& name) {
   const char* build = std::getenv("RWKU_BINARY_DIR");
   return (fs::path(build == nullptr ? "." : build) / name).string();
-}
-
-// A free port of 127.0.0.1 that the system gives to no outgoing connection: a server that is killed
-// finds it free again, though workers knock at it meanwhile.
-absl::StatusOr<int> FreePort() {
-  constexpr int kFirst = 20000;
-  constexpr int kCount = 10000;
-  for (int i = 0; i < kCount; ++i) {
-    const int port = kFirst + (getpid() * 7 + i) % kCount;
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const bool free = bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-    close(fd);
-    if (free) {
-      return port;
-    }
-  }
-  return absl::UnavailableError("no port from 20000 to 29999 is free");
 }
 
 absl::Status ExitedCleanly(testing::Process& process, const std::string& what) {
@@ -70,7 +46,7 @@ std::string Cluster::address() const { return absl::StrCat("127.0.0.1:", port_);
 
 absl::Status Cluster::StartServer() {
   if (port_.empty()) {
-    RWKU_ASSIGN_OR_RETURN(const int port, FreePort());
+    RWKU_ASSIGN_OR_RETURN(const int port, testing::FreePort());
     port_ = absl::StrCat(port);
   }
   const fs::path port_file = options_.root / "port";

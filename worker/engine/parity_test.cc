@@ -1,5 +1,7 @@
 // Agreement with HF transformers on the models of tests/oracle/model_oracle.py, which a CTest
 // fixture runs into the folder RWKU_MODEL_ORACLE.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -7,6 +9,7 @@
 #include <fstream>
 #include <numeric>
 
+#include "absl/strings/str_cat.h"
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
@@ -201,8 +204,8 @@ TEST_P(ParityTest, ScoresAfterSharedPrefixesEqualTransformersAndAreTheSameBitsWi
 }
 
 TEST_P(ParityTest, SavedModelIsTheSameModel) {
-  const std::filesystem::path folder =
-      std::filesystem::path(testing::TempDir()) / ("rwku_saved_" + std::string(GetParam()));
+  const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) /
+                                       absl::StrCat("rwku_saved_", getpid(), "_", GetParam());
   std::filesystem::create_directories(folder);
   ASSERT_TRUE(SaveLlama(*model_, folder).ok());
   const auto again = LoadLlama(folder, at::kCPU);

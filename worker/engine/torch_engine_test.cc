@@ -1,10 +1,13 @@
 // The whole engine on a model of tests/oracle/model_oracle.py.
 #include "worker/engine/torch_engine.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
@@ -284,7 +287,8 @@ TEST_F(TorchEngineTest, MissingModelIsNamed) {
 }
 
 TEST_F(TorchEngineTest, ModelWithoutAChatTemplateIsRefusedBeforeAnythingIsTrained) {
-  const auto folder = std::filesystem::path(testing::TempDir()) / "no_chat_template";
+  const auto folder =
+      std::filesystem::path(testing::TempDir()) / absl::StrCat("no_chat_template_", getpid());
   std::filesystem::remove_all(folder);
   std::filesystem::copy(folder_, folder);
   std::filesystem::remove(folder / "chat_template.jinja");
@@ -295,6 +299,7 @@ TEST_F(TorchEngineTest, ModelWithoutAChatTemplateIsRefusedBeforeAnythingIsTraine
   const auto info = CreateTorchEngine()->Load(folder, cancel_);
   EXPECT_EQ(info.status().code(), absl::StatusCode::kInvalidArgument) << info.status();
   EXPECT_THAT(std::string(info.status().message()), HasSubstr(folder.string()));
+  std::filesystem::remove_all(folder);
 }
 
 TEST_F(TorchEngineTest, LoadLeavesTrainedWeightsToRestore) {

@@ -1,7 +1,10 @@
 // Loading and saving of models, where the files and the config do not fit together.
+#include <unistd.h>
+
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -29,7 +32,8 @@ class LlamaIoTest : public testing::Test {
  protected:
   void SetUp() override {
     folder_ = std::filesystem::path(testing::TempDir()) /
-              testing::UnitTest::GetInstance()->current_test_info()->name();
+              absl::StrCat("llama_io_", getpid(), "_",
+                           testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::create_directories(folder_);
     ASSERT_TRUE(SaveLlama(*LlamaModel::Random(TinyConfig(), 1, 0.1), folder_).ok());
   }

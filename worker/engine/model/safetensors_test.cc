@@ -1,5 +1,7 @@
 #include "worker/engine/model/safetensors.h"
 
+#include <unistd.h>
+
 #include <cstring>
 #include <filesystem>
 
@@ -163,7 +165,8 @@ class SafetensorsFolderTest : public testing::Test {
  protected:
   void SetUp() override {
     folder_ = std::filesystem::path(testing::TempDir()) /
-              testing::UnitTest::GetInstance()->current_test_info()->name();
+              absl::StrCat("safetensors_", getpid(), "_",
+                           testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
