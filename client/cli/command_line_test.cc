@@ -383,7 +383,7 @@ TEST_F(CommandLineTest, AReportComesInEveryFormatAndGoesIntoAFile) {
   EXPECT_THAT(outcome.err, HasSubstr(file));
   EXPECT_THAT(ReadFile(file).value_or(""), HasSubstr("<!doctype html>"));
   std::remove(file.c_str());
-  EXPECT_EQ(Run({"report", "r1", "-o", "html", "--file", "/nowhere/report.html"}).code, 1);
+  EXPECT_EQ(Run({"report", "r1", "-o", "html", "--file", "/nowhere/report.html"}).code, 2);
 }
 
 TEST_F(CommandLineTest, TwoRunsOrTwoRecipesAreCompared) {
