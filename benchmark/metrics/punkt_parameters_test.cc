@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -84,8 +85,8 @@ TEST_F(PunktParametersTest, ALineWithoutAWordIsRefused) {
 TEST_F(PunktParametersTest, ContextsAreSumsOfTheKnownFlags) {
   for (const std::string contexts : {"x", "1", "-2", "128", "2 3", "99999999999"}) {
     Write("ortho_context.tab", "a\t126\nb\t" + contexts);
-    ExpectError("ortho_context.tab, line 2: \"b\t" + contexts + "\" has the contexts \"" +
-                contexts + "\", allowed are even numbers from 0 to 126");
+    ExpectError(absl::StrCat("ortho_context.tab, line 2: \"b\t", contexts, "\" has the contexts \"",
+                             contexts, "\", allowed are even numbers from 0 to 126"));
   }
 }
 

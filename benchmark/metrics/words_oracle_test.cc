@@ -38,22 +38,22 @@ class WordsOracleTest : public testing::Test {
   static void SetUpTestSuite() {
     const absl::StatusOr<std::string> contents = ReadFile(Folder("RWKU_ORACLE_DIR") / "words.json");
     if (contents.ok()) {
-      answers_ = std::make_unique<json>(json::parse(*contents));
+      answers = std::make_unique<json>(json::parse(*contents));
     }
   }
-  static void TearDownTestSuite() { answers_.reset(); }
+  static void TearDownTestSuite() { answers.reset(); }
 
   void SetUp() override {
-    if (answers_ == nullptr) {
+    if (answers == nullptr) {
       GTEST_SKIP() << "no oracle output at " << Folder("RWKU_ORACLE_DIR") / "words.json"
                    << ": no oracle Python, or no Punkt parameters (RWKU_SHARED)";
     }
   }
 
-  static std::unique_ptr<json> answers_;
+  static std::unique_ptr<json> answers;
 };
 
-std::unique_ptr<json> WordsOracleTest::answers_;
+std::unique_ptr<json> WordsOracleTest::answers;
 
 // Calls `answer` with each text's record and compares what it gives with the record's `key`.
 void CompareAll(const json& texts, const std::string& key,
@@ -77,7 +77,7 @@ void CompareAll(const json& texts, const std::string& key,
 TEST_F(WordsOracleTest, TokensAreIdenticalToNltks) {
   const absl::StatusOr<WordTokenizer> tokenizer = WordTokenizer::Load(PunktFolder());
   ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
-  CompareAll(answers_->at("texts"), "tokens",
+  CompareAll(answers->at("texts"), "tokens",
              [&](const std::string& text) { return tokenizer->Tokenize(text); });
 }
 
@@ -85,7 +85,7 @@ TEST_F(WordsOracleTest, SentencesAreIdenticalToNltks) {
   absl::StatusOr<PunktParameters> parameters = LoadPunktParameters(PunktFolder());
   ASSERT_TRUE(parameters.ok()) << parameters.status();
   const Punkt punkt(*std::move(parameters));
-  CompareAll(answers_->at("texts"), "sentences", [&](const std::string& text) {
+  CompareAll(answers->at("texts"), "sentences", [&](const std::string& text) {
     const std::u32string decoded = python::Decode(text);
     json spans = json::array();
     for (const std::u32string_view sentence : punkt.Sentences(decoded)) {
@@ -103,7 +103,7 @@ TEST_F(WordsOracleTest, EveryCharacterIsClassifiedAsByPython) {
       {"upper", python::IsUpper}, {"lower", python::IsLower}};
   for (const auto& [name, holds] : classes) {
     std::vector<bool> expected(0x110000);
-    for (const json& run : answers_->at("characters").at(name)) {
+    for (const json& run : answers->at("characters").at(name)) {
       for (auto c = run.at(0).get<size_t>(); c <= run.at(1).get<size_t>(); ++c) {
         expected[c] = true;
       }
@@ -117,7 +117,7 @@ TEST_F(WordsOracleTest, EveryCharacterIsClassifiedAsByPython) {
 }
 
 TEST_F(WordsOracleTest, LowerCaseIsPythons) {
-  const json& cases = answers_->at("lower");
+  const json& cases = answers->at("lower");
   ASSERT_GE(cases.size(), 6000);
   for (const json& pair : cases) {
     const auto& text = pair.at(0).get_ref<const std::string&>();

@@ -209,7 +209,7 @@ def texts(rng, count, shared):
         yield "real", text
     edges = ["", " ", "\n", "\n\n", ".", "..", "...", ". . .", ". . . .", ". .", "a", "a.", "a.\n", "a,", "a,\n", ",\n", ":", "'", "''", "\"", "\"\"",
              "``", "`", "\"a", "'a", "'a'", "'s", " 's", "a's", "'tis", " 'tis", "cannot", "a. b", "A. B.", "Mr. King.", ".)", ".) ", "!!!", "!!!.",
-             " a. b", "\ta. b", " . a", ". a", "a.\u00a0b.\u00a0C. d", "\u0000", "a\u0000. B", ".\xa0.\xa0.\xa0.", "\ufeffA. B"]
+             " a. b", "\ta. b", " . a", ". a", "a.\u00a0b.\u00a0C. d", "\u0000", "a\u0000. B", "x.\xa0.\xa0.\xa0.", "\ufeffA. B"]
     for text in edges:
         yield "edge", text
     for text in long_texts(rng):
