@@ -56,6 +56,7 @@ TEST_F(SchedulerTest, AStaleCompletionIsRefusedAndRevoked) {
   Do(MakeRun("r", 1));
   Advance(options_.lease_duration);
   Do(Tick{});
+  Advance(options_.loss_backoff_base);
   Connect("b");
   ASSERT_EQ(Job("r", 0).worker, WorkerId("b"));
   const Decision decision = Complete("a", LeaseOf("r", 0, 1));
@@ -91,7 +92,9 @@ TEST_F(SchedulerTest, ALeaseExpiresWithItsChunksAndCountsAsLost) {
   EXPECT_EQ(Job("r", 0).failures, 0);
   EXPECT_EQ(Job("r", 0).lost_attempts, 1);
   EXPECT_EQ(Job("r", 0).last_failure->failure_class, FailureClass::kInfrastructure);
-  EXPECT_THAT(Assigned(Heartbeat("w")), ElementsAre("w:r/0:2"));
+  EXPECT_THAT(Assigned(Heartbeat("w")), IsEmpty());
+  Advance(options_.loss_backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre("w:r/0:2"));
 }
 
 TEST_F(SchedulerTest, ALeaseThatAWellWorkerNeverListsExpiresButIsNotCountedAsLost) {
@@ -104,26 +107,18 @@ TEST_F(SchedulerTest, ALeaseThatAWellWorkerNeverListsExpiresButIsNotCountedAsLos
   EXPECT_EQ(Job("r", 0).lost_attempts, 0);
 }
 
-TEST_F(SchedulerTest, AJobThatKeepsLosingItsWorkersIsParked) {
-  Do(MakeRun("r", 1));
-  for (int i = 1; i <= options_.max_lost_attempts; ++i) {
-    Connect("w", absl::StrCat(i));
-    EXPECT_EQ(Job("r", 0).fencing_token, static_cast<uint64_t>(i));
-    ASSERT_EQ(Job("r", 0).state, JobState::kLeased);
-  }
-  Connect("w", "last");
-  EXPECT_EQ(Job("r", 0).state, JobState::kFailed);
-  EXPECT_EQ(Run("r").state, RunState::kFailed);
-  EXPECT_TRUE(absl::StrContains(Job("r", 0).last_failure->message, "parked after 5 attempts"));
-}
-
 TEST_F(SchedulerTest, ANewIncarnationLosesWhatItDoesNotBring) {
   Connect("w");
   Do(MakeRun("r", 1));
   const Decision decision = Connect("w", "2");
   EXPECT_THAT(decision.kept_leases, IsEmpty());
+  EXPECT_THAT(Assigned(decision), IsEmpty());
   EXPECT_EQ(Job("r", 0).lost_attempts, 1);
-  EXPECT_THAT(Assigned(decision), ElementsAre("w:r/0:2"));
+  EXPECT_THAT(Job("r", 0).avoid, ElementsAre(WorkerId("w")));
+  EXPECT_EQ(Job("r", 0).not_before, now_.wall + options_.loss_backoff_base);
+  EXPECT_EQ(scheduler_->NextDeadline(), now_.monotonic + options_.loss_backoff_base);
+  Advance(options_.loss_backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre("w:r/0:2"));  // there is no other
 }
 
 TEST_F(SchedulerTest, TheSameIncarnationComesBackForItsLease) {

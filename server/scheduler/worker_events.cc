@@ -132,6 +132,7 @@ absl::Status Scheduler::Impl::Handle(const AttemptCompleted& event) {
   });
   if (Worker* worker = workers_.Find(event.worker); worker != nullptr) {
     ++worker->completed_jobs;
+    worker->losses = 0;
   }
   return absl::OkStatus();
 }
