@@ -22,7 +22,8 @@ struct Options {
       absl::Seconds(1);  // first retry after a failure of the job's own; doubles
   absl::Duration loss_backoff_base =
       absl::Milliseconds(250);  // first retry after a lost worker; doubles
-  // Of both, and of a worker's rest.
+  // Of both, and of a worker's rest. A job that waits this long for a worker that has not lost or
+  // failed it goes to any.
   absl::Duration backoff_limit = absl::Minutes(5);
   int max_resource_failures = 6;  // halvings of the micro-batch before the job fails
   int max_lost_attempts = 5;      // attempts in a row that ended with their worker lost or with

@@ -188,7 +188,9 @@ void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
   int lost_attempts = 0;
   std::string message = event.message;
   int resource_failures = job.resource_failures;
-  std::vector<WorkerId> avoid = With(job.avoid, event.worker);
+  // A smaller micro-batch fits wherever the job ran out of memory, and may fit nowhere else.
+  std::vector<WorkerId> avoid =
+      event.failure_class == FailureClass::kResource ? job.avoid : With(job.avoid, event.worker);
   switch (event.failure_class) {
     case FailureClass::kInfrastructure:
       // Not the job's fault, so it is not counted as one; but what never ends well must end.

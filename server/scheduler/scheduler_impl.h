@@ -82,7 +82,7 @@ class Scheduler::Impl {
   Records records_;
   WorkerTable workers_;
   LeaseTable leases_;
-  ReadyQueue queue_;
+  ReadyQueue queue_{options_.backoff_limit};
   std::set<WorkerId> free_;  // active workers without a lease
   uint64_t revision_ = 0;
   Decision decision_;  // of the current step

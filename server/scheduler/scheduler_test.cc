@@ -253,17 +253,64 @@ TEST_F(SchedulerTest, AFailedJobAvoidsTheWorkerThatFailedItWhileThereIsAnother) 
   Connect("b");
   Do(MakeRun("r", 2));
   ASSERT_EQ(Job("r", 0).worker, WorkerId("a"));
-  EXPECT_THAT(Assigned(Fail("a", LeaseOf("r", 0, 1), FailureClass::kResource)), IsEmpty());
+  Fail("a", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  Advance(options_.backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), IsEmpty());
   EXPECT_THAT(Assigned(Complete("b", LeaseOf("r", 1, 1))), ElementsAre("b:r/0:2"));
-  EXPECT_THAT(Assigned(Fail("b", LeaseOf("r", 0, 2), FailureClass::kResource)),
-              ElementsAre("a:r/0:3"));  // both failed it: anyone may try
+  Fail("b", LeaseOf("r", 0, 2), FailureClass::kInternal);
+  Advance(2 * options_.backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre("a:r/0:3"));  // both failed it: anyone may try
+}
+
+TEST_F(SchedulerTest, AnAvoidedWorkerGetsTheJobWhenNoOtherCameForItInTime) {
+  options_.lease_duration = absl::Hours(1);
+  Restart(PersistentState());
+  Connect("a");
+  Connect("b");
+  Do(MakeRun("r", 2));
+  Fail("a", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  Advance(options_.backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), IsEmpty());
+  EXPECT_EQ(scheduler_->NextDeadline(), now_.monotonic + options_.backoff_limit);
+  Advance(options_.backoff_limit - absl::Milliseconds(1));
+  EXPECT_THAT(Assigned(Do(Tick{})), IsEmpty());
+  Advance(absl::Milliseconds(1));
+  EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre("a:r/0:2"));
+}
+
+TEST_F(SchedulerTest, AJobThatWaitedForAnotherWorkerCanBeCancelled) {
+  options_.lease_duration = absl::Hours(1);
+  Restart(PersistentState());
+  Connect("a");
+  Connect("b");
+  Do(MakeRun("r", 2));
+  Fail("a", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  Disconnect("a");
+  Advance(options_.backoff_base);
+  Do(Tick{});
+  Advance(options_.backoff_limit);
+  Do(Tick{});
+  EXPECT_TRUE(Do(RunCancelRequested{RunId("r")}).verdict.ok());
+  EXPECT_EQ(Job("r", 0).state, JobState::kCancelled);
+  EXPECT_EQ(scheduler_->NextDeadline(), absl::InfiniteDuration());
+}
+
+TEST_F(SchedulerTest, AWorkerThatRanOutOfMemoryIsNotAvoided) {
+  Connect("a");
+  Connect("b");
+  Do(MakeRun("r", 2));
+  EXPECT_THAT(Assigned(Fail("a", LeaseOf("r", 0, 1), FailureClass::kResource)),
+              ElementsAre("a:r/0:2"));
+  EXPECT_THAT(Job("r", 0).avoid, IsEmpty());
 }
 
 TEST_F(SchedulerTest, AnAvoidedWorkerGetsTheJobWhenTheOthersAreGone) {
   Connect("a");
   Connect("b");
   Do(MakeRun("r", 2));
-  Fail("a", LeaseOf("r", 0, 1), FailureClass::kResource);
+  Fail("a", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  Advance(options_.backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), IsEmpty());
   EXPECT_THAT(Assigned(Disconnect("b")), ElementsAre("a:r/0:2"));
 }
 

@@ -75,7 +75,7 @@ struct JobRecord {
   int lost_attempts = 0;                 // in a row: worker lost, or kInfrastructure
   WorkerId worker;                       // holds the lease, or made the result
   std::optional<absl::Time> not_before;  // back-off, wall clock; compared after a restart, too
-  std::vector<WorkerId> avoid;           // workers that lost or failed it
+  std::vector<WorkerId> avoid;           // workers that lost or failed it, but for kResource
   std::optional<Failure> last_failure;
   std::string result;  // on kSucceeded
   absl::Time create_time;

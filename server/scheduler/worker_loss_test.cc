@@ -107,6 +107,27 @@ TEST_F(WorkerLossTest, AJobThatEndsEveryWorkerIsParkedThoughOneIsBusyElsewhere) 
   EXPECT_TRUE(absl::StrContains(Job("r", 0).last_failure->message, "parked after 5 attempts"));
 }
 
+TEST_F(WorkerLossTest, AJobIsNotParkedBeforeEveryWorkerThereIsHasLostIt) {
+  Connect("a");
+  Connect("b");
+  Do(MakeRun("r", 2));  // the other job keeps b busy
+  Heartbeat("b", {LeaseOf("r", 1, 1)});
+  for (int i = 0; i < options_.max_lost_attempts; ++i) {
+    // Its wait for b is over each time.
+    while (Job("r", 0).worker != WorkerId("a")) {
+      Advance(absl::Seconds(10));
+      Heartbeat("b", {LeaseOf("r", 1, 1)});
+    }
+    Crash("a");
+  }
+  EXPECT_EQ(Job("r", 0).state, JobState::kQueued);
+  EXPECT_EQ(Job("r", 0).lost_attempts, options_.max_lost_attempts);
+  Advance(absl::Seconds(10));
+  EXPECT_THAT(Assigned(Complete("b", LeaseOf("r", 1, 1))), ElementsAre("b:r/0:6"));
+  Crash("b");
+  EXPECT_EQ(Job("r", 0).state, JobState::kFailed);
+}
+
 TEST_F(WorkerLossTest, AWorkerThatLosesOneJobAfterTheOtherRestsUntilItMayTryAgain) {
   Connect("w");
   Do(MakeRun("r", 10));
