@@ -201,7 +201,7 @@ void Coordinator::Thaw() {
       }
       Entry entry;
       StepInto(scheduler::WorkerConnected{worker, info.incarnation, info.resident_models,
-                                          info.leases, info.draining},
+                                          info.leases, info.draining, info.drain_asked},
                &entry);
       queue_.push_back(std::move(entry));
     }

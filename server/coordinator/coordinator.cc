@@ -187,13 +187,12 @@ void Coordinator::Apply(scheduler::Event event, const Reply& reply) {
     absl::MutexLock lock(&mu_);
     refused = NotReady();
     if (refused.ok()) {
-      if (const auto* draining = std::get_if<scheduler::WorkerDraining>(&event)) {
-        if (const auto found = workers_.find(draining->worker); found != workers_.end()) {
-          found->second.draining = true;
-        }
-      }
       Entry entry;
       const absl::Status verdict = StepInto(event, &entry).verdict;
+      if (const auto* draining = std::get_if<scheduler::WorkerDraining>(&event);
+          draining != nullptr && verdict.ok()) {
+        NoteDrainAsked(draining->worker, &entry);
+      }
       entry.deliveries.emplace_back([reply, verdict] { reply(verdict); });
       entry.failed = reply;
       queue_.push_back(std::move(entry));
@@ -201,6 +200,20 @@ void Coordinator::Apply(scheduler::Event event, const Reply& reply) {
     }
   }
   reply(refused);
+}
+
+void Coordinator::NoteDrainAsked(const WorkerId& worker, Entry* entry) {
+  const auto known = workers_.find(worker);
+  if (known == workers_.end()) {
+    return;
+  }
+  entry->deliveries.emplace_back([this, worker, incarnation = known->second.incarnation] {
+    absl::MutexLock lock(&mu_);
+    const auto found = workers_.find(worker);
+    if (found != workers_.end() && found->second.incarnation == incarnation) {
+      found->second.drain_asked = true;
+    }
+  });
 }
 
 void Coordinator::Read(const Reader& reader, const Reply& failed) {
@@ -341,6 +354,7 @@ void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
         replaced = std::move(info.session);
         DropParked(replaced);
       }
+      event.drain_asked = info.incarnation == event.incarnation && info.drain_asked;
       info.session = session;
       info.incarnation = event.incarnation;
       info.details = details;
@@ -349,6 +363,7 @@ void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
       info.resident_models = event.resident_models;
       info.leases = event.leases;
       info.draining = event.draining;
+      info.drain_asked = event.drain_asked;
       info.welcomed = mode_ != Mode::kRebuilding;
       if (mode_ == Mode::kFrozen) {
         answers = FrozenWelcome(event);

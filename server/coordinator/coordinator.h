@@ -61,7 +61,8 @@ struct WorkerInfo {
   absl::Duration last_heard;  // likewise, in the scheduler's time
   std::vector<std::string> resident_models;
   std::vector<scheduler::Lease> leases;  // granted and not ended, as far as the worker was told
-  bool draining = false;
+  bool draining = false;                 // said by the worker
+  bool drain_asked = false;  // of this process, by an operator whom that was confirmed to
   std::shared_ptr<WorkerSession> session;  // null while disconnected
   bool welcomed = false;                   // the session has its Welcome, at least queued
 };
@@ -182,6 +183,8 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddCommand(const scheduler::Command& command, Entry* entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Keeps in mind, once the entry is delivered, that the worker's process was asked to drain.
+  void NoteDrainAsked(const WorkerId& worker, Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsCurrent(const WorkerId& worker, const std::shared_ptr<WorkerSession>& session) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether a process other than `incarnation` holds the worker's name and gives signs of life. The

@@ -134,6 +134,13 @@ class CoordinatorTest : public testing::Test {
     return state;
   }
 
+  // Time passes until the store was tried again with success.
+  void AwaitReadyAgain() {
+    while (!ready_again_.WaitForNotificationWithTimeout(absl::Milliseconds(1))) {
+      clock_.Advance(absl::Milliseconds(1));
+    }
+  }
+
   FakeClock clock_;
   store::MemStore store_;
   Options options_;
@@ -181,6 +188,8 @@ TEST_F(CoordinatorTest, SilentWorkerLosesItsLeaseAndAnotherGetsIt) {
   clock_.Advance(absl::Seconds(2));
   coordinator_->Tick();
   EXPECT_TRUE(std::holds_alternative<RevokeMessage>(silent->Wait()));
+  clock_.Advance(options_.scheduler.loss_backoff_base);
+  coordinator_->Tick();
   const auto second = std::get<AssignMessage>(other->Wait());
   EXPECT_EQ(second.lease.job, first.lease.job);
   EXPECT_EQ(second.lease.fencing_token, first.lease.fencing_token + 1);
@@ -266,9 +275,7 @@ TEST_F(CoordinatorTest, AFullDiskIsToldAsNotReadyUntilThereIsRoom) {
   not_ready_.WaitForNotification();
   EXPECT_TRUE(absl::IsResourceExhausted(coordinator_->Ready()));
   store_.SetCommitHook(nullptr);
-  while (!ready_again_.WaitForNotificationWithTimeout(absl::Milliseconds(1))) {
-    clock_.Advance(absl::Milliseconds(1));  // time passes until the next try is due
-  }
+  AwaitReadyAgain();
   EXPECT_TRUE(coordinator_->Ready().ok());
 }
 
@@ -325,6 +332,54 @@ TEST_F(CoordinatorTest, WelcomeComesBeforeAssignmentsWhenThereIsRoomAgain) {
     clock_.Advance(absl::Milliseconds(1));
   }
   EXPECT_TRUE(std::holds_alternative<AssignMessage>(session->Wait()));
+}
+
+TEST_F(CoordinatorTest, ADrainThatWasNotStoredLeavesTheWorkerAtWork) {
+  const auto session = Join("w0");
+  absl::Notification go;
+  absl::Notification in_commit;
+  store_.SetCommitHook([&](const std::vector<store::Batch>&) {
+    in_commit.Notify();
+    go.WaitForNotification();
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  absl::Notification refused;
+  coordinator_->SubmitRun({}, {scheduler::JobRecord()}, [](const absl::StatusOr<RunId>&) {});
+  in_commit.WaitForNotification();
+  coordinator_->Apply(scheduler::WorkerDraining{WorkerId("w0"), {}},
+                      [&](const absl::Status& status) {
+                        EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+                        refused.Notify();
+                      });
+  store_.SetCommitHook(nullptr);
+  go.Notify();
+  refused.WaitForNotification();
+  AwaitReadyAgain();
+  ASSERT_TRUE(Submit().ok());
+  EXPECT_TRUE(std::holds_alternative<AssignMessage>(session->Wait()));
+}
+
+TEST_F(CoordinatorTest, ADrainIsToldAgainWhenTheStoreHasRoomAgain) {
+  const auto session = Join("w0");
+  absl::Notification drained;
+  coordinator_->Apply(scheduler::WorkerDraining{WorkerId("w0"), {}},
+                      [&drained](const absl::Status& status) {
+                        EXPECT_TRUE(status.ok()) << status;
+                        drained.Notify();
+                      });
+  drained.WaitForNotification();
+  EXPECT_TRUE(std::holds_alternative<DrainMessage>(session->Wait()));
+  store_.SetCommitHook([](const std::vector<store::Batch>&) {
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  coordinator_->Disconnect(WorkerId("w0"), session);
+  const auto again = Join("w0");
+  store_.SetCommitHook(nullptr);
+  AwaitReadyAgain();
+  EXPECT_TRUE(std::holds_alternative<DrainMessage>(again->Wait()));
+  ASSERT_TRUE(Submit().ok());
+  EXPECT_TRUE(again->empty());
 }
 
 TEST_F(CoordinatorTest, WorkersWithTooMuchForAFrozenStoreAreSentAway) {

@@ -330,11 +330,26 @@ TEST_F(SchedulerTest, AnOperatorsDrainReachesTheWorkerAndLetsItsJobEnd) {
   Connect("w");
   Do(MakeRun("r", 2));
   const Decision decision = Do(WorkerDraining{WorkerId("w"), {}});
-  ASSERT_EQ(decision.commands.size(), 1u);
-  EXPECT_EQ(std::get<Drain>(decision.commands[0]).worker, WorkerId("w"));
+  EXPECT_THAT(Drained(decision), ElementsAre("w"));
   EXPECT_EQ(Job("r", 0).state, JobState::kLeased);
   EXPECT_THAT(Assigned(Complete("w", LeaseOf("r", 0, 1))), IsEmpty());
   EXPECT_EQ(Do(WorkerDraining{WorkerId("x"), {}}).verdict.code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SchedulerTest, ADrainIsToldAgainToTheProcessThatItWasAskedOfAndToNoOther) {
+  Connect("w");
+  Do(WorkerDraining{WorkerId("w"), {}});
+  Disconnect("w");
+  EXPECT_THAT(Drained(Connect("w")), ElementsAre("w"));
+  EXPECT_THAT(Drained(Connect("w", "2")), IsEmpty());
+  // A scheduler that was made anew hears of it from its caller.
+  Restart(PersistentState());
+  WorkerConnected event;
+  event.worker = WorkerId("w");
+  event.incarnation = "2";
+  event.drain_asked = true;
+  EXPECT_THAT(Drained(Do(event)), ElementsAre("w"));
+  EXPECT_THAT(Assigned(Do(MakeRun("r", 1))), IsEmpty());
 }
 
 TEST_F(SchedulerTest, ARestartKeepsTheLeasesThatWorkersComeBackWith) {

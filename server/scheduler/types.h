@@ -112,7 +112,8 @@ struct WorkerConnected {
   std::string incarnation;
   std::vector<std::string> resident_models;
   std::vector<Lease> leases;
-  bool draining = false;
+  bool draining = false;     // said by the worker
+  bool drain_asked = false;  // of this process, by an operator
 };
 // The stream broke. Leases live on until they expire; the same incarnation may come back for them.
 struct WorkerDisconnected {

@@ -51,7 +51,7 @@ absl::Status Scheduler::Impl::Handle(const WorkerConnected& event) {
       RevokeStale(event.worker, lease);
     }
   }
-  const bool drain_asked = same_process && worker.draining;
+  const bool drain_asked = event.drain_asked || (same_process && worker.draining);
   worker.incarnation = event.incarnation;
   worker.connected = true;
   worker.draining = event.draining || drain_asked;

@@ -49,7 +49,7 @@ std::vector<v1::Worker> Workers(const coordinator::View& view) {
     scheduler::WorkerView worker;
     worker.id = id;
     worker.connected = info.session != nullptr;
-    worker.draining = info.draining;
+    worker.draining = info.draining || info.drain_asked;
     worker.resident_models = info.resident_models;
     worker.leases = info.leases;
     workers.emplace(id, std::move(worker));
