@@ -15,8 +15,13 @@ namespace {
 
 using scheduler::Lease;
 
-// The timer looks at the clock far more often than this: a longer gap was a pause of the process.
-constexpr absl::Duration kPauseThatIsNoticed = absl::Seconds(2);
+// The timer looks at the clock far more often than this: a longer gap was a pause of the process. A
+// pause that is too short to be noticed must leave a lease time for the heartbeats that waited.
+absl::Duration PauseThatIsNoticed(const Options& options) {
+  constexpr int kTicks = 4;
+  return std::max(std::min(absl::Seconds(2), options.scheduler.lease_duration / 3),
+                  kTicks * options.tick_interval);
+}
 
 // What a parked message costs beside its content.
 constexpr size_t kParkedOverhead = 256;
@@ -70,7 +75,8 @@ Coordinator::~Coordinator() { Stop(); }
 
 scheduler::Now Coordinator::Now() {
   const absl::Duration now = clock_->Monotonic();
-  if (options_.tick_interval > absl::ZeroDuration() && now - last_looked_ > kPauseThatIsNoticed) {
+  if (options_.tick_interval > absl::ZeroDuration() &&
+      now - last_looked_ > PauseThatIsNoticed(options_)) {
     paused_ += now - last_looked_;
     RWKU_LOG(kWarning, "the process stood still: leases last longer by as much")
         .With("seconds", absl::ToDoubleSeconds(now - last_looked_));

@@ -38,8 +38,8 @@ namespace rwku::coordinator {
 
 struct Options {
   scheduler::Options scheduler;
-  // The timer looks for expired leases and back-offs this often; well below 2 s. Zero: no timer,
-  // and the clock is taken as it is; tests call Tick().
+  // The timer looks for expired leases and back-offs this often; well below 2 s and a lease. Zero:
+  // no timer, and the clock is taken as it is; tests call Tick().
   absl::Duration tick_interval = absl::Milliseconds(50);
   // A frozen coordinator tries the store again after this long; doubles up to the limit.
   absl::Duration retry_interval = absl::Seconds(1);
