@@ -32,14 +32,7 @@ absl::StatusOr<scheduler::PersistentState> MemStore::Load() {
 
 absl::Status MemStore::Commit(const std::vector<Batch>& batches) {
   RWKU_RETURN_IF_ERROR(CheckKeys(batches));
-  CommitHook hook;
-  {
-    absl::MutexLock lock(&mu_);
-    hook = hook_;
-  }
-  if (hook) {
-    RWKU_RETURN_IF_ERROR(hook(batches));
-  }
+  RWKU_RETURN_IF_ERROR(CallHook(batches));
   absl::MutexLock lock(&mu_);
   for (const Batch& batch : batches) {
     for (const scheduler::StateChange& change : batch.changes) {
@@ -50,6 +43,17 @@ absl::Status MemStore::Commit(const std::vector<Batch>& batches) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status MemStore::Probe(size_t /*bytes*/) { return CallHook({}); }
+
+absl::Status MemStore::CallHook(const std::vector<Batch>& batches) {
+  CommitHook hook;
+  {
+    absl::MutexLock lock(&mu_);
+    hook = hook_;
+  }
+  return hook ? hook(batches) : absl::OkStatus();
 }
 
 void MemStore::Apply(const scheduler::PutRun& change) {

@@ -23,12 +23,13 @@ namespace rwku::store {
 class MemStore final : public Store {
  public:
   // Called at the begin of every Commit; a status that is not OK is its answer, and nothing is
-  // written. The hook runs without a lock held. Null: none.
+  // written. The hook runs without a lock held. Probe calls it with no batches. Null: none.
   using CommitHook = std::function<absl::Status(const std::vector<Batch>& batches)>;
   void SetCommitHook(CommitHook hook);
 
   absl::StatusOr<scheduler::PersistentState> Load() override;
   absl::Status Commit(const std::vector<Batch>& batches) override;
+  absl::Status Probe(size_t bytes) override;
   absl::StatusOr<std::vector<EventRecord>> ReadEvents(const RunId& run, uint64_t after,
                                                       size_t limit) override;
   absl::Status ReadPredictions(
@@ -41,6 +42,7 @@ class MemStore final : public Store {
  private:
   using Attempt = std::pair<JobId, uint64_t>;
 
+  absl::Status CallHook(const std::vector<Batch>& batches);
   void Apply(const scheduler::PutRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const scheduler::PutJob& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const scheduler::EraseRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -1,4 +1,6 @@
 // What every Store promises, run on each of them.
+#include <unistd.h>
+
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -44,8 +46,9 @@ class StoreContract : public testing::TestWithParam<StoreKind> {
  protected:
   StoreContract() {
     const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
-    folder_ = std::filesystem::path(testing::TempDir()) /
-              absl::StrCat("store_contract_", absl::StrReplaceAll(name, {{"/", "_"}}));
+    folder_ =
+        std::filesystem::path(testing::TempDir()) /
+        absl::StrCat("store_contract_", getpid(), ".", absl::StrReplaceAll(name, {{"/", "_"}}));
     std::filesystem::remove_all(folder_);
     store_ = GetParam().make(folder_);
   }
