@@ -8,8 +8,8 @@
 //
 // When the disk is full, the coordinator goes back to what is stored and freezes: reads and
 // heartbeats go on, clients' changes are refused with RESOURCE_EXHAUSTED, what workers said is kept
-// and taken in once the store has room. When the store is corrupt or a sync failed, `on_fatal` is
-// called and nothing is acknowledged any more.
+// and taken in once the store has room. When the store is corrupt or a write failed half-way,
+// `on_fatal` is called and nothing is acknowledged any more.
 #pragma once
 
 #include <deque>
@@ -223,7 +223,8 @@ class Coordinator {
   void NoteCommitted(const scheduler::StateChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Deliver(std::vector<Entry>* entries);
   void Freeze(std::vector<Entry>* entries, const absl::Status& status);
-  void Thaw();
+  // Takes changes again if the store has room; whether it does.
+  bool Thaw();
   // Calls on_ready; never with a lock held.
   void TellReadiness();
   void Fatal(std::vector<Entry>* entries, const absl::Status& status);

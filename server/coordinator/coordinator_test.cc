@@ -1,5 +1,6 @@
 #include "server/coordinator/coordinator.h"
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -301,6 +302,36 @@ TEST_F(CoordinatorTest, AFullDiskIsToldAsNotReadyUntilThereIsRoom) {
   store_.SetCommitHook(nullptr);
   AwaitReadyAgain();
   EXPECT_TRUE(coordinator_->Ready().ok());
+}
+
+TEST_F(CoordinatorTest, AFrozenCoordinatorIsNotReadyBeforeTheStoreHasRoom) {
+  std::atomic<int> tries = 0;
+  store_.SetCommitHook([&tries](const std::vector<store::Batch>&) {
+    ++tries;
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  const RealClock real;
+  for (const absl::Duration end = real.Monotonic() + kPatience;
+       tries < 5 && real.Monotonic() < end;) {
+    clock_.Advance(absl::Milliseconds(1));
+    EXPECT_FALSE(ready_again_.WaitForNotificationWithTimeout(absl::Milliseconds(1)));
+  }
+  EXPECT_GE(tries, 5);
+  store_.SetCommitHook(nullptr);
+  AwaitReadyAgain();
+}
+
+TEST_F(CoordinatorTest, AStoreThatIsLostWhileItHasNoRoomIsFatal) {
+  store_.SetCommitHook([](const std::vector<store::Batch>& batches) {
+    return batches.empty() ? absl::DataLossError("a write failed half-way")
+                           : absl::ResourceExhaustedError("no space left on device");
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  while (!fatal_.WaitForNotificationWithTimeout(absl::Milliseconds(1))) {
+    clock_.Advance(absl::Milliseconds(1));
+  }
+  EXPECT_TRUE(absl::IsDataLoss(Submit().status()));
 }
 
 TEST_F(CoordinatorTest, FrozenCoordinatorKeepsChunksUntilThereIsRoom) {
