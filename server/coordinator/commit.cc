@@ -24,6 +24,7 @@ void Coordinator::CommitLoop() {
   while (true) {
     std::vector<Entry> entries;
     bool thaw = false;
+    absl::Status loss;
     {
       absl::MutexLock lock(&mu_);
       const absl::Condition has_work(
@@ -38,10 +39,15 @@ void Coordinator::CommitLoop() {
         mu_.Await(has_work);
       }
       entries.swap(queue_);
+      std::swap(loss, loss_);
       if (mode_ == Mode::kStopped && entries.empty()) {
         return;
       }
       committing_ = !entries.empty();
+    }
+    if (!loss.ok()) {
+      Fatal(&entries, loss);
+      continue;
     }
     std::vector<store::Batch> batches;
     for (Entry& entry : entries) {

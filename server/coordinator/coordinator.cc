@@ -540,6 +540,10 @@ void Coordinator::Complete(scheduler::AttemptCompleted event, int chunks,
   const Lease lease = event.lease;
   // Every chunk was acknowledged, so it is on disk, not in the queue.
   const absl::StatusOr<int> stored = store_->CountChunks(lease.job, lease.fencing_token);
+  if (absl::IsDataLoss(stored.status())) {
+    StoreIsLost(stored.status());
+    return;
+  }
   if (!stored.ok() || *stored != chunks) {
     RWKU_LOG(kError, "result refused: its predictions are not complete")
         .With("job", lease.job.value())
@@ -569,6 +573,13 @@ void Coordinator::Fail(scheduler::AttemptFailed event,
   const size_t bytes = event.message.size();
   const auto again = [this, event, session] { Fail(event, session); };
   AttemptEnded(worker, lease, std::move(event), again, bytes, session);
+}
+
+void Coordinator::StoreIsLost(const absl::Status& loss) {
+  absl::MutexLock lock(&mu_);
+  if (mode_ != Mode::kFatal && mode_ != Mode::kStopped) {
+    loss_ = loss;
+  }
 }
 
 void Coordinator::WorkerDrains(scheduler::WorkerDraining event,

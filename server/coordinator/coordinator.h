@@ -120,6 +120,8 @@ class Coordinator {
   void Complete(scheduler::AttemptCompleted event, int chunks,
                 const std::shared_ptr<WorkerSession>& session);
   void Fail(scheduler::AttemptFailed event, const std::shared_ptr<WorkerSession>& session);
+  // A read of the store that a worker waits for met `loss`: as if a commit had met it.
+  void StoreIsLost(const absl::Status& loss);
   void WorkerDrains(scheduler::WorkerDraining event, const std::shared_ptr<WorkerSession>& session);
 
   // --- Watchers. ---
@@ -217,7 +219,7 @@ class Coordinator {
   void CommitLoop();
   void TimerLoop();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return !queue_.empty() || mode_ == Mode::kStopped;
+    return !queue_.empty() || !loss_.ok() || mode_ == Mode::kStopped;
   }
   // What watchers see of a change that is on disk.
   void NoteCommitted(const scheduler::StateChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -245,6 +247,7 @@ class Coordinator {
   absl::Status trouble_ ABSL_GUARDED_BY(mu_);  // why mode_ is not kRunning
   std::vector<Entry> queue_ ABSL_GUARDED_BY(mu_);
   bool committing_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status loss_ ABSL_GUARDED_BY(mu_);  // found by a read, for the commit thread
   std::deque<Parked> parked_ ABSL_GUARDED_BY(mu_);
   size_t parked_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::pair<std::shared_ptr<WorkerSession>, absl::Status>> overfull_

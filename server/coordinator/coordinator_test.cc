@@ -292,6 +292,19 @@ TEST_F(CoordinatorTest, LostStoreIsFatalAndNothingIsAcknowledged) {
   EXPECT_TRUE(store_.Load()->runs.empty());
 }
 
+TEST_F(CoordinatorTest, DamageThatACompletionMeetsIsFatalAndNoResult) {
+  const auto session = Join("w0");
+  ASSERT_TRUE(Submit().ok());
+  const Lease lease = std::get<AssignMessage>(session->Wait()).lease;
+  store_.SetReadHook([] { return absl::DataLossError("000012.sst: checksum mismatch"); });
+  coordinator_->Complete({WorkerId("w0"), lease, "result"}, 0, session);
+  fatal_.WaitForNotification();
+  EXPECT_THAT(std::string(fatal_status_.message()), HasSubstr("000012.sst"));
+  EXPECT_TRUE(absl::IsDataLoss(Submit().status()));
+  EXPECT_TRUE(session->empty());
+  EXPECT_EQ(store_.Load()->jobs.front().state, scheduler::JobState::kLeased);
+}
+
 TEST_F(CoordinatorTest, AFullDiskIsToldAsNotReadyUntilThereIsRoom) {
   store_.SetCommitHook([](const std::vector<store::Batch>&) {
     return absl::ResourceExhaustedError("no space left on device");
