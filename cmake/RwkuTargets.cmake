@@ -43,7 +43,8 @@ function(rwku_binary)
 endfunction()
 
 # rwku_test(NAME lease_table_test SRCS lease_table_test.cc DEPS ... [LABELS slow] [TIMEOUT 300])
-# A test is skipped from the build when RWKU_BUILD_TESTS is off.
+# A test is skipped from the build when RWKU_BUILD_TESTS is off. One with the label e2e runs alone: it is several
+# processes that keep time.
 function(rwku_test)
   cmake_parse_arguments(ARG "TORCH" "NAME;TIMEOUT" "SRCS;DEPS;LABELS;ENVIRONMENT" ${ARGN})
   if(ARG_UNPARSED_ARGUMENTS)
@@ -66,13 +67,17 @@ function(rwku_test)
   if(NOT ARG_LABELS)
     set(ARG_LABELS unit)  # an empty list would swallow the next property
   endif()
+  set(serial OFF)
+  if("e2e" IN_LIST ARG_LABELS)
+    set(serial ON)
+  endif()
   gtest_discover_tests(${ARG_NAME} DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     TEST_LIST ${ARG_NAME}_TESTS PROPERTIES TIMEOUT ${ARG_TIMEOUT})
   # Properties that are lists: discovery would take their second element for a property's name.
   set(properties_file "${CMAKE_CURRENT_BINARY_DIR}/${ARG_NAME}_properties.cmake")
   file(CONFIGURE OUTPUT "${properties_file}" @ONLY CONTENT [=[
 foreach(test IN LISTS @ARG_NAME@_TESTS)
-  set_tests_properties("${test}" PROPERTIES LABELS "@ARG_LABELS@" ENVIRONMENT "@environment@")
+  set_tests_properties("${test}" PROPERTIES LABELS "@ARG_LABELS@" ENVIRONMENT "@environment@" RUN_SERIAL @serial@)
 endforeach()
 ]=])
   set_property(DIRECTORY APPEND PROPERTY TEST_INCLUDE_FILES "${properties_file}")

@@ -13,6 +13,10 @@ namespace {
 
 using scheduler::Lease;
 
+// Room that the store must have, beside what is parked, before changes are taken again: more than
+// the next commits need.
+constexpr size_t kRoomToGoOn = size_t{1} << 20U;
+
 }  // namespace
 
 void Coordinator::CommitLoop() {
@@ -20,6 +24,7 @@ void Coordinator::CommitLoop() {
   while (true) {
     std::vector<Entry> entries;
     bool thaw = false;
+    absl::Status loss;
     {
       absl::MutexLock lock(&mu_);
       const absl::Condition has_work(
@@ -34,10 +39,15 @@ void Coordinator::CommitLoop() {
         mu_.Await(has_work);
       }
       entries.swap(queue_);
+      std::swap(loss, loss_);
       if (mode_ == Mode::kStopped && entries.empty()) {
         return;
       }
       committing_ = !entries.empty();
+    }
+    if (!loss.ok()) {
+      Fatal(&entries, loss);
+      continue;
     }
     std::vector<store::Batch> batches;
     for (Entry& entry : entries) {
@@ -67,8 +77,9 @@ void Coordinator::CommitLoop() {
       Fatal(&entries, status);
     }
     if (thaw) {
-      Thaw();
-      TellReadiness();
+      if (Thaw()) {
+        TellReadiness();
+      }
       thaw_time = absl::InfiniteDuration();
     }
   }
@@ -170,30 +181,44 @@ void Coordinator::Freeze(std::vector<Entry>* entries, const absl::Status& status
   }
 }
 
-void Coordinator::Thaw() {
+bool Coordinator::Thaw() {
+  size_t bytes = kRoomToGoOn;
   {
     absl::MutexLock lock(&mu_);
     if (mode_ != Mode::kFrozen) {
-      return;
+      return false;
+    }
+    // The next failure, if there is one, is waited out for longer.
+    retry_delay_ = std::min(retry_delay_ * 2, options_.retry_limit);
+    bytes += parked_bytes_;
+  }
+  std::vector<Entry> none;
+  if (const absl::Status room = store_->Probe(bytes); !room.ok()) {
+    if (!absl::IsResourceExhausted(room)) {
+      Fatal(&none, room);
+    }
+    return false;
+  }
+  {
+    absl::MutexLock lock(&mu_);
+    if (mode_ != Mode::kFrozen) {
+      return false;
     }
     mode_ = Mode::kRebuilding;
   }
   // Made anew, leases get their full duration from now.
   if (const absl::Status rebuilt = Rebuild(); !rebuilt.ok()) {
-    std::vector<Entry> none;
     Fatal(&none, rebuilt);
-    return;
+    return false;
   }
   std::deque<Parked> parked;
   {
     absl::MutexLock lock(&mu_);
     if (mode_ != Mode::kRebuilding) {
-      return;
+      return false;
     }
     mode_ = Mode::kRunning;
     trouble_ = absl::OkStatus();
-    // The next failure, if there is one, is waited out for longer.
-    retry_delay_ = std::min(retry_delay_ * 2, options_.retry_limit);
     for (const auto& [worker, info] : workers_) {
       // Nothing is assigned before the Welcome: a connection that is still queued is stepped then.
       if (info.session == nullptr || !info.welcomed) {
@@ -201,7 +226,7 @@ void Coordinator::Thaw() {
       }
       Entry entry;
       StepInto(scheduler::WorkerConnected{worker, info.incarnation, info.resident_models,
-                                          info.leases, info.draining},
+                                          info.leases, info.draining, info.drain_asked},
                &entry);
       queue_.push_back(std::move(entry));
     }
@@ -211,6 +236,7 @@ void Coordinator::Thaw() {
   for (const Parked& message : parked) {
     message.again();
   }
+  return true;
 }
 
 void Coordinator::Fatal(std::vector<Entry>* entries, const absl::Status& status) {

@@ -15,8 +15,13 @@ namespace {
 
 using scheduler::Lease;
 
-// The timer looks at the clock far more often than this: a longer gap was a pause of the process.
-constexpr absl::Duration kPauseThatIsNoticed = absl::Seconds(2);
+// The timer looks at the clock far more often than this: a longer gap was a pause of the process. A
+// pause that is too short to be noticed must leave a lease time for the heartbeats that waited.
+absl::Duration PauseThatIsNoticed(const Options& options) {
+  constexpr int kTicks = 4;
+  return std::max(std::min(absl::Seconds(2), options.scheduler.lease_duration / 3),
+                  kTicks * options.tick_interval);
+}
 
 // What a parked message costs beside its content.
 constexpr size_t kParkedOverhead = 256;
@@ -70,7 +75,8 @@ Coordinator::~Coordinator() { Stop(); }
 
 scheduler::Now Coordinator::Now() {
   const absl::Duration now = clock_->Monotonic();
-  if (options_.tick_interval > absl::ZeroDuration() && now - last_looked_ > kPauseThatIsNoticed) {
+  if (options_.tick_interval > absl::ZeroDuration() &&
+      now - last_looked_ > PauseThatIsNoticed(options_)) {
     paused_ += now - last_looked_;
     RWKU_LOG(kWarning, "the process stood still: leases last longer by as much")
         .With("seconds", absl::ToDoubleSeconds(now - last_looked_));
@@ -187,13 +193,12 @@ void Coordinator::Apply(scheduler::Event event, const Reply& reply) {
     absl::MutexLock lock(&mu_);
     refused = NotReady();
     if (refused.ok()) {
-      if (const auto* draining = std::get_if<scheduler::WorkerDraining>(&event)) {
-        if (const auto found = workers_.find(draining->worker); found != workers_.end()) {
-          found->second.draining = true;
-        }
-      }
       Entry entry;
       const absl::Status verdict = StepInto(event, &entry).verdict;
+      if (const auto* draining = std::get_if<scheduler::WorkerDraining>(&event);
+          draining != nullptr && verdict.ok()) {
+        NoteDrainAsked(draining->worker, &entry);
+      }
       entry.deliveries.emplace_back([reply, verdict] { reply(verdict); });
       entry.failed = reply;
       queue_.push_back(std::move(entry));
@@ -201,6 +206,20 @@ void Coordinator::Apply(scheduler::Event event, const Reply& reply) {
     }
   }
   reply(refused);
+}
+
+void Coordinator::NoteDrainAsked(const WorkerId& worker, Entry* entry) {
+  const auto known = workers_.find(worker);
+  if (known == workers_.end()) {
+    return;
+  }
+  entry->deliveries.emplace_back([this, worker, incarnation = known->second.incarnation] {
+    absl::MutexLock lock(&mu_);
+    const auto found = workers_.find(worker);
+    if (found != workers_.end() && found->second.incarnation == incarnation) {
+      found->second.drain_asked = true;
+    }
+  });
 }
 
 void Coordinator::ReplaceResult(const scheduler::ResultReplaced& event,
@@ -362,6 +381,7 @@ void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
         replaced = std::move(info.session);
         DropParked(replaced);
       }
+      event.drain_asked = info.incarnation == event.incarnation && info.drain_asked;
       info.session = session;
       info.incarnation = event.incarnation;
       info.details = details;
@@ -370,6 +390,7 @@ void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
       info.resident_models = event.resident_models;
       info.leases = event.leases;
       info.draining = event.draining;
+      info.drain_asked = event.drain_asked;
       info.welcomed = mode_ != Mode::kRebuilding;
       if (mode_ == Mode::kFrozen) {
         answers = FrozenWelcome(event);
@@ -540,6 +561,10 @@ void Coordinator::Complete(scheduler::AttemptCompleted event, int chunks,
   const Lease lease = event.lease;
   // Every chunk was acknowledged, so it is on disk, not in the queue.
   const absl::StatusOr<int> stored = store_->CountChunks(lease.job, lease.fencing_token);
+  if (absl::IsDataLoss(stored.status())) {
+    StoreIsLost(stored.status());
+    return;
+  }
   if (!stored.ok() || *stored != chunks) {
     RWKU_LOG(kError, "result refused: its predictions are not complete")
         .With("job", lease.job.value())
@@ -569,6 +594,13 @@ void Coordinator::Fail(scheduler::AttemptFailed event,
   const size_t bytes = event.message.size();
   const auto again = [this, event, session] { Fail(event, session); };
   AttemptEnded(worker, lease, std::move(event), again, bytes, session);
+}
+
+void Coordinator::StoreIsLost(const absl::Status& loss) {
+  absl::MutexLock lock(&mu_);
+  if (mode_ != Mode::kFatal && mode_ != Mode::kStopped) {
+    loss_ = loss;
+  }
 }
 
 void Coordinator::WorkerDrains(scheduler::WorkerDraining event,

@@ -8,8 +8,8 @@
 //
 // When the disk is full, the coordinator goes back to what is stored and freezes: reads and
 // heartbeats go on, clients' changes are refused with RESOURCE_EXHAUSTED, what workers said is kept
-// and taken in once the store has room. When the store is corrupt or a sync failed, `on_fatal` is
-// called and nothing is acknowledged any more.
+// and taken in once the store has room. When the store is corrupt or a write failed half-way,
+// `on_fatal` is called and nothing is acknowledged any more.
 #pragma once
 
 #include <deque>
@@ -38,8 +38,8 @@ namespace rwku::coordinator {
 
 struct Options {
   scheduler::Options scheduler;
-  // The timer looks for expired leases and back-offs this often; well below 2 s. Zero: no timer,
-  // and the clock is taken as it is; tests call Tick().
+  // The timer looks for expired leases and back-offs this often; well below 2 s and a lease. Zero:
+  // no timer, and the clock is taken as it is; tests call Tick().
   absl::Duration tick_interval = absl::Milliseconds(50);
   // A frozen coordinator tries the store again after this long; doubles up to the limit.
   absl::Duration retry_interval = absl::Seconds(1);
@@ -61,7 +61,8 @@ struct WorkerInfo {
   absl::Duration last_heard;  // likewise, in the scheduler's time
   std::vector<std::string> resident_models;
   std::vector<scheduler::Lease> leases;  // granted and not ended, as far as the worker was told
-  bool draining = false;
+  bool draining = false;                 // said by the worker
+  bool drain_asked = false;  // of this process, by an operator whom that was confirmed to
   std::shared_ptr<WorkerSession> session;  // null while disconnected
   bool welcomed = false;                   // the session has its Welcome, at least queued
 };
@@ -123,6 +124,8 @@ class Coordinator {
   void Complete(scheduler::AttemptCompleted event, int chunks,
                 const std::shared_ptr<WorkerSession>& session);
   void Fail(scheduler::AttemptFailed event, const std::shared_ptr<WorkerSession>& session);
+  // A read of the store that a worker waits for met `loss`: as if a commit had met it.
+  void StoreIsLost(const absl::Status& loss);
   void WorkerDrains(scheduler::WorkerDraining event, const std::shared_ptr<WorkerSession>& session);
 
   // --- Watchers. ---
@@ -186,6 +189,8 @@ class Coordinator {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void AddCommand(const scheduler::Command& command, Entry* entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Keeps in mind, once the entry is delivered, that the worker's process was asked to drain.
+  void NoteDrainAsked(const WorkerId& worker, Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   bool IsCurrent(const WorkerId& worker, const std::shared_ptr<WorkerSession>& session) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Whether a process other than `incarnation` holds the worker's name and gives signs of life. The
@@ -218,13 +223,14 @@ class Coordinator {
   void CommitLoop();
   void TimerLoop();
   bool HasWork() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    return !queue_.empty() || mode_ == Mode::kStopped;
+    return !queue_.empty() || !loss_.ok() || mode_ == Mode::kStopped;
   }
   // What watchers see of a change that is on disk.
   void NoteCommitted(const scheduler::StateChange& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Deliver(std::vector<Entry>* entries);
   void Freeze(std::vector<Entry>* entries, const absl::Status& status);
-  void Thaw();
+  // Takes changes again if the store has room; whether it does.
+  bool Thaw();
   // Calls on_ready; never with a lock held.
   void TellReadiness();
   void Fatal(std::vector<Entry>* entries, const absl::Status& status);
@@ -245,6 +251,7 @@ class Coordinator {
   absl::Status trouble_ ABSL_GUARDED_BY(mu_);  // why mode_ is not kRunning
   std::vector<Entry> queue_ ABSL_GUARDED_BY(mu_);
   bool committing_ ABSL_GUARDED_BY(mu_) = false;
+  absl::Status loss_ ABSL_GUARDED_BY(mu_);  // found by a read, for the commit thread
   std::deque<Parked> parked_ ABSL_GUARDED_BY(mu_);
   size_t parked_bytes_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<std::pair<std::shared_ptr<WorkerSession>, absl::Status>> overfull_

@@ -1,5 +1,6 @@
 #include "server/coordinator/coordinator.h"
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -35,7 +36,10 @@ class FakeClock final : public Clock {
   absl::Duration now_ ABSL_GUARDED_BY(mu_) = absl::Seconds(1);
 };
 
-// Keeps what it is sent; Wait blocks until there is a message.
+// Far longer than any message takes on a machine that is busy with other things.
+constexpr absl::Duration kPatience = absl::Seconds(60);
+
+// Keeps what it is sent.
 class FakeSession final : public WorkerSession {
  public:
   void Send(SessionMessage message) override {
@@ -55,11 +59,18 @@ class FakeSession final : public WorkerSession {
             this),
         absl::Milliseconds(1));
   }
+  // The next message, once there is one. If none comes, the test fails.
   SessionMessage Wait() {
     absl::MutexLock lock(&mu_);
-    mu_.Await(absl::Condition(
-        +[](FakeSession* s) ABSL_NO_THREAD_SAFETY_ANALYSIS { return !s->messages_.empty(); },
-        this));
+    const bool came = mu_.AwaitWithTimeout(
+        absl::Condition(
+            +[](FakeSession* s) ABSL_NO_THREAD_SAFETY_ANALYSIS { return !s->messages_.empty(); },
+            this),
+        kPatience);
+    if (!came) {
+      ADD_FAILURE() << "no message came within " << absl::FormatDuration(kPatience);
+      return {};
+    }
     SessionMessage message = std::move(messages_.front());
     messages_.erase(messages_.begin());
     return message;
@@ -134,6 +145,13 @@ class CoordinatorTest : public testing::Test {
     return state;
   }
 
+  // Time passes until the store was tried again with success.
+  void AwaitReadyAgain() {
+    while (!ready_again_.WaitForNotificationWithTimeout(absl::Milliseconds(1))) {
+      clock_.Advance(absl::Milliseconds(1));
+    }
+  }
+
   FakeClock clock_;
   store::MemStore store_;
   Options options_;
@@ -181,14 +199,30 @@ TEST_F(CoordinatorTest, SilentWorkerLosesItsLeaseAndAnotherGetsIt) {
   clock_.Advance(absl::Seconds(2));
   coordinator_->Tick();
   EXPECT_TRUE(std::holds_alternative<RevokeMessage>(silent->Wait()));
+  clock_.Advance(options_.scheduler.loss_backoff_base);
+  coordinator_->Tick();
   const auto second = std::get<AssignMessage>(other->Wait());
   EXPECT_EQ(second.lease.job, first.lease.job);
   EXPECT_EQ(second.lease.fencing_token, first.lease.fencing_token + 1);
 }
 
-// The timer's turns are too long for the test to see one: it ticks by itself.
+// The timer of these two runs in real time, and changes nothing.
+TEST_F(CoordinatorTest, PauseOfTheProcessThatIsShorterThanAShortLeaseCostsNoLease) {
+  options_.tick_interval = absl::Milliseconds(50);
+  options_.scheduler.lease_duration = absl::Milliseconds(1500);
+  coordinator_ = *Coordinator::Create(options_, &store_, &clock_);
+  const auto session = Join("w0");
+  ASSERT_TRUE(Submit().ok());
+  const auto assign = std::get<AssignMessage>(session->Wait());
+  clock_.Advance(absl::Milliseconds(1400));
+  coordinator_->Tick();
+  clock_.Advance(absl::Milliseconds(400));
+  coordinator_->Tick();
+  EXPECT_EQ(StateOf(assign.lease.job), scheduler::JobState::kLeased);
+}
+
 TEST_F(CoordinatorTest, PauseOfTheProcessCostsNoLease) {
-  options_.tick_interval = absl::Hours(1);
+  options_.tick_interval = absl::Milliseconds(50);
   coordinator_ = *Coordinator::Create(options_, &store_, &clock_);
   const auto first = Join("w0");
   const auto second = Join("w1");
@@ -258,6 +292,19 @@ TEST_F(CoordinatorTest, LostStoreIsFatalAndNothingIsAcknowledged) {
   EXPECT_TRUE(store_.Load()->runs.empty());
 }
 
+TEST_F(CoordinatorTest, DamageThatACompletionMeetsIsFatalAndNoResult) {
+  const auto session = Join("w0");
+  ASSERT_TRUE(Submit().ok());
+  const Lease lease = std::get<AssignMessage>(session->Wait()).lease;
+  store_.SetReadHook([] { return absl::DataLossError("000012.sst: checksum mismatch"); });
+  coordinator_->Complete({WorkerId("w0"), lease, "result"}, 0, session);
+  fatal_.WaitForNotification();
+  EXPECT_THAT(std::string(fatal_status_.message()), HasSubstr("000012.sst"));
+  EXPECT_TRUE(absl::IsDataLoss(Submit().status()));
+  EXPECT_TRUE(session->empty());
+  EXPECT_EQ(store_.Load()->jobs.front().state, scheduler::JobState::kLeased);
+}
+
 TEST_F(CoordinatorTest, AFullDiskIsToldAsNotReadyUntilThereIsRoom) {
   store_.SetCommitHook([](const std::vector<store::Batch>&) {
     return absl::ResourceExhaustedError("no space left on device");
@@ -266,10 +313,38 @@ TEST_F(CoordinatorTest, AFullDiskIsToldAsNotReadyUntilThereIsRoom) {
   not_ready_.WaitForNotification();
   EXPECT_TRUE(absl::IsResourceExhausted(coordinator_->Ready()));
   store_.SetCommitHook(nullptr);
-  while (!ready_again_.WaitForNotificationWithTimeout(absl::Milliseconds(1))) {
-    clock_.Advance(absl::Milliseconds(1));  // time passes until the next try is due
-  }
+  AwaitReadyAgain();
   EXPECT_TRUE(coordinator_->Ready().ok());
+}
+
+TEST_F(CoordinatorTest, AFrozenCoordinatorIsNotReadyBeforeTheStoreHasRoom) {
+  std::atomic<int> tries = 0;
+  store_.SetCommitHook([&tries](const std::vector<store::Batch>&) {
+    ++tries;
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  const RealClock real;
+  for (const absl::Duration end = real.Monotonic() + kPatience;
+       tries < 5 && real.Monotonic() < end;) {
+    clock_.Advance(absl::Milliseconds(1));
+    EXPECT_FALSE(ready_again_.WaitForNotificationWithTimeout(absl::Milliseconds(1)));
+  }
+  EXPECT_GE(tries, 5);
+  store_.SetCommitHook(nullptr);
+  AwaitReadyAgain();
+}
+
+TEST_F(CoordinatorTest, AStoreThatIsLostWhileItHasNoRoomIsFatal) {
+  store_.SetCommitHook([](const std::vector<store::Batch>& batches) {
+    return batches.empty() ? absl::DataLossError("a write failed half-way")
+                           : absl::ResourceExhaustedError("no space left on device");
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  while (!fatal_.WaitForNotificationWithTimeout(absl::Milliseconds(1))) {
+    clock_.Advance(absl::Milliseconds(1));
+  }
+  EXPECT_TRUE(absl::IsDataLoss(Submit().status()));
 }
 
 TEST_F(CoordinatorTest, FrozenCoordinatorKeepsChunksUntilThereIsRoom) {
@@ -325,6 +400,54 @@ TEST_F(CoordinatorTest, WelcomeComesBeforeAssignmentsWhenThereIsRoomAgain) {
     clock_.Advance(absl::Milliseconds(1));
   }
   EXPECT_TRUE(std::holds_alternative<AssignMessage>(session->Wait()));
+}
+
+TEST_F(CoordinatorTest, ADrainThatWasNotStoredLeavesTheWorkerAtWork) {
+  const auto session = Join("w0");
+  absl::Notification go;
+  absl::Notification in_commit;
+  store_.SetCommitHook([&](const std::vector<store::Batch>&) {
+    in_commit.Notify();
+    go.WaitForNotification();
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  absl::Notification refused;
+  coordinator_->SubmitRun({}, {scheduler::JobRecord()}, [](const absl::StatusOr<RunId>&) {});
+  in_commit.WaitForNotification();
+  coordinator_->Apply(scheduler::WorkerDraining{WorkerId("w0"), {}},
+                      [&](const absl::Status& status) {
+                        EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+                        refused.Notify();
+                      });
+  store_.SetCommitHook(nullptr);
+  go.Notify();
+  refused.WaitForNotification();
+  AwaitReadyAgain();
+  ASSERT_TRUE(Submit().ok());
+  EXPECT_TRUE(std::holds_alternative<AssignMessage>(session->Wait()));
+}
+
+TEST_F(CoordinatorTest, ADrainIsToldAgainWhenTheStoreHasRoomAgain) {
+  const auto session = Join("w0");
+  absl::Notification drained;
+  coordinator_->Apply(scheduler::WorkerDraining{WorkerId("w0"), {}},
+                      [&drained](const absl::Status& status) {
+                        EXPECT_TRUE(status.ok()) << status;
+                        drained.Notify();
+                      });
+  drained.WaitForNotification();
+  EXPECT_TRUE(std::holds_alternative<DrainMessage>(session->Wait()));
+  store_.SetCommitHook([](const std::vector<store::Batch>&) {
+    return absl::ResourceExhaustedError("no space left on device");
+  });
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit().status()));
+  coordinator_->Disconnect(WorkerId("w0"), session);
+  const auto again = Join("w0");
+  store_.SetCommitHook(nullptr);
+  AwaitReadyAgain();
+  EXPECT_TRUE(std::holds_alternative<DrainMessage>(again->Wait()));
+  ASSERT_TRUE(Submit().ok());
+  EXPECT_TRUE(again->empty());
 }
 
 TEST_F(CoordinatorTest, WorkersWithTooMuchForAFrozenStoreAreSentAway) {

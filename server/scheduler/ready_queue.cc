@@ -14,6 +14,34 @@ std::vector<WorkerId> Sorted(std::vector<WorkerId> workers) {
 
 }  // namespace
 
+void ReadyQueue::Deadlines::Add(const JobRef& job, absl::Duration time) {
+  by_time_.emplace(time, job);
+  by_job_.emplace(job, time);
+}
+
+bool ReadyQueue::Deadlines::Remove(const JobRef& job) {
+  const auto found = by_job_.find(job);
+  if (found == by_job_.end()) {
+    return false;
+  }
+  by_time_.erase({found->second, job});
+  by_job_.erase(found);
+  return true;
+}
+
+std::optional<JobRef> ReadyQueue::Deadlines::Pop(absl::Duration now) {
+  if (Next() > now) {
+    return std::nullopt;
+  }
+  JobRef job = by_time_.begin()->second;
+  Remove(job);
+  return job;
+}
+
+absl::Duration ReadyQueue::Deadlines::Next() const {
+  return by_time_.empty() ? absl::InfiniteDuration() : by_time_.begin()->first;
+}
+
 ReadyQueue::Key ReadyQueue::KeyOf(const RunId& id, const Run& run) {
   return {-static_cast<int64_t>(run.priority), run.live_leases, run.last_turn, run.sequence, id};
 }
@@ -35,31 +63,38 @@ void ReadyQueue::RemoveRun(const RunId& run) {
 
 void ReadyQueue::Add(const JobRecord& job, absl::Duration ready_at, absl::Duration now) {
   if (ready_at > now) {
-    const JobRef ref{job.run, job.index};
-    delayed_.emplace(ready_at, ref);
-    delayed_at_.emplace(ref, ready_at);
-    return;
+    delayed_.Add(JobRef{job.run, job.index}, ready_at);
+  } else {
+    InsertReady(job, now);
   }
-  Insert(job);
 }
 
-void ReadyQueue::Insert(const JobRecord& job) {
+void ReadyQueue::InsertReady(const JobRecord& job, absl::Duration now) {
+  if (!job.avoid.empty()) {
+    avoiding_.Add(JobRef{job.run, job.index}, now + avoidance_);
+  }
+  Insert(job, Sorted(job.avoid));
+}
+
+void ReadyQueue::Insert(const JobRecord& job, const std::vector<WorkerId>& avoid) {
   Run& run = runs_.at(job.run);
   if (run.ready.empty()) {
     order_.insert(KeyOf(job.run, run));
   }
-  run.ready[Sorted(job.avoid)][job.model].insert(job.index);
+  run.ready[avoid][job.model].insert(job.index);
 }
 
 void ReadyQueue::Remove(const JobRecord& job) {
   const JobRef ref{job.run, job.index};
-  if (const auto delayed = delayed_at_.find(ref); delayed != delayed_at_.end()) {
-    delayed_.erase({delayed->second, ref});
-    delayed_at_.erase(delayed);
-    return;
+  if (!delayed_.Remove(ref)) {
+    // One that has waited long enough is among those that avoid nobody.
+    Erase(job, avoiding_.Remove(ref) ? Sorted(job.avoid) : std::vector<WorkerId>());
   }
+}
+
+void ReadyQueue::Erase(const JobRecord& job, const std::vector<WorkerId>& avoid) {
   Run& run = runs_.at(job.run);
-  const auto group = run.ready.find(Sorted(job.avoid));
+  const auto group = run.ready.find(avoid);
   RWKU_CHECK(group != run.ready.end());
   const auto of_model = group->second.find(job.model);
   RWKU_CHECK(of_model != group->second.end() && of_model->second.erase(job.index) == 1);
@@ -90,16 +125,18 @@ void ReadyQueue::CountLeases(const RunId& run, int delta) {
 
 void ReadyQueue::Release(absl::Duration now,
                          const std::function<const JobRecord&(const JobRef&)>& find) {
-  while (!delayed_.empty() && delayed_.begin()->first <= now) {
-    const JobRef ref = delayed_.begin()->second;
-    delayed_.erase(delayed_.begin());
-    delayed_at_.erase(ref);
-    Insert(find(ref));
+  while (const std::optional<JobRef> ref = delayed_.Pop(now)) {
+    InsertReady(find(*ref), now);
+  }
+  while (const std::optional<JobRef> ref = avoiding_.Pop(now)) {
+    const JobRecord& job = find(*ref);
+    Erase(job, Sorted(job.avoid));
+    Insert(job, {});
   }
 }
 
 absl::Duration ReadyQueue::NextRelease() const {
-  return delayed_.empty() ? absl::InfiniteDuration() : delayed_.begin()->first;
+  return std::min(delayed_.Next(), avoiding_.Next());
 }
 
 std::optional<ReadyQueue::Pick> ReadyQueue::PickIn(

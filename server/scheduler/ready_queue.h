@@ -6,8 +6,9 @@
 //      that one goes before, but the first run is passed over at most kMaxPassedOver times,
 //   3. in that run, jobs whose model the worker holds already,
 //   4. of those, the lowest index.
-// A run none of whose jobs the worker may take is passed over. Nothing here scans all the jobs:
-// a run keeps its jobs by (avoid list, model), and there are few of either.
+// A run none of whose jobs the worker may take is passed over. A job's avoid list holds for a
+// bounded wait. Nothing here scans all the jobs: a run keeps its jobs by (avoid list, model), and
+// there are few of either.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +45,9 @@ class ReadyQueue {
   };
   static constexpr int kMaxPassedOver = 8;
 
+  // `avoidance`: how long a job that is ready waits for a worker that is not in its avoid list.
+  explicit ReadyQueue(absl::Duration avoidance) : avoidance_(avoidance) {}
+
   void AddRun(const RunRecord& run);
   // The run must have no queued job and no live lease.
   void RemoveRun(const RunId& run);
@@ -57,10 +61,10 @@ class ReadyQueue {
   // Notes that a pick which passed the run over was granted.
   void PassOver(const RunId& run) { ++runs_.at(run).passed_over; }
 
-  // Moves the jobs whose back-off ended at or before `now` into the queue. `find` gives their
-  // records.
+  // Moves the jobs whose back-off ended at or before `now` into the queue, and opens those that
+  // have waited long enough to every worker. `find` gives their records.
   void Release(absl::Duration now, const std::function<const JobRecord&(const JobRef&)>& find);
-  // When the next back-off ends; infinite if none.
+  // When the next back-off or wait ends; infinite if none.
   absl::Duration NextRelease() const;
 
   bool empty() const { return order_.empty(); }
@@ -80,6 +84,21 @@ class ReadyQueue {
     int passed_over = 0;  // since its last turn
     std::map<std::vector<WorkerId>, std::map<std::string, std::set<int>>> ready;
   };
+  // Jobs and a time of each.
+  class Deadlines {
+   public:
+    void Add(const JobRef& job, absl::Duration time);
+    // False if it has none.
+    bool Remove(const JobRef& job);
+    // Removes and returns a job whose time is at or before `now`, earliest first.
+    std::optional<JobRef> Pop(absl::Duration now);
+    // Infinite if there is none.
+    absl::Duration Next() const;
+
+   private:
+    std::set<std::pair<absl::Duration, JobRef>> by_time_;
+    std::map<JobRef, absl::Duration> by_job_;
+  };
   // Smallest first: (-priority, live leases, last turn, sequence, run).
   using Key = std::tuple<int64_t, int, uint64_t, uint64_t, RunId>;
 
@@ -88,13 +107,17 @@ class ReadyQueue {
       const RunId& id, const std::vector<std::string>& resident_models,
       const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const;
   static Key KeyOf(const RunId& id, const Run& run);
-  void Insert(const JobRecord& job);
+  // Into the group of the jobs that the workers in `avoid`, sorted, may not take; and out of it.
+  void Insert(const JobRecord& job, const std::vector<WorkerId>& avoid);
+  void Erase(const JobRecord& job, const std::vector<WorkerId>& avoid);
+  void InsertReady(const JobRecord& job, absl::Duration now);
 
+  const absl::Duration avoidance_;
   std::map<RunId, Run> runs_;
   uint64_t turns_ = 0;   // leases granted so far
   std::set<Key> order_;  // of the runs with a ready job
-  std::set<std::pair<absl::Duration, JobRef>> delayed_;
-  std::map<JobRef, absl::Duration> delayed_at_;
+  Deadlines delayed_;    // of the jobs that back off: when they are ready
+  Deadlines avoiding_;   // of the ready jobs that avoid workers: until when
 };
 
 }  // namespace rwku::scheduler

@@ -20,10 +20,17 @@ struct Options {
       absl::Seconds(15);  // after the last heartbeat that listed the lease
   absl::Duration backoff_base =
       absl::Seconds(1);  // first retry after a failure of the job's own; doubles
+  absl::Duration loss_backoff_base =
+      absl::Milliseconds(250);  // first retry after a lost worker; doubles
+  // Of both, and of a worker's rest. A job that waits this long for a worker that has not lost or
+  // failed it goes to any.
   absl::Duration backoff_limit = absl::Minutes(5);
   int max_resource_failures = 6;  // halvings of the micro-batch before the job fails
   int max_lost_attempts = 5;      // attempts in a row that ended with their worker lost or with
-                                  // kInfrastructure: the job is parked as failed
+                                  // kInfrastructure: the job is parked as failed, once that many
+                                  // workers, or all there are, lost or failed it
+  int max_worker_losses = 3;      // attempts in a row that a worker may lose before it rests; from
+                                  // then on for backoff_base after a loss, doubling
   absl::Duration worker_memory = absl::Hours(1);  // a disconnected worker without a lease is
                                                   // forgotten after this long
 };

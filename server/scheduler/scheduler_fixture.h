@@ -104,6 +104,15 @@ class SchedulerTest : public testing::Test {
     }
     return out;
   }
+  static std::vector<std::string> Drained(const Decision& decision) {
+    std::vector<std::string> out;
+    for (const Command& command : decision.commands) {
+      if (const auto* drain = std::get_if<Drain>(&command)) {
+        out.push_back(drain->worker.value());
+      }
+    }
+    return out;
+  }
   static std::vector<std::string> ErasedAttempts(const Decision& decision) {
     std::vector<std::string> out;
     for (const StateChange& change : decision.changes) {

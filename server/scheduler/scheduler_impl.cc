@@ -10,6 +10,20 @@
 #include "server/scheduler/transition.h"
 
 namespace rwku::scheduler {
+namespace {
+
+bool Contains(const std::vector<WorkerId>& workers, const WorkerId& worker) {
+  return std::find(workers.begin(), workers.end(), worker) != workers.end();
+}
+
+std::vector<WorkerId> With(std::vector<WorkerId> workers, const WorkerId& worker) {
+  if (!Contains(workers, worker)) {
+    workers.push_back(worker);
+  }
+  return workers;
+}
+
+}  // namespace
 
 Scheduler::Impl::Impl(Options options, PersistentState state, Now now)
     : options_(options), now_(now), revision_(state.revision) {
@@ -41,6 +55,9 @@ Decision Scheduler::Impl::Step(const Event& event, Now now) {
   decision_.verdict = std::visit([this](const auto& e) { return Handle(e); }, event);
   // After the event: a heartbeat or result that is late, but not too late, still counts.
   ExpireLeases();
+  for (const WorkerId& id : workers_.Wake(now_.monotonic)) {
+    UpdateFree(id);
+  }
   queue_.Release(now_.monotonic,
                  [this](const JobRef& ref) -> const JobRecord& { return records_.Get(ref); });
   AssignJobs();
@@ -50,7 +67,7 @@ Decision Scheduler::Impl::Step(const Event& event, Now now) {
 }
 
 absl::Duration Scheduler::Impl::NextDeadline() const {
-  return std::min(leases_.NextDeadline(), queue_.NextRelease());
+  return std::min({leases_.NextDeadline(), queue_.NextRelease(), workers_.NextWake()});
 }
 
 WorkerView Scheduler::Impl::View(const WorkerId& id, const Worker& worker) const {
@@ -112,14 +129,15 @@ void Scheduler::Impl::Requeue(JobRecord& job) {
 }
 
 void Scheduler::Impl::Lose(JobRecord& job, absl::string_view how) {
+  const WorkerId holder = job.worker;
   Failure failure;
   failure.failure_class = FailureClass::kInfrastructure;
-  failure.worker = job.worker;
+  failure.worker = holder;
   failure.fencing_token = job.fencing_token;
-  failure.message =
-      absl::StrCat("worker \"", job.worker.value(), "\" was lost: ", std::string(how));
+  failure.message = absl::StrCat("worker \"", holder.value(), "\" was lost: ", std::string(how));
   const int lost = job.lost_attempts + 1;
-  const bool parked = lost >= options_.max_lost_attempts;
+  std::vector<WorkerId> avoid = With(job.avoid, holder);
+  const bool parked = IsParked(lost, avoid);
   if (parked) {
     absl::StrAppend(&failure.message, "; parked after ", lost,
                     " attempts in a row that ended so: the job may be what ends its workers");
@@ -127,11 +145,35 @@ void Scheduler::Impl::Lose(JobRecord& job, absl::string_view how) {
   Move(job, parked ? JobState::kFailed : JobState::kQueued, [&](JobRecord& j) {
     j.lost_attempts = lost;
     j.last_failure = std::move(failure);
+    j.avoid = std::move(avoid);
+    if (!parked) {
+      j.not_before = now_.wall + Backoff(options_.loss_backoff_base, lost);
+    }
   });
+  Worker& worker = workers_.GetOrAdd(holder);
+  if (++worker.losses >= options_.max_worker_losses) {
+    const int rests = worker.losses - options_.max_worker_losses + 1;
+    workers_.Rest(holder, now_.monotonic + Backoff(options_.backoff_base, rests));
+    UpdateFree(holder);
+  }
 }
 
-absl::Duration Scheduler::Impl::Backoff(int failures) const {
-  absl::Duration backoff = options_.backoff_base;
+bool Scheduler::Impl::IsParked(int lost, const std::vector<WorkerId>& avoid) const {
+  if (lost < options_.max_lost_attempts) {
+    return false;
+  }
+  // A few workers that lose whatever they get say nothing about the job while another is there.
+  const bool another =
+      std::any_of(workers_.all().begin(), workers_.all().end(), [&](const auto& entry) {
+        const auto& [id, worker] = entry;
+        const bool there = (worker.connected && !worker.silent) || leases_.HasLease(id);
+        return there && !worker.draining && !Contains(avoid, id);
+      });
+  return !another || avoid.size() >= static_cast<size_t>(options_.max_lost_attempts);
+}
+
+absl::Duration Scheduler::Impl::Backoff(absl::Duration base, int failures) const {
+  absl::Duration backoff = base;
   for (int i = 1; i < failures && backoff < options_.backoff_limit; ++i) {
     backoff *= 2;
   }
@@ -146,16 +188,19 @@ void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
   int lost_attempts = 0;
   std::string message = event.message;
   int resource_failures = job.resource_failures;
+  // A smaller micro-batch fits wherever the job ran out of memory, and may fit nowhere else.
+  std::vector<WorkerId> avoid =
+      event.failure_class == FailureClass::kResource ? job.avoid : With(job.avoid, event.worker);
   switch (event.failure_class) {
     case FailureClass::kInfrastructure:
       // Not the job's fault, so it is not counted as one; but what never ends well must end.
       lost_attempts = job.lost_attempts + 1;
-      if (lost_attempts >= options_.max_lost_attempts) {
+      if (IsParked(lost_attempts, avoid)) {
         to = JobState::kFailed;
         absl::StrAppend(&message, "; parked after ", lost_attempts,
                         " attempts in a row that ended without the job's own fault");
       } else {
-        backoff = Backoff(lost_attempts);
+        backoff = Backoff(options_.backoff_base, lost_attempts);
       }
       break;
     case FailureClass::kResource:
@@ -175,7 +220,7 @@ void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
       if (failures >= run.max_failures) {
         to = JobState::kFailed;
       } else {
-        backoff = Backoff(failures);
+        backoff = Backoff(options_.backoff_base, failures);
       }
       break;
   }
@@ -185,9 +230,7 @@ void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
     j.lost_attempts = lost_attempts;
     j.last_failure =
         Failure{event.failure_class, std::move(message), event.worker, event.lease.fencing_token};
-    if (std::find(j.avoid.begin(), j.avoid.end(), event.worker) == j.avoid.end()) {
-      j.avoid.push_back(event.worker);
-    }
+    j.avoid = std::move(avoid);
     if (to == JobState::kQueued && backoff > absl::ZeroDuration()) {
       j.not_before = now_.wall + backoff;
     }
@@ -217,8 +260,7 @@ void Scheduler::Impl::ExpireLeases() {
 // --- Who gets what. ---
 
 bool Scheduler::Impl::MayTake(const WorkerId& worker, const std::vector<WorkerId>& avoid) const {
-  return std::find(avoid.begin(), avoid.end(), worker) == avoid.end() ||
-         !workers_.AnyActiveOutside(avoid);
+  return !Contains(avoid, worker) || !workers_.AnyActiveOutside(avoid);
 }
 
 void Scheduler::Impl::AssignJobs() {

@@ -55,10 +55,13 @@ class Scheduler::Impl {
   void Grant(JobRecord& job, const WorkerId& worker);
   // Back to the queue, not counted.
   void Requeue(JobRecord& job);
-  // The attempt's worker is lost: back to the queue, or failed after too many in a row.
+  // The attempt's worker is lost: back to the queue, or failed after too many in a row. A worker
+  // that loses one after the other rests.
   void Lose(JobRecord& job, absl::string_view how);
-  // After the `failures`-th failure in a row: doubles up to the limit.
-  absl::Duration Backoff(int failures) const;
+  // `base` after the first failure in a row, doubling up to the limit.
+  absl::Duration Backoff(absl::Duration base, int failures) const;
+  // Whether a job ends as failed after `lost` attempts in a row that the workers in `avoid` lost.
+  bool IsParked(int lost, const std::vector<WorkerId>& avoid) const;
   void FailAttempt(JobRecord& job, const AttemptFailed& event);
   void ExpireLeases();
   void AssignJobs();
@@ -80,7 +83,7 @@ class Scheduler::Impl {
   Records records_;
   WorkerTable workers_;
   LeaseTable leases_;
-  ReadyQueue queue_;
+  ReadyQueue queue_{options_.backoff_limit};
   std::set<WorkerId> free_;  // active workers without a lease
   uint64_t revision_ = 0;
   Decision decision_;  // of the current step

@@ -56,6 +56,7 @@ TEST_F(SchedulerTest, AStaleCompletionIsRefusedAndRevoked) {
   Do(MakeRun("r", 1));
   Advance(options_.lease_duration);
   Do(Tick{});
+  Advance(options_.loss_backoff_base);
   Connect("b");
   ASSERT_EQ(Job("r", 0).worker, WorkerId("b"));
   const Decision decision = Complete("a", LeaseOf("r", 0, 1));
@@ -91,7 +92,9 @@ TEST_F(SchedulerTest, ALeaseExpiresWithItsChunksAndCountsAsLost) {
   EXPECT_EQ(Job("r", 0).failures, 0);
   EXPECT_EQ(Job("r", 0).lost_attempts, 1);
   EXPECT_EQ(Job("r", 0).last_failure->failure_class, FailureClass::kInfrastructure);
-  EXPECT_THAT(Assigned(Heartbeat("w")), ElementsAre("w:r/0:2"));
+  EXPECT_THAT(Assigned(Heartbeat("w")), IsEmpty());
+  Advance(options_.loss_backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre("w:r/0:2"));
 }
 
 TEST_F(SchedulerTest, ALeaseThatAWellWorkerNeverListsExpiresButIsNotCountedAsLost) {
@@ -104,26 +107,18 @@ TEST_F(SchedulerTest, ALeaseThatAWellWorkerNeverListsExpiresButIsNotCountedAsLos
   EXPECT_EQ(Job("r", 0).lost_attempts, 0);
 }
 
-TEST_F(SchedulerTest, AJobThatKeepsLosingItsWorkersIsParked) {
-  Do(MakeRun("r", 1));
-  for (int i = 1; i <= options_.max_lost_attempts; ++i) {
-    Connect("w", absl::StrCat(i));
-    EXPECT_EQ(Job("r", 0).fencing_token, static_cast<uint64_t>(i));
-    ASSERT_EQ(Job("r", 0).state, JobState::kLeased);
-  }
-  Connect("w", "last");
-  EXPECT_EQ(Job("r", 0).state, JobState::kFailed);
-  EXPECT_EQ(Run("r").state, RunState::kFailed);
-  EXPECT_TRUE(absl::StrContains(Job("r", 0).last_failure->message, "parked after 5 attempts"));
-}
-
 TEST_F(SchedulerTest, ANewIncarnationLosesWhatItDoesNotBring) {
   Connect("w");
   Do(MakeRun("r", 1));
   const Decision decision = Connect("w", "2");
   EXPECT_THAT(decision.kept_leases, IsEmpty());
+  EXPECT_THAT(Assigned(decision), IsEmpty());
   EXPECT_EQ(Job("r", 0).lost_attempts, 1);
-  EXPECT_THAT(Assigned(decision), ElementsAre("w:r/0:2"));
+  EXPECT_THAT(Job("r", 0).avoid, ElementsAre(WorkerId("w")));
+  EXPECT_EQ(Job("r", 0).not_before, now_.wall + options_.loss_backoff_base);
+  EXPECT_EQ(scheduler_->NextDeadline(), now_.monotonic + options_.loss_backoff_base);
+  Advance(options_.loss_backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre("w:r/0:2"));  // there is no other
 }
 
 TEST_F(SchedulerTest, TheSameIncarnationComesBackForItsLease) {
@@ -258,17 +253,64 @@ TEST_F(SchedulerTest, AFailedJobAvoidsTheWorkerThatFailedItWhileThereIsAnother) 
   Connect("b");
   Do(MakeRun("r", 2));
   ASSERT_EQ(Job("r", 0).worker, WorkerId("a"));
-  EXPECT_THAT(Assigned(Fail("a", LeaseOf("r", 0, 1), FailureClass::kResource)), IsEmpty());
+  Fail("a", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  Advance(options_.backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), IsEmpty());
   EXPECT_THAT(Assigned(Complete("b", LeaseOf("r", 1, 1))), ElementsAre("b:r/0:2"));
-  EXPECT_THAT(Assigned(Fail("b", LeaseOf("r", 0, 2), FailureClass::kResource)),
-              ElementsAre("a:r/0:3"));  // both failed it: anyone may try
+  Fail("b", LeaseOf("r", 0, 2), FailureClass::kInternal);
+  Advance(2 * options_.backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre("a:r/0:3"));  // both failed it: anyone may try
+}
+
+TEST_F(SchedulerTest, AnAvoidedWorkerGetsTheJobWhenNoOtherCameForItInTime) {
+  options_.lease_duration = absl::Hours(1);
+  Restart(PersistentState());
+  Connect("a");
+  Connect("b");
+  Do(MakeRun("r", 2));
+  Fail("a", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  Advance(options_.backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), IsEmpty());
+  EXPECT_EQ(scheduler_->NextDeadline(), now_.monotonic + options_.backoff_limit);
+  Advance(options_.backoff_limit - absl::Milliseconds(1));
+  EXPECT_THAT(Assigned(Do(Tick{})), IsEmpty());
+  Advance(absl::Milliseconds(1));
+  EXPECT_THAT(Assigned(Do(Tick{})), ElementsAre("a:r/0:2"));
+}
+
+TEST_F(SchedulerTest, AJobThatWaitedForAnotherWorkerCanBeCancelled) {
+  options_.lease_duration = absl::Hours(1);
+  Restart(PersistentState());
+  Connect("a");
+  Connect("b");
+  Do(MakeRun("r", 2));
+  Fail("a", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  Disconnect("a");
+  Advance(options_.backoff_base);
+  Do(Tick{});
+  Advance(options_.backoff_limit);
+  Do(Tick{});
+  EXPECT_TRUE(Do(RunCancelRequested{RunId("r")}).verdict.ok());
+  EXPECT_EQ(Job("r", 0).state, JobState::kCancelled);
+  EXPECT_EQ(scheduler_->NextDeadline(), absl::InfiniteDuration());
+}
+
+TEST_F(SchedulerTest, AWorkerThatRanOutOfMemoryIsNotAvoided) {
+  Connect("a");
+  Connect("b");
+  Do(MakeRun("r", 2));
+  EXPECT_THAT(Assigned(Fail("a", LeaseOf("r", 0, 1), FailureClass::kResource)),
+              ElementsAre("a:r/0:2"));
+  EXPECT_THAT(Job("r", 0).avoid, IsEmpty());
 }
 
 TEST_F(SchedulerTest, AnAvoidedWorkerGetsTheJobWhenTheOthersAreGone) {
   Connect("a");
   Connect("b");
   Do(MakeRun("r", 2));
-  Fail("a", LeaseOf("r", 0, 1), FailureClass::kResource);
+  Fail("a", LeaseOf("r", 0, 1), FailureClass::kInternal);
+  Advance(options_.backoff_base);
+  EXPECT_THAT(Assigned(Do(Tick{})), IsEmpty());
   EXPECT_THAT(Assigned(Disconnect("b")), ElementsAre("a:r/0:2"));
 }
 
@@ -288,11 +330,26 @@ TEST_F(SchedulerTest, AnOperatorsDrainReachesTheWorkerAndLetsItsJobEnd) {
   Connect("w");
   Do(MakeRun("r", 2));
   const Decision decision = Do(WorkerDraining{WorkerId("w"), {}});
-  ASSERT_EQ(decision.commands.size(), 1u);
-  EXPECT_EQ(std::get<Drain>(decision.commands[0]).worker, WorkerId("w"));
+  EXPECT_THAT(Drained(decision), ElementsAre("w"));
   EXPECT_EQ(Job("r", 0).state, JobState::kLeased);
   EXPECT_THAT(Assigned(Complete("w", LeaseOf("r", 0, 1))), IsEmpty());
   EXPECT_EQ(Do(WorkerDraining{WorkerId("x"), {}}).verdict.code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SchedulerTest, ADrainIsToldAgainToTheProcessThatItWasAskedOfAndToNoOther) {
+  Connect("w");
+  Do(WorkerDraining{WorkerId("w"), {}});
+  Disconnect("w");
+  EXPECT_THAT(Drained(Connect("w")), ElementsAre("w"));
+  EXPECT_THAT(Drained(Connect("w", "2")), IsEmpty());
+  // A scheduler that was made anew hears of it from its caller.
+  Restart(PersistentState());
+  WorkerConnected event;
+  event.worker = WorkerId("w");
+  event.incarnation = "2";
+  event.drain_asked = true;
+  EXPECT_THAT(Drained(Do(event)), ElementsAre("w"));
+  EXPECT_THAT(Assigned(Do(MakeRun("r", 1))), IsEmpty());
 }
 
 TEST_F(SchedulerTest, ARestartKeepsTheLeasesThatWorkersComeBackWith) {

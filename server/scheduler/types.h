@@ -75,7 +75,7 @@ struct JobRecord {
   int lost_attempts = 0;                 // in a row: worker lost, or kInfrastructure
   WorkerId worker;                       // holds the lease, or made the result
   std::optional<absl::Time> not_before;  // back-off, wall clock; compared after a restart, too
-  std::vector<WorkerId> avoid;           // workers that failed it
+  std::vector<WorkerId> avoid;           // workers that lost or failed it, but for kResource
   std::optional<Failure> last_failure;
   std::string result;  // on kSucceeded
   absl::Time create_time;
@@ -112,7 +112,8 @@ struct WorkerConnected {
   std::string incarnation;
   std::vector<std::string> resident_models;
   std::vector<Lease> leases;
-  bool draining = false;
+  bool draining = false;     // said by the worker
+  bool drain_asked = false;  // of this process, by an operator
 };
 // The stream broke. Leases live on until they expire; the same incarnation may come back for them.
 struct WorkerDisconnected {

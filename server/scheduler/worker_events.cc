@@ -51,7 +51,7 @@ absl::Status Scheduler::Impl::Handle(const WorkerConnected& event) {
       RevokeStale(event.worker, lease);
     }
   }
-  const bool drain_asked = same_process && worker.draining;
+  const bool drain_asked = event.drain_asked || (same_process && worker.draining);
   worker.incarnation = event.incarnation;
   worker.connected = true;
   worker.draining = event.draining || drain_asked;
@@ -132,6 +132,7 @@ absl::Status Scheduler::Impl::Handle(const AttemptCompleted& event) {
   });
   if (Worker* worker = workers_.Find(event.worker); worker != nullptr) {
     ++worker->completed_jobs;
+    worker->losses = 0;
   }
   return absl::OkStatus();
 }

@@ -21,6 +21,28 @@ void WorkerTable::Heard(const WorkerId& id, absl::Duration now) {
   }
 }
 
+void WorkerTable::Rest(const WorkerId& id, absl::Duration until) {
+  workers_.at(id).resting = true;
+  std::erase_if(rests_, [&](const auto& rest) { return rest.second == id; });
+  rests_.emplace(until, id);
+}
+
+std::vector<WorkerId> WorkerTable::Wake(absl::Duration now) {
+  std::vector<WorkerId> woken;
+  while (NextWake() <= now) {
+    woken.push_back(rests_.begin()->second);
+    rests_.erase(rests_.begin());
+    if (Worker* worker = Find(woken.back()); worker != nullptr) {
+      worker->resting = false;
+    }
+  }
+  return woken;
+}
+
+absl::Duration WorkerTable::NextWake() const {
+  return rests_.empty() ? absl::InfiniteDuration() : rests_.begin()->first;
+}
+
 void WorkerTable::ForgetSilent(absl::Duration before,
                                const std::function<bool(const WorkerId&)>& keep) {
   std::erase_if(workers_, [&](const auto& entry) {

@@ -4,7 +4,9 @@
 
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -17,14 +19,16 @@ struct Worker {
   std::string incarnation;  // empty: known from a lease of before a restart only
   bool connected = false;
   bool draining = false;
-  bool silent = false;  // let a lease expire without a word; gets no job until it is heard again
+  bool silent = false;   // let a lease expire without a word; gets no job until it is heard again
+  int losses = 0;        // attempts lost since the last job it completed
+  bool resting = false;  // lost too many; gets no job for a while
   absl::Duration last_heard = -absl::InfiniteDuration();  // monotonic
   std::vector<std::string> resident_models;
   int completed_jobs = 0;
   int failed_attempts = 0;
 
   // May get jobs, once it has none.
-  bool active() const { return connected && !draining && !silent; }
+  bool active() const { return connected && !draining && !silent && !resting; }
 };
 
 // Not thread-safe.
@@ -39,6 +43,13 @@ class WorkerTable {
   // Notes a sign of life of a known worker; ignores an unknown one.
   void Heard(const WorkerId& id, absl::Duration now);
 
+  // A known worker gets no job until `until`; a rest under way is replaced.
+  void Rest(const WorkerId& id, absl::Duration until);
+  // Ends the rests that are over, and returns whose.
+  std::vector<WorkerId> Wake(absl::Duration now);
+  // When the next rest ends; infinite if none.
+  absl::Duration NextWake() const;
+
   // Whether some active worker is not in `avoid`.
   bool AnyActiveOutside(const std::vector<WorkerId>& avoid) const;
 
@@ -51,6 +62,7 @@ class WorkerTable {
 
  private:
   std::map<WorkerId, Worker> workers_;
+  std::set<std::pair<absl::Duration, WorkerId>> rests_;  // by their ends
 };
 
 }  // namespace rwku::scheduler

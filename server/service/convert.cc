@@ -94,27 +94,17 @@ scheduler::FailureClass FromProto(v1::FailureClass failure_class) {
   }
 }
 
-void CountJob(scheduler::JobState state, v1::JobCounts* counts) {
-  switch (state) {
-    case scheduler::JobState::kQueued:
-      counts->set_queued(counts->queued() + 1);
-      break;
-    case scheduler::JobState::kLeased:
-      counts->set_leased(counts->leased() + 1);
-      break;
-    case scheduler::JobState::kSucceeded:
-      counts->set_succeeded(counts->succeeded() + 1);
-      break;
-    case scheduler::JobState::kFailed:
-      counts->set_failed(counts->failed() + 1);
-      break;
-    case scheduler::JobState::kCancelled:
-      counts->set_cancelled(counts->cancelled() + 1);
-      break;
-  }
+v1::JobCounts ToProto(const scheduler::JobCounts& counts) {
+  v1::JobCounts proto;
+  proto.set_queued(counts[scheduler::JobState::kQueued]);
+  proto.set_leased(counts[scheduler::JobState::kLeased]);
+  proto.set_succeeded(counts[scheduler::JobState::kSucceeded]);
+  proto.set_failed(counts[scheduler::JobState::kFailed]);
+  proto.set_cancelled(counts[scheduler::JobState::kCancelled]);
+  return proto;
 }
 
-v1::Run ToProto(const scheduler::RunRecord& run, const v1::JobCounts& counts) {
+v1::Run ToProto(const scheduler::RunRecord& run, const scheduler::JobCounts& counts) {
   v1::Run proto;
   proto.set_name(RunName(run.id));
   *proto.mutable_spec() = Parse<v1::RunSpec>(run.payload, "RunSpec", run.id.value());
@@ -123,7 +113,7 @@ v1::Run ToProto(const scheduler::RunRecord& run, const v1::JobCounts& counts) {
   if (run.end_time) {
     SetTime(*run.end_time, proto.mutable_end_time());
   }
-  *proto.mutable_jobs() = counts;
+  *proto.mutable_jobs() = ToProto(counts);
   proto.set_revision(run.revision);
   return proto;
 }
@@ -190,14 +180,7 @@ v1::Worker ToProto(const scheduler::WorkerView& worker, const coordinator::Worke
 }
 
 v1::Run RunOfView(const coordinator::View& view, const scheduler::RunRecord& run) {
-  const scheduler::JobCounts jobs = view.scheduler.CountJobs(run.id);
-  v1::JobCounts counts;
-  counts.set_queued(jobs[scheduler::JobState::kQueued]);
-  counts.set_leased(jobs[scheduler::JobState::kLeased]);
-  counts.set_succeeded(jobs[scheduler::JobState::kSucceeded]);
-  counts.set_failed(jobs[scheduler::JobState::kFailed]);
-  counts.set_cancelled(jobs[scheduler::JobState::kCancelled]);
-  return ToProto(run, counts);
+  return ToProto(run, view.scheduler.CountJobs(run.id));
 }
 
 v1::Lease ToProto(const scheduler::Lease& lease) {

@@ -20,11 +20,10 @@ v1::FailureClass ToProto(scheduler::FailureClass failure_class);
 // Unknown classes are internal.
 scheduler::FailureClass FromProto(v1::FailureClass failure_class);
 
-// Adds one job to the counts.
-void CountJob(scheduler::JobState state, v1::JobCounts* counts);
+v1::JobCounts ToProto(const scheduler::JobCounts& counts);
 
 // `counts` of the run's jobs.
-v1::Run ToProto(const scheduler::RunRecord& run, const v1::JobCounts& counts);
+v1::Run ToProto(const scheduler::RunRecord& run, const scheduler::JobCounts& counts);
 v1::Job ToProto(const scheduler::JobRecord& job);
 v1::Worker ToProto(const scheduler::WorkerView& worker, const coordinator::WorkerInfo* info);
 

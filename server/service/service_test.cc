@@ -395,6 +395,24 @@ TEST_F(ServiceTest, OversizedResultsAreFailuresAndLongMessagesAreCut) {
   EXPECT_THAT(jobs[1].last_failure().message(), HasSubstr("allowed at most 1048576"));
 }
 
+TEST_F(ServiceTest, DamageThatACompletionMeetsStopsTheServer) {
+  server_->CreateRun(SpecOf({"1"}));
+  ScriptedWorker worker(server_->address());
+  worker.Join(ScriptedWorker::HelloOf("w0"));
+  const v1::Assign assign = worker.Receive().assign();
+  worker.SendChunk(assign, 0);
+  store_.SetReadHook([] { return absl::DataLossError("000012.sst: checksum mismatch"); });
+  worker.Send(ScriptedWorker::CompletedOf(assign));
+  v1::ServerInfo info;
+  grpc::Status status;
+  while (status.ok()) {
+    status = Call(&v1::UnlearningService::Stub::GetServerInfo, v1::GetServerInfoRequest(), &info);
+  }
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_THAT(status.error_message(), HasSubstr("000012.sst"));
+  EXPECT_EQ(store_.Load()->jobs.front().state, scheduler::JobState::kLeased);
+}
+
 TEST_F(ServiceTest, FullDiskRefusesChangesAndLosesNothing) {
   const v1::Run run = server_->CreateRun(SpecOf({"1", "2"}));
   ScriptedWorker worker(server_->address());

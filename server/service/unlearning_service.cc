@@ -49,7 +49,7 @@ std::vector<v1::Worker> Workers(const coordinator::View& view) {
     scheduler::WorkerView worker;
     worker.id = id;
     worker.connected = info.session != nullptr;
-    worker.draining = info.draining;
+    worker.draining = info.draining || info.drain_asked;
     worker.resident_models = info.resident_models;
     worker.leases = info.leases;
     workers.emplace(id, std::move(worker));
@@ -138,6 +138,17 @@ UnlearningService::Reactor* UnlearningService::CreateRun(Context* context,
 
 void UnlearningService::SubmitRun(Context* context, Reactor* reactor,
                                   const v1::CreateRunRequest& request, v1::Run* response) {
+  // It may have waited for long: nobody wants a run any more that nobody will hear of.
+  const auto abandoned = [context, reactor] {
+    if (!context->IsCancelled()) {
+      return false;
+    }
+    FinishWith(context, reactor, absl::CancelledError("the caller is gone; no run was made"));
+    return true;
+  };
+  if (abandoned()) {
+    return;
+  }
   absl::StatusOr<RunPlan> plan = PlanRun(request, *catalog_);
   if (!plan.ok()) {
     FinishWith(context, reactor, plan.status());
@@ -148,6 +159,9 @@ void UnlearningService::SubmitRun(Context* context, Reactor* reactor,
     response->set_state(v1::RUN_STATE_RUNNING);
     response->mutable_jobs()->set_queued(static_cast<int>(plan->jobs.size()));
     FinishWith(context, reactor, absl::OkStatus());
+    return;
+  }
+  if (abandoned()) {
     return;
   }
   coordinator_->SubmitRun(std::move(plan->run), std::move(plan->jobs),

@@ -179,7 +179,12 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::RunEvent>,
                        std::make_move_iterator(events->end()));
         continue;
       }
-      if (state_ && scheduler::IsTerminal(*state_)) {
+      // A run has events from its creation on: it was deleted before this watcher was known.
+      if (!state_) {
+        *status = RunNotFound(run_);
+        return Next::kFinish;
+      }
+      if (scheduler::IsTerminal(*state_)) {
         return Next::kFinish;  // with OK
       }
       return TakeProgress() ? Next::kWrite : Next::kNothing;
@@ -189,7 +194,13 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::RunEvent>,
   // Whether the event is to be sent; it is then in event_.
   bool Take(const store::EventRecord& record) {
     if (record.job_record) {
-      jobs_[record.job_record->index] = record.job_record->state;
+      const scheduler::JobState state = record.job_record->state;
+      const auto [known, is_new] = jobs_.emplace(record.job_record->index, state);
+      if (!is_new) {
+        --counts_[known->second];
+        known->second = state;
+      }
+      ++counts_[state];
     } else if (record.run_record) {
       state_ = record.run_record->state;
     }
@@ -201,11 +212,7 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::RunEvent>,
     if (record.job_record) {
       *event_.mutable_job() = ToProto(*record.job_record);
     } else if (record.run_record) {
-      v1::JobCounts counts;
-      for (const auto& [index, state] : jobs_) {
-        CountJob(state, &counts);
-      }
-      *event_.mutable_run() = ToProto(*record.run_record, counts);
+      *event_.mutable_run() = ToProto(*record.run_record, counts_);
     }
     return true;
   }
@@ -247,7 +254,8 @@ class WatchReactor final : public grpc::ServerWriteReactor<v1::RunEvent>,
   uint64_t revision_ = 0;
   uint64_t progress_version_ = 0;
   std::optional<scheduler::RunState> state_;
-  std::map<int, scheduler::JobState> jobs_;
+  std::map<int, scheduler::JobState> jobs_;  // by index, as of the last event taken
+  scheduler::JobCounts counts_;              // of them
 
   absl::Mutex mu_;
   bool busy_ ABSL_GUARDED_BY(mu_) = true;

@@ -358,7 +358,9 @@ class ConnectReactor final
                                        kMaxResultBytes)},
                          self_);
     } else if (const absl::Status status = CheckPredictions(lease, completed.result());
-               !status.ok()) {
+               absl::IsDataLoss(status)) {
+      coordinator_->StoreIsLost(status);
+    } else if (!status.ok()) {
       coordinator_->Fail({worker_, lease, scheduler::FailureClass::kInfrastructure,
                           Shortened(std::string(status.message()))},
                          self_);

@@ -15,6 +15,11 @@ void MemStore::SetCommitHook(CommitHook hook) {
   hook_ = std::move(hook);
 }
 
+void MemStore::SetReadHook(ReadHook hook) {
+  absl::MutexLock lock(&mu_);
+  read_hook_ = std::move(hook);
+}
+
 absl::StatusOr<scheduler::PersistentState> MemStore::Load() {
   absl::MutexLock lock(&mu_);
   scheduler::PersistentState state;
@@ -32,14 +37,7 @@ absl::StatusOr<scheduler::PersistentState> MemStore::Load() {
 
 absl::Status MemStore::Commit(const std::vector<Batch>& batches) {
   RWKU_RETURN_IF_ERROR(CheckKeys(batches));
-  CommitHook hook;
-  {
-    absl::MutexLock lock(&mu_);
-    hook = hook_;
-  }
-  if (hook) {
-    RWKU_RETURN_IF_ERROR(hook(batches));
-  }
+  RWKU_RETURN_IF_ERROR(CallHook(batches));
   absl::MutexLock lock(&mu_);
   for (const Batch& batch : batches) {
     for (const scheduler::StateChange& change : batch.changes) {
@@ -50,6 +48,26 @@ absl::Status MemStore::Commit(const std::vector<Batch>& batches) {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status MemStore::Probe(size_t /*bytes*/) { return CallHook({}); }
+
+absl::Status MemStore::CallHook(const std::vector<Batch>& batches) {
+  CommitHook hook;
+  {
+    absl::MutexLock lock(&mu_);
+    hook = hook_;
+  }
+  return hook ? hook(batches) : absl::OkStatus();
+}
+
+absl::Status MemStore::CallReadHook() {
+  ReadHook hook;
+  {
+    absl::MutexLock lock(&mu_);
+    hook = read_hook_;
+  }
+  return hook ? hook() : absl::OkStatus();
 }
 
 void MemStore::Apply(const scheduler::PutRun& change) {
@@ -103,6 +121,7 @@ absl::StatusOr<std::vector<EventRecord>> MemStore::ReadEvents(const RunId& run, 
 absl::Status MemStore::ReadPredictions(
     const JobId& job, uint64_t fencing_token, size_t first,
     const std::function<bool(size_t position, absl::string_view prediction)>& visit) {
+  RWKU_RETURN_IF_ERROR(CallReadHook());
   // A copy, so that `visit` runs without the lock.
   std::vector<std::string> predictions;
   {
@@ -127,6 +146,7 @@ absl::Status MemStore::ReadPredictions(
 }
 
 absl::StatusOr<int> MemStore::CountChunks(const JobId& job, uint64_t fencing_token) {
+  RWKU_RETURN_IF_ERROR(CallReadHook());
   absl::MutexLock lock(&mu_);
   int count = 0;
   const auto attempt = predictions_.find({job, fencing_token});

@@ -23,12 +23,17 @@ namespace rwku::store {
 class MemStore final : public Store {
  public:
   // Called at the begin of every Commit; a status that is not OK is its answer, and nothing is
-  // written. The hook runs without a lock held. Null: none.
+  // written. The hook runs without a lock held. Probe calls it with no batches. Null: none.
   using CommitHook = std::function<absl::Status(const std::vector<Batch>& batches)>;
   void SetCommitHook(CommitHook hook);
+  // Called at the begin of every read of predictions; a status that is not OK is its answer. Runs
+  // without a lock held. Null: none.
+  using ReadHook = std::function<absl::Status()>;
+  void SetReadHook(ReadHook hook);
 
   absl::StatusOr<scheduler::PersistentState> Load() override;
   absl::Status Commit(const std::vector<Batch>& batches) override;
+  absl::Status Probe(size_t bytes) override;
   absl::StatusOr<std::vector<EventRecord>> ReadEvents(const RunId& run, uint64_t after,
                                                       size_t limit) override;
   absl::Status ReadPredictions(
@@ -41,6 +46,8 @@ class MemStore final : public Store {
  private:
   using Attempt = std::pair<JobId, uint64_t>;
 
+  absl::Status CallHook(const std::vector<Batch>& batches);
+  absl::Status CallReadHook();
   void Apply(const scheduler::PutRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const scheduler::PutJob& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Apply(const scheduler::EraseRun& change) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -48,6 +55,7 @@ class MemStore final : public Store {
 
   absl::Mutex mu_;
   CommitHook hook_ ABSL_GUARDED_BY(mu_);
+  ReadHook read_hook_ ABSL_GUARDED_BY(mu_);
   std::map<RunId, scheduler::RunRecord> runs_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<RunId, int>, scheduler::JobRecord> jobs_ ABSL_GUARDED_BY(mu_);
   std::map<RunId, std::map<uint64_t, EventRecord>> events_ ABSL_GUARDED_BY(mu_);

@@ -184,20 +184,25 @@ absl::Status ToStatus(const rocksdb::Status& status, const std::filesystem::path
     return absl::ResourceExhaustedError(
         absl::StrCat("the disk of ", folder.string(), " is full: ", text));
   }
-  return Damaged(folder, text);
+  // A file that the manifest names and that is not there is damage, too.
+  if (status.IsCorruption() || status.IsNotFound() || status.IsPathNotFound()) {
+    return Damaged(folder, text);
+  }
+  return absl::InternalError(
+      absl::StrCat("the store in ", folder.string(), " cannot be used: ", text));
 }
 
 absl::Status ToOpenStatus(const rocksdb::Status& status, const std::filesystem::path& folder) {
   const std::string text = status.ToString();
   if (status.IsIOError() &&
-      (absl::StrContains(text, "lock hold by") || absl::StrContains(text, "/LOCK:"))) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the store in ", folder.string(), " is open in another server: ", text));
-  }
-  if (status.IsIOError() &&
       (absl::StrContains(text, "Permission denied") || absl::StrContains(text, "Read-only"))) {
     return absl::PermissionDeniedError(
         absl::StrCat("the store in ", folder.string(), " cannot be written: ", text));
+  }
+  if (status.IsIOError() && (absl::StrContains(text, "lock hold by") ||
+                             absl::StrContains(text, "/LOCK: Resource temporarily unavailable"))) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the store in ", folder.string(), " is open in another server: ", text));
   }
   return ToStatus(status, folder);
 }
@@ -440,17 +445,20 @@ class RocksStore::Impl {
         bytes + reserve_bytes_, " are needed (", reserve_bytes_, " of them in reserve)"));
   }
 
-  // A write that failed is the last one.
-  absl::Status Note(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_) {
-    if (absl::IsResourceExhausted(status)) {
-      // The disk filled up faster than the reserve; the log cannot be appended to any more.
-      status = absl::ResourceExhaustedError(
-          absl::StrCat(status.message(), "; make room and restart the server"));
-    }
+  // A write that failed is the last one, also for lack of room (the disk filled up faster than the
+  // reserve): nobody knows how much of it is in the log, which cannot be appended to any more.
+  absl::Status Note(const absl::Status& status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(commit_mu_) {
     if (!status.ok()) {
-      broken_ = status;
+      broken_ = absl::DataLossError(absl::StrCat("a write failed half-way: ", status.message(),
+                                                 "; see to the disk and start the server again"));
     }
-    return status;
+    return broken_;
+  }
+
+  absl::Status Probe(uint64_t bytes) {
+    absl::MutexLock lock(&commit_mu_);
+    RWKU_RETURN_IF_ERROR(broken_);
+    return CheckRoom(bytes);
   }
 
   // Calls `visit(key, value)` for the records from `from` to before `to` (both may be empty: no
@@ -534,6 +542,8 @@ absl::StatusOr<scheduler::PersistentState> RocksStore::Load() {
 absl::Status RocksStore::Commit(const std::vector<Batch>& batches) {
   return impl_->Commit(batches);
 }
+
+absl::Status RocksStore::Probe(size_t bytes) { return impl_->Probe(bytes); }
 
 absl::StatusOr<std::vector<EventRecord>> RocksStore::ReadEvents(const RunId& run, uint64_t after,
                                                                 size_t limit) {

@@ -31,12 +31,14 @@ class RocksStore final : public Store {
  public:
   // DATA_LOSS: damaged, the message names what was found and that a backup must be restored.
   // FAILED_PRECONDITION: another process has it open, or its schema is newer than kSchemaVersion.
-  // RESOURCE_EXHAUSTED: the disk is full. PERMISSION_DENIED: the folder cannot be used.
+  // RESOURCE_EXHAUSTED: the disk is full. PERMISSION_DENIED: the folder cannot be used. INTERNAL:
+  // the system refused something else (open files, memory, hardware), and the message says what.
   static absl::StatusOr<std::unique_ptr<RocksStore>> Open(const RocksStoreOptions& options);
   ~RocksStore() override;
 
   absl::StatusOr<scheduler::PersistentState> Load() override;
   absl::Status Commit(const std::vector<Batch>& batches) override;
+  absl::Status Probe(size_t bytes) override;
   absl::StatusOr<std::vector<EventRecord>> ReadEvents(const RunId& run, uint64_t after,
                                                       size_t limit) override;
   absl::Status ReadPredictions(

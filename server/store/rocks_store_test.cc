@@ -18,6 +18,7 @@
 #include "gtest/gtest.h"
 #include "rocksdb/db.h"
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "base/file.h"
@@ -32,11 +33,26 @@ class RocksStoreTest : public testing::Test {
  protected:
   RocksStoreTest() {
     folder_ = fs::path(testing::TempDir()) /
-              absl::StrCat("rocks_store_", getpid(), "_",
+              absl::StrCat("rocks_store_", getpid(), ".",
                            testing::UnitTest::GetInstance()->current_test_info()->name());
+    Clear();
+  }
+  ~RocksStoreTest() override { Clear(); }
+
+  // Also of what a run that was killed left mounted.
+  void Clear() const {
+    for (const fs::path& mounted : {folder_ / "db", folder_}) {
+      while (umount2(mounted.c_str(), MNT_DETACH) == 0) {
+      }
+    }
     fs::remove_all(folder_);
   }
-  ~RocksStoreTest() override { fs::remove_all(folder_); }
+
+  // A file system of `size` at `folder`, or false without the right to that.
+  static bool MountSmall(const fs::path& folder, const std::string& size) {
+    fs::create_directories(folder);
+    return mount("tmpfs", folder.c_str(), "tmpfs", 0, ("size=" + size).c_str()) == 0;
+  }
 
   static absl::StatusOr<std::unique_ptr<RocksStore>> Open(const fs::path& folder) {
     RocksStoreOptions options;
@@ -209,8 +225,7 @@ TEST_F(RocksStoreTest, ABackupOfARunningStoreOpensAsAStore) {
 }
 
 TEST_F(RocksStoreTest, AFullDiskRefusesCommitsAndThenRecoversWithoutARestart) {
-  fs::create_directories(folder_);
-  if (mount("tmpfs", folder_.c_str(), "tmpfs", 0, "size=8m") != 0) {
+  if (!MountSmall(folder_, "8m")) {
     GTEST_SKIP() << "needs the right to mount a tmpfs";
   }
   const fs::path ballast = folder_ / "ballast";
@@ -231,14 +246,66 @@ TEST_F(RocksStoreTest, AFullDiskRefusesCommitsAndThenRecoversWithoutARestart) {
     EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
     const size_t written = static_cast<size_t>(number) - 1;
     EXPECT_EQ((*store)->Load()->runs.size(), written);  // reads go on
+    EXPECT_EQ((*store)->Probe(200'000).code(), absl::StatusCode::kResourceExhausted);
     fs::remove(ballast);
+    EXPECT_TRUE((*store)->Probe(200'000).ok());
+    EXPECT_EQ((*store)->Probe(8 << 20).code(), absl::StatusCode::kResourceExhausted);
     EXPECT_TRUE((*store)->Commit({RunBatch(number)}).ok());
     store->reset();
     const auto reopened = RocksStore::Open(options);
     ASSERT_TRUE(reopened.ok()) << reopened.status();
     EXPECT_EQ((*reopened)->Load()->runs.size(), written + 1);
   }
-  EXPECT_EQ(umount(folder_.c_str()), 0);
+}
+
+TEST_F(RocksStoreTest, AWriteThatFailsHalfWayForLackOfRoomIsTheLastOneUntilARestart) {
+  if (!MountSmall(folder_, "8m")) {
+    GTEST_SKIP() << "needs the right to mount a tmpfs";
+  }
+  RocksStoreOptions options;
+  options.folder = folder_ / "db";
+  options.reserve_bytes = 0;
+  auto store = RocksStore::Open(options);
+  ASSERT_TRUE(store.ok()) << store.status();
+  ASSERT_TRUE((*store)->Commit({RunBatch(1)}).ok());
+  const fs::path ballast = folder_ / "ballast";
+  {
+    std::ofstream file(ballast, std::ios::binary);
+    while (file.write(std::string(4096, 'x').data(), 4096).flush()) {
+    }
+  }
+  // Room where the store looks for it, none where its log is.
+  ASSERT_TRUE(MountSmall(options.folder, "8m"));
+  const absl::Status status = (*store)->Commit({RunBatch(2, 50'000)});
+  EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+  EXPECT_TRUE(absl::StrContains(status.message(), "No space left")) << status;
+  EXPECT_EQ(umount(options.folder.c_str()), 0);
+  fs::remove(ballast);
+  EXPECT_EQ((*store)->Commit({RunBatch(3)}).code(), absl::StatusCode::kDataLoss);
+  EXPECT_EQ((*store)->Probe(0).code(), absl::StatusCode::kDataLoss);
+  store->reset();
+  const auto reopened = RocksStore::Open(options);
+  ASSERT_TRUE(reopened.ok()) << reopened.status();
+  EXPECT_EQ((*reopened)->Load()->runs.size(), 1u);
+  EXPECT_TRUE((*reopened)->Commit({RunBatch(4)}).ok());
+}
+
+TEST_F(RocksStoreTest, WhatTheSystemRefusesAtTheStartIsNoDamage) {
+  ASSERT_TRUE((*Open(folder_))->Commit({RunBatch(1)}).ok());
+  rlimit limit{};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &limit), 0);
+  for (rlim_t files = 4; files < 16; ++files) {
+    const rlimit few{files, limit.rlim_max};
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+    const absl::Status status = Open(folder_).status();
+    ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    if (!status.ok()) {
+      EXPECT_EQ(status.code(), absl::StatusCode::kInternal) << files << " files: " << status;
+      EXPECT_TRUE(absl::StrContains(status.message(), "Too many open files")) << status;
+      EXPECT_FALSE(absl::StrContains(status.message(), "backup")) << status;
+    }
+  }
+  EXPECT_EQ((*Open(folder_))->Load()->runs.size(), 1u);
 }
 
 }  // namespace

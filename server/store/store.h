@@ -47,8 +47,9 @@ struct Batch {
 };
 
 // Thread-safe. Errors: RESOURCE_EXHAUSTED = disk full (nothing of the batch was written; try again
-// once there is room); DATA_LOSS = the store is corrupt or a sync failed: stop, never acknowledge;
-// the message names the file.
+// once there is room); DATA_LOSS = the store is corrupt or a write failed half-way: stop, never
+// acknowledge; the message names the file. INTERNAL = the system refused to read; the message says
+// why.
 class Store {
  public:
   virtual ~Store() = default;
@@ -59,6 +60,10 @@ class Store {
   // Applies the batches in order, atomically and synced to disk: when this returns OK they survive
   // a power cut.
   virtual absl::Status Commit(const std::vector<Batch>& batches) = 0;
+
+  // OK if a commit of `bytes` would find room now. RESOURCE_EXHAUSTED if not; DATA_LOSS if no
+  // commit will be taken any more.
+  virtual absl::Status Probe(size_t bytes) = 0;
 
   // Up to `limit` events of `run` with revision > `after`, in order.
   virtual absl::StatusOr<std::vector<EventRecord>> ReadEvents(const RunId& run, uint64_t after,

@@ -48,7 +48,7 @@ class StoreContract : public testing::TestWithParam<StoreKind> {
     const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
     folder_ =
         std::filesystem::path(testing::TempDir()) /
-        absl::StrCat("store_contract_", getpid(), "_", absl::StrReplaceAll(name, {{"/", "_"}}));
+        absl::StrCat("store_contract_", getpid(), ".", absl::StrReplaceAll(name, {{"/", "_"}}));
     std::filesystem::remove_all(folder_);
     store_ = GetParam().make(folder_);
   }

@@ -112,6 +112,15 @@ void Checker::OnResultAcked(const WorkerId& worker, const Lease& lease) {
   }
 }
 
+void Checker::OnAssign(const scheduler::Scheduler& scheduler, const WorkerId& worker) {
+  for (const scheduler::WorkerView& view : scheduler.Workers()) {
+    if (view.id == worker && (view.draining || !view.connected)) {
+      Violate(absl::StrCat("worker ", worker.value(), " was given a job while it ",
+                           view.draining ? "drains" : "is not connected"));
+    }
+  }
+}
+
 void Checker::OnSubmitAcked(const std::string& request_id, const RunId& run) {
   acked_submits_[request_id] = run;
 }

@@ -172,10 +172,11 @@ void SimCoordinator::Carry(const scheduler::Command& command) {
     if (session == sessions_.end()) {
       return;
     }
+    checker_.OnAssign(*scheduler_, assign->worker);
     SimWorker* worker = workers_.at(assign->worker);
-    const std::string payload = scheduler_->FindJob(assign->lease.job)->payload;
-    world_.Send([worker, s = session->second, lease = assign->lease, payload] {
-      worker->OnAssign(s, lease, payload);
+    const scheduler::JobRecord job = *scheduler_->FindJob(assign->lease.job);
+    world_.Send([worker, s = session->second, lease = assign->lease, job] {
+      worker->OnAssign(s, lease, job);
     });
   } else if (const auto* revoke = std::get_if<scheduler::Revoke>(&command)) {
     const auto session = sessions_.find(revoke->worker);
@@ -185,6 +186,14 @@ void SimCoordinator::Carry(const scheduler::Command& command) {
     SimWorker* worker = workers_.at(revoke->worker);
     world_.Send(
         [worker, s = session->second, lease = revoke->lease] { worker->OnRevoke(s, lease); });
+  } else if (const auto* drain = std::get_if<scheduler::Drain>(&command)) {
+    const auto session = sessions_.find(drain->worker);
+    if (session == sessions_.end()) {
+      return;
+    }
+    // A stream that loses it breaks, and the next one hears of it again.
+    SimWorker* worker = workers_.at(drain->worker);
+    world_.SendOnce([worker, s = session->second] { worker->OnDrain(s); });
   }
 }
 

@@ -40,6 +40,8 @@ void SimWorker::Start() {
   up_ = true;
   ++incarnation_;
   attempt_.reset();
+  draining_ = false;
+  resident_.clear();
   paused_until_ = absl::ZeroDuration();
   Connect();
   world_.After(kBeat, [this, process = incarnation_] {
@@ -74,6 +76,8 @@ void SimWorker::Connect() {
   hello.worker = id_;
   hello.incarnation = absl::StrCat(incarnation_);
   hello.leases = Leases();
+  hello.resident_models = resident_;
+  hello.draining = draining_;
   coordinator_.PostHello(session_, hello);
 }
 
@@ -86,7 +90,7 @@ void SimWorker::Beat() {
     if (!welcome_) {
       Connect();
     } else {
-      coordinator_.Post(session_, scheduler::WorkerHeartbeat{id_, Leases(), {}});
+      coordinator_.Post(session_, scheduler::WorkerHeartbeat{id_, Leases(), resident_});
       if (attempt_ && attempt_->ended) {
         Report();
       }
@@ -110,15 +114,35 @@ void SimWorker::OnWelcome(uint64_t session, const std::vector<Lease>& kept) {
         std::find(kept.begin(), kept.end(), attempt_->lease) == kept.end()) {
       attempt_.reset();
     }
+    EndIfDrained();
   });
 }
 
-void SimWorker::OnAssign(uint64_t session, const Lease& lease, const std::string& payload) {
-  InProcess([this, session, lease, payload] {
+void SimWorker::OnDrain(uint64_t session) {
+  InProcess([this, session] {
+    if (session == session_) {
+      draining_ = true;
+      EndIfDrained();
+    }
+  });
+}
+
+void SimWorker::EndIfDrained() {
+  if (draining_ && !attempt_) {
+    Crash(absl::Seconds(3));
+  }
+}
+
+void SimWorker::OnAssign(uint64_t session, const Lease& lease, const scheduler::JobRecord& job) {
+  InProcess([this, session, lease, job] {
     if (session != session_ || (attempt_ && attempt_->lease == lease)) {
       return;
     }
-    attempt_ = Attempt{lease, payload, false, std::nullopt};
+    attempt_ = Attempt{lease, job.payload, false, std::nullopt};
+    if (resident_ != std::vector<std::string>{job.model}) {
+      resident_ = {job.model};
+      ++model_loads_;
+    }
     world_.After(absl::Milliseconds(500 + world_.random().Below(7'000)),
                  [this, process = incarnation_, lease] {
                    if (up_ && process == incarnation_) {
@@ -165,6 +189,7 @@ void SimWorker::OnRevoke(uint64_t session, const Lease& lease) {
   InProcess([this, session, lease] {
     if (session == session_ && attempt_ && attempt_->lease == lease) {
       attempt_.reset();
+      EndIfDrained();
     }
   });
 }

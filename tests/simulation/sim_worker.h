@@ -24,6 +24,7 @@ class SimWorker {
   SimWorker(const SimWorker&) = delete;
   SimWorker& operator=(const SimWorker&) = delete;
 
+  const WorkerId& id() const { return id_; }
   void Start();
   // Loses everything; comes back as a new process after `down`.
   void Crash(absl::Duration down);
@@ -32,14 +33,18 @@ class SimWorker {
   void Resume() { paused_until_ = world_.now(); }
   // Gives its lease back and ends; comes back as a new process.
   void Drain();
+  // Models loaded by all its processes.
+  int model_loads() const { return model_loads_; }
 
   // From the coordinator, on the stream `session`.
   void OnWelcome(uint64_t session, const std::vector<scheduler::Lease>& kept);
-  void OnAssign(uint64_t session, const scheduler::Lease& lease, const std::string& payload);
+  void OnAssign(uint64_t session, const scheduler::Lease& lease, const scheduler::JobRecord& job);
   void OnRevoke(uint64_t session, const scheduler::Lease& lease);
   // The end of an attempt is stored, or refused for good.
   void OnAnswer(uint64_t session, const scheduler::Lease& lease);
   void OnClosed(uint64_t session);
+  // Ends once it holds no attempt; comes back as a new process.
+  void OnDrain(uint64_t session);
 
  private:
   struct Attempt {
@@ -55,6 +60,7 @@ class SimWorker {
   void Beat();
   void End(const scheduler::Lease& lease);
   void Report();
+  void EndIfDrained();
   std::vector<scheduler::Lease> Leases() const;
 
   World& world_;
@@ -66,6 +72,9 @@ class SimWorker {
   bool welcome_ = false;
   absl::Duration paused_until_;
   std::optional<Attempt> attempt_;
+  bool draining_ = false;
+  std::vector<std::string> resident_;  // none or one model
+  int model_loads_ = 0;
 };
 
 }  // namespace rwku::simulation

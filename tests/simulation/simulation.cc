@@ -76,6 +76,9 @@ class Simulation {
     for (const auto& [kind, count] : report.fault_counts) {
       report.faults += count;
     }
+    for (const auto& worker : workers_) {
+      report.model_loads += worker->model_loads();
+    }
     report.jobs = static_cast<int>(checker_.jobs().size());
     for (const auto& [id, job] : checker_.jobs()) {
       if (job.state == scheduler::JobState::kSucceeded) {
@@ -177,7 +180,7 @@ class Simulation {
   void InjectFault() {
     Random& random = world_.random();
     SimWorker& worker = *workers_[random.Below(workers_.size())];
-    switch (random.Below(14)) {
+    switch (random.Below(15)) {
       case 0:
       case 1:
         world_.CountFault("worker crash");
@@ -191,6 +194,11 @@ class Simulation {
       case 4:
         world_.CountFault("worker drain");
         worker.Drain();
+        break;
+      case 13:
+        world_.CountFault("drain asked");
+        coordinator_.Call(scheduler::WorkerDraining{worker.id(), {}},
+                          [](const absl::Status& /*verdict*/) {});
         break;
       case 5:
       case 6:

@@ -16,7 +16,8 @@ struct Report {
   std::map<std::string, int> fault_counts;
   std::map<std::string, std::string> results;  // of the jobs that succeeded, by job id
   int jobs = 0;
-  int faults = 0;  // in total
+  int faults = 0;       // in total
+  int model_loads = 0;  // by all workers
 };
 
 // About 100 virtual seconds of faults (none if `options.faults` is off), then quiet until every

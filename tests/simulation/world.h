@@ -80,6 +80,9 @@ class World {
     }
   }
 
+  // Delivers it once, late at most.
+  void SendOnce(const std::function<void()>& deliver) { After(Delay(), deliver); }
+
   bool faulty() const { return faulty_; }
   void StopFaults() { faulty_ = false; }
   // True with a chance of `permille`, and counted, while there are faults.

@@ -2,15 +2,16 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -49,6 +50,32 @@ std::vector<char*> Pointers(std::vector<std::string>& strings) {
   return result;
 }
 
+bool Redirect(int fd, const char* path, int flags) {
+  const int opened = open(path, flags | O_CLOEXEC, 0644);
+  return opened >= 0 && dup2(opened, fd) >= 0;
+}
+
+// In the child, between fork and exec: only calls that are safe there.
+[[noreturn]] void Exec(const ProcessOptions& options, char* const* argv, char* const* env,
+                       pid_t parent, int report) {
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);  // a test may block signals for itself
+  setpgid(0, 0);
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  constexpr int kAppend = O_WRONLY | O_CREAT | O_APPEND;
+  if (getppid() == parent &&  // else the parent died before the line above
+      Redirect(STDIN_FILENO, "/dev/null", O_RDONLY) &&
+      Redirect(STDOUT_FILENO, options.stdout_file.c_str(), kAppend) &&
+      Redirect(STDERR_FILENO, options.stderr_file.c_str(), kAppend) &&
+      (options.working_directory.empty() || chdir(options.working_directory.c_str()) == 0)) {
+    execvpe(argv[0], argv, env);
+  }
+  const int problem = errno;
+  const ssize_t written = write(report, &problem, sizeof(problem));
+  _exit(written == sizeof(problem) ? 127 : 126);
+}
+
 }  // namespace
 
 std::string ProcessExit::ToString() const {
@@ -62,34 +89,32 @@ absl::StatusOr<Process> Process::Start(const ProcessOptions& options) {
   }
   std::vector<std::string> arguments = options.argv;
   std::vector<std::string> environment = Environment(options.env);
-
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, options.stdout_file.c_str(),
-                                   O_WRONLY | O_CREAT | O_APPEND, 0644);
-  posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, options.stderr_file.c_str(),
-                                   O_WRONLY | O_CREAT | O_APPEND, 0644);
-  if (!options.working_directory.empty()) {
-    posix_spawn_file_actions_addchdir_np(&actions, options.working_directory.c_str());
+  const std::vector<char*> argv = Pointers(arguments);
+  const std::vector<char*> env = Pointers(environment);
+  int report[2] = {-1, -1};  // tells why the child did not start; closed by a start
+  if (pipe2(report, O_CLOEXEC) != 0) {
+    return absl::InternalError(absl::StrCat("pipe: ", strerror(errno)));
   }
-
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none;
-  sigemptyset(&none);
-  posix_spawnattr_setsigmask(&attributes, &none);  // a test may block signals for itself
-  posix_spawnattr_setpgroup(&attributes, 0);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK);
-
-  pid_t pid = -1;
-  const int error = posix_spawnp(&pid, arguments[0].c_str(), &actions, &attributes,
-                                 Pointers(arguments).data(), Pointers(environment).data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) {
-    const std::string message = absl::StrCat("start ", arguments[0], ": ", strerror(error));
-    return error == ENOENT ? absl::NotFoundError(message) : absl::InternalError(message);
+  const pid_t parent = getpid();
+  const pid_t pid = fork();
+  if (pid == 0) {
+    Exec(options, argv.data(), env.data(), parent, report[1]);
+  }
+  const int fork_problem = errno;
+  close(report[1]);
+  int problem = 0;
+  ssize_t got = 0;
+  do {
+    got = read(report[0], &problem, sizeof(problem));
+  } while (got < 0 && errno == EINTR);
+  close(report[0]);
+  if (pid < 0) {
+    return absl::InternalError(absl::StrCat("fork: ", strerror(fork_problem)));
+  }
+  if (got == sizeof(problem)) {
+    waitpid(pid, nullptr, 0);
+    const std::string message = absl::StrCat("start ", arguments[0], ": ", strerror(problem));
+    return problem == ENOENT ? absl::NotFoundError(message) : absl::InternalError(message);
   }
   return Process(pid, options.argv[0]);
 }

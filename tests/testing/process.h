@@ -39,7 +39,8 @@ struct ProcessExit {
 };
 
 // A child in a process group of its own. Destruction kills the whole group (SIGKILL) and reaps the
-// child. Not thread-safe. Movable.
+// child; the system kills the child when the thread that started it ends, however it does. Not
+// thread-safe. Movable.
 class Process {
  public:
   // Starts the child with standard input from /dev/null. NOT_FOUND or INTERNAL name the program and

@@ -1,6 +1,7 @@
 #include "tests/testing/process.h"
 
 #include <signal.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <string>
@@ -9,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include <sys/wait.h>
 
 #include "base/file.h"
 
@@ -22,6 +24,18 @@ std::filesystem::path Scratch(const std::string& name) {
       std::filesystem::path(::testing::TempDir()) / absl::StrCat("process_test_", getpid(), name);
   std::filesystem::remove(path);
   return path;
+}
+
+// Whether a process that is nobody's child any more ends soon. An orphan stays a zombie until
+// whoever adopted it looks: ended is all that counts.
+bool HasEnded(pid_t orphan) {
+  return WaitUntil("an orphan's end", absl::Seconds(10),
+                   [orphan] {
+                     const absl::StatusOr<std::string> stat =
+                         ReadFile(absl::StrCat("/proc/", orphan, "/stat"));
+                     return !stat.ok() || stat->find(") Z ") != std::string::npos;
+                   })
+      .ok();
 }
 
 TEST(ProcessTest, TellsTheExitCode) {
@@ -77,12 +91,24 @@ TEST(ProcessTest, DestructionKillsTheWholeGroup) {
     ASSERT_GT(grandchild, 0);
     ASSERT_EQ(kill(grandchild, 0), 0);
   }
-  // An orphan stays a zombie until whoever adopted it looks: ended is all that counts.
-  EXPECT_TRUE(WaitUntil("the grandchild's end", absl::Seconds(10), [grandchild] {
-                const absl::StatusOr<std::string> stat =
-                    ReadFile(absl::StrCat("/proc/", grandchild, "/stat"));
-                return !stat.ok() || stat->find(") Z ") != std::string::npos;
-              }).ok());
+  EXPECT_TRUE(HasEnded(grandchild));
+}
+
+TEST(ProcessTest, AChildDoesNotOutliveATestThatIsKilled) {
+  const std::filesystem::path out = Scratch("orphan");
+  const pid_t test = fork();
+  ASSERT_GE(test, 0);
+  if (test == 0) {
+    const absl::StatusOr<Process> child =
+        Process::Start({.argv = {"sh", "-c", "echo $$; exec sleep 1000"}, .stdout_file = out});
+    pause();
+    _exit(child.ok() ? 0 : 1);
+  }
+  const pid_t child = std::stoi(WaitForLine(out, absl::Seconds(10)).value_or("0"));
+  EXPECT_GT(child, 0);
+  kill(test, SIGKILL);
+  waitpid(test, nullptr, 0);
+  EXPECT_TRUE(HasEnded(child));
 }
 
 TEST(ProcessTest, WaitForTextNamesFileAndTextAtTheDeadline) {

@@ -17,7 +17,7 @@
 
 namespace rwku::agent {
 
-// Thread-safe. Waiting functions give up after ten seconds and return false or nullopt.
+// Thread-safe. Waiting functions give up after thirty seconds and return false or nullopt.
 class TestingCoordinator final : public v1::WorkerService::Service {
  public:
   // Listens on a free port of loopback, or on `port`.
