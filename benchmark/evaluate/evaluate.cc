@@ -57,10 +57,11 @@ absl::Status TakeContinuations(std::vector<ContinuationScores> scores, Predictio
 // Makes the calls of a plan and puts the answers in their places.
 class Questioner {
  public:
-  Questioner(LanguageModel& model, const PromptOptions& options, const ProgressCallback& progress,
+  Questioner(LanguageModel& model, const EvaluateOptions& options, const ProgressCallback& progress,
              const CancelToken& cancel, ProbePlan* plan)
       : model_(model),
-        options_(options),
+        options_({.single_bos = options.single_bos}),
+        stop_at_newline_(options.stop_at_newline),
         progress_(progress),
         cancel_(cancel),
         plan_(*plan),
@@ -72,7 +73,10 @@ class Questioner {
         [this](absl::Span<const GenerateRequest> requests, const ProgressCallback& progress) {
           return model_.Generate(requests, options_, progress, cancel_);
         },
-        [](const GenerateRequest& /*request*/, const std::string& text, Prediction* prediction) {
+        [this](const GenerateRequest& /*request*/, absl::string_view text, Prediction* prediction) {
+          if (stop_at_newline_ && dataset::IsQuestionSet(prediction->probe_set)) {
+            text = text.substr(0, text.find('\n'));
+          }
           prediction->output = std::string(metrics::StripWhitespace(text));
           return absl::OkStatus();
         });
@@ -167,6 +171,7 @@ class Questioner {
 
   LanguageModel& model_;
   const PromptOptions options_;
+  const bool stop_at_newline_;
   const ProgressCallback& progress_;
   const CancelToken& cancel_;
   ProbePlan& plan_;
@@ -192,14 +197,14 @@ absl::StatusOr<Evaluation> Evaluation::Prepare(const dataset::Dataset& data,
       options.icu_subject.empty() ? "" : protocol::IcuPrefix(options.icu_subject);
   RWKU_ASSIGN_OR_RETURN(metrics::WordTokenizer words, LoadWordTokenizer(data.root()));
   RWKU_ASSIGN_OR_RETURN(ProbePlan plan, PlanProbes(data, target, sets, prefix, cancel));
-  return Evaluation(std::move(plan), std::move(words), prefix, options.single_bos);
+  return Evaluation(std::move(plan), std::move(words), prefix, options);
 }
 
 absl::StatusOr<EvaluationSummary> Evaluation::Run(LanguageModel& model, const PredictionSink& sink,
                                                   const ProgressCallback& progress,
                                                   const CancelToken& cancel) && {
   const Usage before = model.usage();
-  Questioner questioner(model, {.single_bos = single_bos_}, progress, cancel, &plan_);
+  Questioner questioner(model, options_, progress, cancel, &plan_);
   RWKU_RETURN_IF_ERROR(questioner.Generate());
   RWKU_RETURN_IF_ERROR(questioner.ScoreContinuations());
   RWKU_RETURN_IF_ERROR(questioner.ScoreNextTokens());

@@ -25,6 +25,9 @@ struct EvaluateOptions {
   std::string icu_subject;
   // As in PromptOptions.
   bool single_bos = false;
+  // Answers to questions of the forget and neighbor levels end at their first line break. The
+  // reference means to stop there and never does (its stop strings are no tokens).
+  bool stop_at_newline = false;
 };
 
 // Takes the finished predictions of one probe set, in the order of its file. An error ends the
@@ -63,16 +66,17 @@ class Evaluation {
                                         const CancelToken& cancel) &&;
 
  private:
-  Evaluation(ProbePlan plan, metrics::WordTokenizer words, std::string text_prefix, bool single_bos)
+  Evaluation(ProbePlan plan, metrics::WordTokenizer words, std::string text_prefix,
+             const EvaluateOptions& options)
       : plan_(std::move(plan)),
         words_(std::move(words)),
         text_prefix_(std::move(text_prefix)),
-        single_bos_(single_bos) {}
+        options_(options) {}
 
   ProbePlan plan_;
   metrics::WordTokenizer words_;
   std::string text_prefix_;
-  bool single_bos_;
+  EvaluateOptions options_;
 };
 
 }  // namespace rwku::evaluate

@@ -173,6 +173,16 @@ TEST_F(EvaluateTest, ABlankAnswerStaysBlankIsScoredAsNoAnswerAndCountsAsDegenera
   EXPECT_EQ(Scores(0).at("degenerate"), 1.0);
 }
 
+TEST_F(EvaluateTest, AnswersEndAtTheFirstLineBreakWhereThatIsAskedFor) {
+  model_.replies = {{"Which town?", " Old Town\nQuestion: and"}, {"Describe", "One.\nTwo."}};
+  ASSERT_TRUE(Run({ProbeSet::kForgetLevel2, ProbeSet::kFluency}).ok());
+  EXPECT_EQ(batches_[0][0].output, "Old Town\nQuestion: and");
+  options_.stop_at_newline = true;
+  ASSERT_TRUE(Run({ProbeSet::kForgetLevel2, ProbeSet::kFluency}).ok());
+  EXPECT_EQ(batches_[0][0].output, "Old Town");
+  EXPECT_EQ(batches_[1][0].output, "One.\nTwo.");
+}
+
 TEST_F(EvaluateTest, EachKindOfCallIsMadeOnceOverAllSetsAndSetsComeInTheOrderAskedFor) {
   options_.single_bos = true;
   ASSERT_TRUE(Run(AllSets()).ok());

@@ -30,6 +30,7 @@ struct SubmitFlags {
   std::string name;
   std::string request_id;
   bool single_bos = false;
+  bool stop_at_newline = false;
   bool wait = false;
   bool watch = false;
   bool detach = false;
@@ -65,6 +66,7 @@ absl::StatusOr<v1::CreateRunRequest> MakeRequest(const SubmitFlags& flags) {
   }
   spec.set_display_name(flags.name);
   spec.mutable_protocol()->set_single_bos(flags.single_bos);
+  spec.mutable_protocol()->set_stop_at_newline(flags.stop_at_newline);
   return request;
 }
 
@@ -154,6 +156,8 @@ void AddSubmit(CommandTree& tree) {
   app->add_option("--name", flags->name, "A name for people");
   app->add_option("--request-id", flags->request_id,
                   "Submitting again with the same id makes no second run");
+  app->add_flag("--stop-at-newline", flags->stop_at_newline,
+                "End answers at the first line break, as the reference means to but does not");
   app->add_flag("--single-bos", flags->single_bos,
                 "Start templated prompts with one BOS token, not the reference's two");
   app->add_flag("--watch", flags->watch, "Follow the run to its end (default in rwku local)");

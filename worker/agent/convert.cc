@@ -82,6 +82,7 @@ absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign) {
     spec.probe_sets.push_back(set);
   }
   spec.single_bos = proto.protocol().single_bos();
+  spec.stop_at_newline = proto.protocol().stop_at_newline();
   spec.micro_batch_halvings = assign.micro_batch_halvings();
   return spec;
 }

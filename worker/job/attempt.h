@@ -34,6 +34,7 @@ struct AttemptSpec {
   uint64_t seed = 42;
   std::vector<dataset::ProbeSet> probe_sets;
   bool single_bos = false;
+  bool stop_at_newline = false;
   int micro_batch_halvings =
       0;  // 0 to kMaxMicroBatchHalvings: every batch is split into 2^this many parts
 };

@@ -130,6 +130,7 @@ class AttemptRun {
       options.icu_subject = target_->name;
     }
     options.single_bos = spec_.single_bos;
+    options.stop_at_newline = spec_.stop_at_newline;
     RWKU_ASSIGN_OR_RETURN(
         evaluate::Evaluation evaluation,
         evaluate::Evaluation::Prepare(*data_, *target_, spec_.probe_sets, options, cancel_));
