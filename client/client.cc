@@ -303,7 +303,7 @@ absl::StatusOr<v1::RescoreRunResponse> Client::RescoreRun(const std::string& nam
   v1::RescoreRunRequest request;
   request.set_name(name);
   ScopedContext context(*this);
-  net::SetDeadline(&context.get(), kStreamDeadline);
+  net::SetDeadline(&context.get(), options_.stream_deadline);
   v1::RescoreRunResponse response;
   const absl::Status status =
       net::FromGrpcStatus(stub_->RescoreRun(&context.get(), request, &response), context.get());
