@@ -376,7 +376,7 @@ TEST_F(CommandLineTest, AReportComesInEveryFormatAndGoesIntoAFile) {
   EXPECT_THAT(Run({"report", "r1", "-o", "json"}).out, HasSubstr("\"tables\""));
   EXPECT_THAT(Run({"report", "r1", "-o", "markdown"}).out, HasSubstr("| ga-full"));
   EXPECT_THAT(Run({"report", "r1", "-o", "latex"}).out, HasSubstr("\\toprule"));
-  const std::string file = testing::TempDir() + "report_" + std::to_string(getpid()) + ".html";
+  const std::string file = ::testing::TempDir() + "report_" + std::to_string(getpid()) + ".html";
   const Outcome outcome = Run({"report", "r1", "-o", "html", "--file", file});
   EXPECT_EQ(outcome.code, 0);
   EXPECT_EQ(outcome.out, "");
