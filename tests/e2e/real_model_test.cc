@@ -152,8 +152,8 @@ TEST_F(RealModelTest, RealTargetOneRunsThroughTheSameCommands) {
   const std::string run = nlohmann::json::parse(list.text)["runs"][0]["name"];
   const Outcome rows = Rwku({"local", "--data-dir", data, "predictions", run, "--output", "jsonl"});
   ASSERT_EQ(rows.code, 0) << rows.errors;
-  // 8 + 10 + 29 forget probes, 30 + 30 neighbor probes, 55 + 37 texts: the whole target.
-  EXPECT_EQ(std::count(rows.text.begin(), rows.text.end(), '\n'), 8 + 10 + 29 + 30 + 30 + 55 + 37);
+  // Forget and neighbor probes, membership texts, and the five utility sets: the whole target.
+  EXPECT_EQ(std::count(rows.text.begin(), rows.text.end(), '\n'), 8 + 10 + 29 + 30 + 30 + 55 + 37 + 171 + 81 + 50 + 100 + 50);
   const Outcome table = Rwku({"local", "--data-dir", data, "results", run, "--output", "csv"});
   ASSERT_EQ(table.code, 0) << table.errors;
   EXPECT_THAT(table.text, HasSubstr("ga"));
