@@ -304,7 +304,7 @@ void Coordinator::Park(std::function<void()> again, size_t bytes,
 }
 
 void Coordinator::DropParked(const std::shared_ptr<WorkerSession>& session) {
-  std::erase_if(parked_, [&](const Parked& parked) {
+  std::erase_if(parked_, [&](const Parked& parked) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     if (parked.session != session) {
       return false;
     }

@@ -1,6 +1,10 @@
 #include "server/store/rocks_store.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
@@ -14,11 +18,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "rocksdb/db.h"
+#include "rocksdb/env.h"
 #include "rocksdb/options.h"
 #include "rocksdb/utilities/checkpoint.h"
 #include "rocksdb/write_batch.h"
 #include "rwku/storage/v1/records.pb.h"
 
+#include "base/log.h"
 #include "base/status_macros.h"
 #include "server/store/keys.h"
 
@@ -223,8 +229,25 @@ absl::Status CheckNotBeheaded(const std::filesystem::path& folder) {
   return absl::OkStatus();
 }
 
+// RocksDB's own log: errors go where ours go. The file that it would write beside the data fills up
+// with the disk, and RocksDB aborts when it goes on with a file to which a write failed.
+class ErrorLog final : public rocksdb::Logger {
+ public:
+  using rocksdb::Logger::Logv;
+  void Logv(rocksdb::InfoLogLevel level, const char* format, va_list arguments) override {
+    if (level != rocksdb::InfoLogLevel::ERROR_LEVEL &&
+        level != rocksdb::InfoLogLevel::FATAL_LEVEL) {
+      return;
+    }
+    std::array<char, 1024> text{};
+    std::vsnprintf(text.data(), text.size(), format, arguments);  // cut if longer
+    RWKU_LOG(kError, "RocksDB").With("text", text.data());
+  }
+};
+
 rocksdb::Options DatabaseOptions() {
   rocksdb::Options options;
+  options.info_log = std::make_shared<ErrorLog>();
   options.create_if_missing = true;
   options.create_missing_column_families = true;
   options.paranoid_checks = true;
@@ -236,8 +259,6 @@ rocksdb::Options DatabaseOptions() {
   options.max_total_wal_size = 64 << 20;
   options.write_buffer_size = 16 << 20;
   options.allow_fallocate = false;  // a full disk shows when it is full
-  options.keep_log_file_num = 3;
-  options.max_log_file_size = 8 << 20;
   options.compression = rocksdb::kNoCompression;
   return options;
 }

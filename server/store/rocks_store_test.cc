@@ -14,7 +14,9 @@
 #include <vector>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
 #include "rocksdb/db.h"
 #include <sys/mount.h>
@@ -31,21 +33,34 @@ namespace fs = std::filesystem;
 
 class RocksStoreTest : public testing::Test {
  protected:
-  RocksStoreTest() {
-    folder_ = fs::path(testing::TempDir()) /
-              absl::StrCat("rocks_store_", getpid(), ".",
-                           testing::UnitTest::GetInstance()->current_test_info()->name());
-    Clear();
-  }
+  RocksStoreTest() : folder_(Folder()) { Clear(); }
   ~RocksStoreTest() override { Clear(); }
 
-  // Also of what a run that was killed left mounted.
-  void Clear() const {
-    for (const fs::path& mounted : {folder_ / "db", folder_}) {
-      while (umount2(mounted.c_str(), MNT_DETACH) == 0) {
+  // Removes the folder with what is mounted there, and what runs that were killed left mounted.
+  static void Clear() {
+    const std::string ours = (fs::path(testing::TempDir()) / "rocks_store_").string();
+    std::vector<std::string> mounted;
+    std::ifstream mounts("/proc/self/mounts");
+    for (std::string line; std::getline(mounts, line);) {
+      const std::vector<std::string> words = absl::StrSplit(line, ' ');
+      int pid = 0;
+      if (words.size() > 1 && absl::StartsWith(words[1], ours) &&
+          absl::SimpleAtoi(words[1].substr(ours.size(), words[1].find('.') - ours.size()), &pid) &&
+          (pid == getpid() || !fs::exists(absl::StrCat("/proc/", pid)))) {
+        mounted.push_back(words[1]);
       }
     }
-    fs::remove_all(folder_);
+    // Those that were mounted last lie on top.
+    for (auto it = mounted.rbegin(); it != mounted.rend(); ++it) {
+      umount2(it->c_str(), MNT_DETACH);
+      fs::remove_all(*it);
+    }
+    fs::remove_all(Folder());
+  }
+  static fs::path Folder() {
+    return fs::path(testing::TempDir()) /
+           absl::StrCat("rocks_store_", getpid(), ".",
+                        testing::UnitTest::GetInstance()->current_test_info()->name());
   }
 
   // A file system of `size` at `folder`, or false without the right to that.
@@ -85,7 +100,7 @@ class RocksStoreTest : public testing::Test {
     file.put(byte);
   }
 
-  fs::path folder_;
+  const fs::path folder_;
 };
 
 TEST_F(RocksStoreTest, WhatACommitAcknowledgedSurvivesAKill) {
