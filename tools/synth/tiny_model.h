@@ -14,7 +14,7 @@ namespace rwku::synth {
 
 struct TinyModelOptions {
   uint64_t seed = 0;  // of the weights and the documents; the world has its own
-  int steps = 1200;   // optimizer steps of 1,024 tokens each
+  int steps = 1800;   // optimizer steps of 1,024 tokens each
   int threads = 2;
   int vocabulary_size = 2048;
 };
