@@ -67,11 +67,11 @@ class Evaluation {
 
  private:
   Evaluation(ProbePlan plan, metrics::WordTokenizer words, std::string text_prefix,
-             const EvaluateOptions& options)
+             EvaluateOptions options)
       : plan_(std::move(plan)),
         words_(std::move(words)),
         text_prefix_(std::move(text_prefix)),
-        options_(options) {}
+        options_(std::move(options)) {}
 
   ProbePlan plan_;
   metrics::WordTokenizer words_;
