@@ -215,6 +215,11 @@ absl::StatusOr<std::vector<std::string>> Record::Texts(absl::string_view field) 
   return texts;
 }
 
+bool Record::IsArray(absl::string_view field) const {
+  const absl::StatusOr<const json*> value = Find(field);
+  return value.ok() && (*value)->is_array();
+}
+
 absl::StatusOr<std::vector<std::string>> Record::TextOrTexts(absl::string_view field) const {
   RWKU_ASSIGN_OR_RETURN(const json* value, Find(field));
   if (value->is_array()) {

@@ -37,6 +37,8 @@ class Record {
   absl::StatusOr<std::string> String(absl::string_view field) const;
   // An array of strings, none of them blank, at least one.
   absl::StatusOr<std::vector<std::string>> Texts(absl::string_view field) const;
+  // Whether the field is there and an array.
+  bool IsArray(absl::string_view field) const;
   // A string, or an array of strings.
   absl::StatusOr<std::vector<std::string>> TextOrTexts(absl::string_view field) const;
   // An integer within [low, high].

@@ -63,6 +63,7 @@ absl::StatusOr<BbhItem> ParseBbh(const Record& record) {
   RWKU_ASSIGN_OR_RETURN(item.chain_of_thought, record.Text("cot"));
   RWKU_ASSIGN_OR_RETURN(item.question, record.Text("question"));
   RWKU_ASSIGN_OR_RETURN(item.answers, record.TextOrTexts("answer"));
+  item.has_list = record.IsArray("answer");
   return item;
 }
 

@@ -26,7 +26,10 @@ struct BbhItem {
   std::string task;
   std::string chain_of_thought;  // the few-shot prompt
   std::string question;
-  std::vector<std::string> answers;  // one in the published data
+  std::vector<std::string> answers;
+  // Whether the data has them as a list. The published data has one string, which the reference's
+  // metric reads character by character.
+  bool has_list = false;
 };
 
 // Choices and whether each is true; at least one is, and at least one is not.

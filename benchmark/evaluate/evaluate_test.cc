@@ -232,11 +232,21 @@ TEST_F(EvaluateTest, MmluPicksTheMostLikelyLetter) {
 TEST_F(EvaluateTest, BbhIsScoredByCharacterAndAsAWholeAndStopsAtTheEndOfTextOnly) {
   ASSERT_TRUE(Run({ProbeSet::kBbh}).ok());
   EXPECT_EQ(batches_[0][0].type, "two_hop");
-  EXPECT_THAT(batches_[0][0].accepted_answers, ElementsAre("(B)"));
+  EXPECT_EQ(batches_[0][0].answer, "(B)");
+  EXPECT_THAT(batches_[0][0].accepted_answers, IsEmpty());
   EXPECT_EQ(Scores(0).at("rea_reference"), 1.0);
   EXPECT_EQ(Scores(0).at("rea_em"), 1.0);
   EXPECT_EQ(model_.generated[0].max_new_tokens, 256);
   EXPECT_FALSE(model_.generated[0].stop_at_end_of_turn);
+}
+
+TEST_F(EvaluateTest, AListOfBbhAnswersIsReadAsAnswersEvenIfItHasOne) {
+  Write("retain_bbh.json", R"([{"subject": "Ann", "task": "two_hop", "question": "Capital?",
+      "answer": ["(B)x"], "cot": "Think."}])");
+  ASSERT_TRUE(Run({ProbeSet::kBbh}).ok());
+  EXPECT_THAT(batches_[0][0].accepted_answers, ElementsAre("(B)x"));
+  EXPECT_EQ(Scores(0).at("rea_reference"), 0.0);  // as characters, "B" would match
+  EXPECT_EQ(Scores(0).at("rea_em"), 0.0);
 }
 
 TEST_F(EvaluateTest, TruthfulQaScoresTheChoicesOfBothLists) {

@@ -41,8 +41,10 @@ struct Prediction {
   std::string neighbor;  // neighbor that the probe asks about; empty elsewhere
   std::string output;    // what the model generated, stripped; empty where it does not generate
   std::vector<Score> scores;
-  std::vector<std::string> accepted_answers;  // triviaqa and bbh: every answer that counts
-  std::vector<Choice> choices;                // mmlu; truthfulqa: those of mc1, then those of mc2
+  // triviaqa: every answer that counts; bbh: likewise where the data has a list. A single string of
+  // bbh is `answer` alone.
+  std::vector<std::string> accepted_answers;
+  std::vector<Choice> choices;  // mmlu; truthfulqa: those of mc1, then those of mc2
   // Question sets only, one entry a token of the reference answer after the prompt: natural
   // log-probability of the token, and whether it is the most likely one.
   std::vector<float> answer_log_probabilities;

@@ -113,7 +113,9 @@ class Planner {
       prediction.type = std::move(item.task);
       prediction.query = std::move(item.question);
       prediction.answer = item.answers.front();
-      prediction.accepted_answers = std::move(item.answers);
+      if (item.has_list) {
+        prediction.accepted_answers = std::move(item.answers);
+      }
     }
     return absl::OkStatus();
   }

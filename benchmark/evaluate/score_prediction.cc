@@ -72,15 +72,16 @@ void ScoreMmlu(Prediction* prediction) {
 
 void ScoreBbh(Prediction* prediction) {
   const std::string extracted = metrics::ExtractBbhAnswer(prediction->output);
-  const std::vector<std::string>& answers = prediction->accepted_answers;
-  // The published data has one string an item, which the reference reads character by character; a
-  // list it reads as answers.
-  const std::optional<double> reference = answers.size() == 1
-                                              ? metrics::ReaReference(extracted, answers.front())
-                                              : metrics::ReaEm(extracted, answers);
-  prediction->scores = {{"rea_reference", reference},
-                        {"rea_em", metrics::ReaEm(extracted, answers)},
-                        Degenerate(*prediction)};
+  // The reference takes the maximum over the answers: over a list's entries, over a string's
+  // characters.
+  const bool has_list = !prediction->accepted_answers.empty();
+  const std::vector<std::string> answers =
+      has_list ? prediction->accepted_answers : std::vector<std::string>{prediction->answer};
+  const std::optional<double> whole = metrics::ReaEm(extracted, answers);
+  prediction->scores = {
+      {"rea_reference", has_list ? whole : metrics::ReaReference(extracted, prediction->answer)},
+      {"rea_em", whole},
+      Degenerate(*prediction)};
 }
 
 void ScoreTruthfulQa(Prediction* prediction) {

@@ -34,7 +34,8 @@ json ToRecord(const dataset::MmluItem& item, const std::string& subject) {
 
 json ToRecord(const dataset::BbhItem& item, const std::string& subject) {
   return {{"question", item.question},
-          {"answer", item.answers.front()},
+          // A list, so that the reference's metric compares whole words.
+          {"answer", item.answers},
           {"task", item.task},
           {"cot", item.chain_of_thought},
           {"subject", subject}};
