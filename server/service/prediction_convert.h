@@ -9,7 +9,7 @@
 namespace rwku::service {
 
 // INVALID_ARGUMENT for a probe set or list that this version does not know.
-absl::StatusOr<evaluate::Prediction> FromProto(const v1::Prediction& prediction);
+absl::StatusOr<evaluate::Prediction> FromProto(const v1::Prediction& proto);
 
 // Replaces the scores of `proto` by those of `prediction`.
 void SetScores(const evaluate::Prediction& prediction, v1::Prediction* proto);

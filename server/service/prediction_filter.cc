@@ -76,13 +76,10 @@ bool PassesText(const std::string& wanted, const v1::Prediction& prediction) {
   if (wanted.empty()) {
     return true;
   }
-  for (const std::string* field :
-       {&prediction.query(), &prediction.answer(), &prediction.output()}) {
-    if (absl::StrContains(absl::AsciiStrToLower(*field), wanted)) {
-      return true;
-    }
-  }
-  return false;
+  const auto holds = [&wanted](const std::string& field) {
+    return absl::StrContains(absl::AsciiStrToLower(field), wanted);
+  };
+  return holds(prediction.query()) || holds(prediction.answer()) || holds(prediction.output());
 }
 
 }  // namespace
