@@ -45,15 +45,15 @@ struct Provenance {
 
 void AddNotes(const Provenance& provenance, report::Report* report) {
   if (provenance.metrics_versions.size() > 1) {
-    report->notes.push_back(absl::StrCat("Scores of different metric versions (",
+    report->notes.emplace_back(absl::StrCat("Scores of different metric versions (",
                                          absl::StrJoin(provenance.metrics_versions, ", "),
                                          ") stand side by side; RescoreRun makes them one."));
   } else if (!provenance.metrics_versions.empty()) {
-    report->notes.push_back(
+    report->notes.emplace_back(
         absl::StrCat("Metric version ", *provenance.metrics_versions.begin(), "."));
   }
   if (provenance.word_tokenizers.contains("fallback")) {
-    report->notes.push_back(
+    report->notes.emplace_back(
         "Fluency was measured without NLTK's Punkt parameters for some jobs: sentences end at each "
         "full stop, so that entropies differ a little from the reference's.");
   }
