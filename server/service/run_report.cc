@@ -46,8 +46,8 @@ struct Provenance {
 void AddNotes(const Provenance& provenance, report::Report* report) {
   if (provenance.metrics_versions.size() > 1) {
     report->notes.emplace_back(absl::StrCat("Scores of different metric versions (",
-                                         absl::StrJoin(provenance.metrics_versions, ", "),
-                                         ") stand side by side; RescoreRun makes them one."));
+                                            absl::StrJoin(provenance.metrics_versions, ", "),
+                                            ") stand side by side; RescoreRun makes them one."));
   } else if (!provenance.metrics_versions.empty()) {
     report->notes.emplace_back(
         absl::StrCat("Metric version ", *provenance.metrics_versions.begin(), "."));

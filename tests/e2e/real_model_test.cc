@@ -153,7 +153,8 @@ TEST_F(RealModelTest, RealTargetOneRunsThroughTheSameCommands) {
   const Outcome rows = Rwku({"local", "--data-dir", data, "predictions", run, "--output", "jsonl"});
   ASSERT_EQ(rows.code, 0) << rows.errors;
   // Forget and neighbor probes, membership texts, and the five utility sets: the whole target.
-  EXPECT_EQ(std::count(rows.text.begin(), rows.text.end(), '\n'), 8 + 10 + 29 + 30 + 30 + 55 + 37 + 171 + 81 + 50 + 100 + 50);
+  EXPECT_EQ(std::count(rows.text.begin(), rows.text.end(), '\n'),
+            8 + 10 + 29 + 30 + 30 + 55 + 37 + 171 + 81 + 50 + 100 + 50);
   const Outcome table = Rwku({"local", "--data-dir", data, "results", run, "--output", "csv"});
   ASSERT_EQ(table.code, 0) << table.errors;
   EXPECT_THAT(table.text, HasSubstr("ga"));
