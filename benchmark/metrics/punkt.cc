@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 
 #include "benchmark/metrics/python_text.h"
+#include "benchmark/metrics/unicode.h"
 
 namespace rwku::metrics {
 namespace {
@@ -111,7 +112,7 @@ bool IsNumber(std::u32string_view word) {
 
 // The type of a word, by which the parameters know it.
 std::string Type(std::u32string_view word) {
-  return IsNumber(word) ? std::string(kNumberType) : python::Encode(python::Lower(word));
+  return IsNumber(word) ? std::string(kNumberType) : EncodeUtf8(python::Lower(word));
 }
 
 std::string TypeWithoutPeriod(std::u32string_view word) {
@@ -232,7 +233,7 @@ Punkt::Token Punkt::Classify(std::u32string_view text) const {
   } else if (text.size() > 1 && SkipRun(text, 0, U'.') == text.size()) {
     token.is_ellipsis = true;
   } else if (text.back() == U'.') {
-    const std::string word = python::Encode(python::Lower(text.substr(0, text.size() - 1)));
+    const std::string word = EncodeUtf8(python::Lower(text.substr(0, text.size() - 1)));
     token.is_abbreviation = parameters_.abbreviations.contains(word) ||
                             parameters_.abbreviations.contains(word.substr(word.rfind('-') + 1));
     token.ends_sentence = !token.is_abbreviation;

@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 
 #include "benchmark/metrics/python_text.h"
+#include "benchmark/metrics/unicode.h"
 
 namespace rwku::metrics {
 namespace {
@@ -26,7 +27,7 @@ std::vector<std::string> Sentences(std::u32string_view text) {
       {"in", PunktParameters::kLowerInside}};
   std::vector<std::string> sentences;
   for (const std::u32string_view sentence : Punkt(std::move(parameters)).Sentences(text)) {
-    sentences.push_back(python::Encode(sentence));
+    sentences.push_back(EncodeUtf8(sentence));
   }
   return sentences;
 }

@@ -72,31 +72,6 @@ std::u32string Decode(absl::string_view text) {
   return decoded;
 }
 
-std::string Encode(std::u32string_view text) {
-  std::string encoded;
-  encoded.reserve(text.size());
-  const auto add = [&](char32_t byte) { encoded.push_back(static_cast<char>(byte)); };
-  const auto add_low_bits = [&](char32_t c, int shift) { add(0x80 | ((c >> shift) & 0x3F)); };
-  for (const char32_t c : text) {
-    if (c < kAsciiEnd) {
-      add(c);
-    } else if (c < 0x800) {
-      add(0xC0 | (c >> 6));
-      add_low_bits(c, 0);
-    } else if (c < 0x10000) {
-      add(0xE0 | (c >> 12));
-      add_low_bits(c, 6);
-      add_low_bits(c, 0);
-    } else {
-      add(0xF0 | (c >> 18));
-      add_low_bits(c, 12);
-      add_low_bits(c, 6);
-      add_low_bits(c, 0);
-    }
-  }
-  return encoded;
-}
-
 bool IsSpace(char32_t c) {
   return c == 0x20 || (c >= 0x09 && c <= 0x0D) || (c >= 0x1C && c <= 0x1F) || c == 0x85 ||
          c == 0xA0 || c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||

@@ -13,9 +13,6 @@ namespace rwku::metrics::python {
 // The code points of UTF-8. Every byte that belongs to no valid character becomes U+FFFD.
 std::u32string Decode(absl::string_view text);
 
-// UTF-8 of code points, none of which is a surrogate or above U+10FFFF.
-std::string Encode(std::u32string_view text);
-
 // re's \s, which is also str.isspace().
 bool IsSpace(char32_t c);
 // re's \d.

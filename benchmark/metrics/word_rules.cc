@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "benchmark/metrics/python_text.h"
+#include "benchmark/metrics/unicode.h"
 
 // Each rule is one regular expression of NLTK's list with its replacement, in NLTK's order: later
 // rules see what earlier ones wrote.
@@ -347,7 +348,7 @@ std::vector<std::string> SentenceWords(std::u32string_view sentence) {
       ++end;
     }
     if (end > at) {
-      words.push_back(python::Encode(Text(text).substr(at, end - at)));
+      words.push_back(EncodeUtf8(Text(text).substr(at, end - at)));
     }
     at = end + 1;
   }
