@@ -16,7 +16,7 @@
 #include "base/file.h"
 #include "worker/engine/decode/cpu_runner.h"
 #include "worker/engine/decode/greedy.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 
 int main(int argc, char** argv) {
   using rwku::engine::GreedyOptions;
@@ -34,7 +34,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   at::set_num_threads(1);
-  const auto model = rwku::engine::LoadLlama(argv[1], at::kCPU);
+  const auto model = rwku::engine::LoadCausalLm(argv[1], at::kCPU);
   const auto text = rwku::ReadFile(argv[2]);
   if (!model.ok() || !text.ok()) {
     const absl::Status status = model.ok() ? text.status() : model.status();

@@ -14,7 +14,7 @@
 
 #include "base/cancel.h"
 #include "base/file.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 #include "worker/engine/train/number_tokenizer.h"
 #include "worker/engine/train/train.h"
 
@@ -35,7 +35,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   at::set_num_threads(1);
-  const auto model = rwku::engine::LoadLlama(argv[1], at::kCPU);
+  const auto model = rwku::engine::LoadCausalLm(argv[1], at::kCPU);
   const auto json = rwku::ReadFile(argv[2]);
   if (!model.ok() || !json.ok()) {
     const absl::Status status = model.ok() ? json.status() : model.status();
@@ -55,15 +55,16 @@ int main(int argc, char** argv) {
   const rwku::CancelToken cancel;
   nlohmann::json report;
   double start = ProcessorSeconds();
-  const auto trained = rwku::engine::TrainModel(
-      **model, tokenizer, plan,
-      [&](const rwku::engine::TrainingStep& step) {
-        const double now = ProcessorSeconds();
-        report["seconds"].push_back(now - start);
-        report["losses"].push_back(step.loss);
-        start = now;
-      },
-      cancel);
+  const auto trained = rwku::engine::TrainModel(**model, tokenizer, plan,
+                                                {.on_step =
+                                                     [&](const rwku::engine::TrainingStep& step) {
+                                                       const double now = ProcessorSeconds();
+                                                       report["seconds"].push_back(now - start);
+                                                       report["losses"].push_back(step.loss);
+                                                       start = now;
+                                                     },
+                                                 .on_epoch = nullptr},
+                                                cancel);
   if (!trained.ok()) {
     std::fprintf(stderr, "%s\n", trained.status().ToString().c_str());
     return 1;

@@ -31,6 +31,17 @@ struct GenerateRequest {
   bool stop_at_end_of_turn = true;
 };
 
+struct SampleRequest {
+  ChatPrompt prompt;
+  int max_new_tokens = 512;
+  double temperature = 1.0;  // above 0
+  double top_p = 1.0;        // of (0, 1]: the smallest set of most likely tokens that holds it
+  // What the draws depend on beside the model and the prompt: position i of the text takes draw i
+  // of Random(seed, stream). Give every sample a stream of its own, e.g. "positive/17".
+  uint64_t seed = 42;
+  std::string stream;
+};
+
 // Texts that could follow a prompt. Prompt and continuation are joined by a space unless the prompt
 // ends in "\n" or " ", the joined text is tokenized as a whole, and the continuation's tokens are
 // those after as many as the prompt alone has.
@@ -83,6 +94,13 @@ class LanguageModel {
   virtual absl::StatusOr<std::vector<std::string>> Generate(
       absl::Span<const GenerateRequest> requests, const PromptOptions& options,
       const ProgressCallback& progress, const CancelToken& cancel) = 0;
+
+  // Sampled continuations, ended as Generate ends them at the end of a turn; special tokens left
+  // out, not stripped. A text depends on its request and the weights alone.
+  virtual absl::StatusOr<std::vector<std::string>> Sample(absl::Span<const SampleRequest> requests,
+                                                          const PromptOptions& options,
+                                                          const ProgressCallback& progress,
+                                                          const CancelToken& cancel) = 0;
 
   // One entry a continuation.
   virtual absl::StatusOr<std::vector<std::vector<ContinuationScores>>> ScoreContinuations(

@@ -33,6 +33,23 @@ class ScriptedModel final : public LanguageModel {
     });
   }
 
+  absl::StatusOr<std::vector<std::string>> Sample(absl::Span<const SampleRequest> requests,
+                                                  const PromptOptions& options,
+                                                  const ProgressCallback& progress,
+                                                  const CancelToken& cancel) override {
+    last_options = options;
+    return Answer<std::string>(requests, progress, cancel, [&](const SampleRequest& request) {
+      sampled.push_back(request);
+      std::string answer = " \n";
+      for (const auto& [part, reply] : replies) {
+        if (absl::StrContains(request.prompt.user, part)) {
+          answer = reply;
+        }
+      }
+      return answer;
+    });
+  }
+
   absl::StatusOr<std::vector<std::vector<ContinuationScores>>> ScoreContinuations(
       absl::Span<const ContinuationRequest> requests, const PromptOptions& options,
       const ProgressCallback& progress, const CancelToken& cancel) override {
@@ -91,6 +108,7 @@ class ScriptedModel final : public LanguageModel {
   int calls = 0;
   PromptOptions last_options;
   std::vector<GenerateRequest> generated;
+  std::vector<SampleRequest> sampled;
   std::vector<ContinuationRequest> continued;
   std::vector<NextTokenRequest> next_asked;
   std::vector<std::string> scored;

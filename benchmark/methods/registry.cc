@@ -19,6 +19,8 @@ absl::string_view TuningName(Tuning tuning) {
       return "full";
     case Tuning::kLora:
       return "lora";
+    case Tuning::kPartial:
+      return "partial";
   }
   CheckFailed(__FILE__, __LINE__, "a value of Tuning");
 }

@@ -174,7 +174,7 @@ TEST(DescriptorTest, EveryKindOfBreakIsFound) {
                           "field rwku.v1.FieldViolation.field was 1, is 9",
                           "field rwku.v1.FieldViolation.description was TYPE_STRING  "
                           "LABEL_OPTIONAL, is TYPE_BYTES  LABEL_OPTIONAL",
-                          "value rwku.v1.TuningKind.TUNING_KIND_LORA is gone",
+                          "value rwku.v1.TuningKind.TUNING_KIND_PARTIAL is gone",
                           "method WorkerService.Connect is gone or changed"));
 }
 

@@ -19,10 +19,12 @@ absl::StatusOr<methods::RecipeRequest> FromProto(const v1::Recipe& recipe) {
     case v1::TUNING_KIND_LORA:
       request.tuning = methods::Tuning::kLora;
       break;
+    case v1::TUNING_KIND_PARTIAL:
+      request.tuning = methods::Tuning::kPartial;
+      break;
     default:
-      return absl::InvalidArgumentError(
-          absl::StrCat("found ", recipe.tuning(),
-                       ", expected TUNING_KIND_NONE, TUNING_KIND_FULL or TUNING_KIND_LORA"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "found ", recipe.tuning(), ", expected one of TUNING_KIND_NONE, _FULL, _LORA, _PARTIAL"));
   }
   if (recipe.has_lora()) {
     methods::LoraRequest& lora = request.lora.emplace();
@@ -83,6 +85,9 @@ v1::Recipe ToProto(const methods::Recipe& recipe) {
       for (const std::string& module : recipe.lora.target_modules) {
         proto.mutable_lora()->add_target_modules(module);
       }
+      break;
+    case methods::Tuning::kPartial:
+      proto.set_tuning(v1::TUNING_KIND_PARTIAL);
       break;
   }
   proto.set_learning_rate(recipe.learning_rate);

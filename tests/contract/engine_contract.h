@@ -103,7 +103,7 @@ TEST_P(EngineContract, RestoreAfterATrainingBringsChecksumAndOutputsBack) {
   for (const auto trained : {engine::TrainedWeights::kFull, engine::TrainedWeights::kLora}) {
     engine::TrainingPlan plan = Plan();
     plan.trained = trained;
-    ASSERT_TRUE(engine_->Train(plan, nullptr, cancel_).ok());
+    ASSERT_TRUE(engine_->Train(plan, {}, cancel_).ok());
     EXPECT_EQ(engine_->Restore().value_or("error"), info_.weights_checksum);
     EXPECT_EQ(Generate(Prompts()), before);
   }
@@ -208,7 +208,10 @@ TEST_P(EngineContract, ProgressEndsAtTheNumberOfItems) {
 TEST_P(EngineContract, TrainingReportsEveryStepOnceInOrder) {
   std::vector<int> steps;
   const auto report = engine_->Train(
-      Plan(), [&](const engine::TrainingStep& step) { steps.push_back(step.step); }, cancel_);
+      Plan(),
+      {.on_step = [&](const engine::TrainingStep& step) { steps.push_back(step.step); },
+       .on_epoch = nullptr},
+      cancel_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_THAT(steps, ::testing::ElementsAre(1, 2, 3, 4));
   ASSERT_EQ(report->steps.size(), 4U);
@@ -218,9 +221,9 @@ TEST_P(EngineContract, TrainingReportsEveryStepOnceInOrder) {
 }
 
 TEST_P(EngineContract, TheSameTrainingTwiceGivesTheSameCurve) {
-  const auto first = engine_->Train(Plan(), nullptr, cancel_);
+  const auto first = engine_->Train(Plan(), {}, cancel_);
   ASSERT_TRUE(engine_->Restore().ok());
-  const auto second = engine_->Train(Plan(), nullptr, cancel_);
+  const auto second = engine_->Train(Plan(), {}, cancel_);
   ASSERT_TRUE(first.ok() && second.ok());
   for (size_t i = 0; i < first->steps.size(); ++i) {
     EXPECT_EQ(first->steps[i].loss, second->steps[i].loss);
@@ -232,7 +235,9 @@ TEST_P(EngineContract, TheSameTrainingTwiceGivesTheSameCurve) {
 TEST_P(EngineContract, ACancelledTrainingReturnsTheReasonAndCanBeRestored) {
   CancelToken token;
   const auto report = engine_->Train(
-      Plan(), [&](const engine::TrainingStep&) { token.Cancel(absl::AbortedError("revoked")); },
+      Plan(),
+      {.on_step = [&](const engine::TrainingStep&) { token.Cancel(absl::AbortedError("revoked")); },
+       .on_epoch = nullptr},
       token);
   EXPECT_EQ(report.status(), absl::AbortedError("revoked"));
   EXPECT_EQ(engine_->Restore().value_or("error"), info_.weights_checksum);
@@ -248,8 +253,7 @@ TEST_P(EngineContract, ACancelledTokenStopsGeneration) {
 TEST_P(EngineContract, AnEmptyCorpusIsAnInvalidArgument) {
   engine::TrainingPlan plan = Plan();
   plan.texts.clear();
-  EXPECT_EQ(engine_->Train(plan, nullptr, cancel_).status().code(),
-            absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(engine_->Train(plan, {}, cancel_).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace rwku::contract

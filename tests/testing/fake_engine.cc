@@ -47,11 +47,24 @@ absl::Status Spend(absl::Duration time, const CancelToken& cancel) {
 // Everything that the trained weights depend on.
 std::string PlanText(const engine::TrainingPlan& plan) {
   std::string text = absl::StrJoin(plan.texts, "\x1f");
+  for (const engine::ChatExample& chat : plan.chats) {
+    absl::StrAppend(&text, "\x1f", chat.prompt, "\x1e", chat.response);
+  }
+  for (const engine::PreferencePair& pair : plan.pairs) {
+    absl::StrAppend(&text, "\x1f", pair.prompt, "\x1e", pair.chosen, "\x1e", pair.rejected);
+  }
   absl::StrAppend(&text, "|", static_cast<int>(plan.objective), "|", static_cast<int>(plan.trained),
                   "|", plan.learning_rate, "|", plan.warmup_steps, "|", plan.batch_size, "|",
                   plan.accumulation);
   absl::StrAppend(&text, "|", plan.epochs, "|", plan.beta, "|", plan.max_gradient_norm, "|",
                   plan.cutoff_tokens, "|", plan.seed);
+  absl::StrAppend(&text, "|", plan.beta2, "|", plan.margin, "|", plan.strength, "|", plan.layer,
+                  "|");
+  absl::StrAppend(&text, plan.forget_weight, "|", static_cast<int>(plan.retain.term), "|",
+                  plan.retain.weight, "|", absl::StrJoin(plan.retain.texts, "\x1f"));
+  if (plan.layers.has_value()) {
+    absl::StrAppend(&text, "|", plan.layers->begin, "-", plan.layers->end);
+  }
   if (plan.trained == engine::TrainedWeights::kLora) {
     absl::StrAppend(&text, "|", plan.lora.rank, "|", plan.lora.alpha, "|",
                     absl::StrJoin(plan.lora.target_modules, ","));
@@ -59,13 +72,19 @@ std::string PlanText(const engine::TrainingPlan& plan) {
   return text;
 }
 
+// Texts, chats or pairs, whichever it has.
+size_t ItemCount(const engine::TrainingPlan& plan) {
+  return plan.texts.size() + plan.chats.size() + plan.pairs.size();
+}
+
 absl::Status CheckPlan(const engine::TrainingPlan& plan) {
   const auto below_one = [](absl::string_view field, int value) {
     return absl::InvalidArgumentError(
         absl::StrCat("plan.", field, ": ", value, "; at least 1 is allowed"));
   };
-  if (plan.texts.empty()) {
-    return absl::InvalidArgumentError("plan.texts: empty; at least one text is needed");
+  if (ItemCount(plan) == 0) {
+    return absl::InvalidArgumentError(
+        "plan: no texts, chats or pairs; one of them needs at least one");
   }
   if (plan.batch_size < 1) {
     return below_one("batch_size", plan.batch_size);
@@ -99,13 +118,17 @@ std::vector<std::string> WordsOf(absl::string_view text) {
 }
 
 std::string TextOf(const evaluate::ChatPrompt& prompt) {
-  return absl::StrCat(prompt.user, " ", prompt.assistant_prefix);
+  return absl::StrCat(prompt.system, prompt.system.empty() ? "" : " ", prompt.user, " ",
+                      prompt.assistant_prefix);
 }
 
 // What the weights say to a prompt, or of a text after it.
 Random RandomOf(absl::string_view weights, const evaluate::PromptOptions& options,
                 const evaluate::ChatPrompt& prompt, absl::string_view text = "") {
   std::string label = absl::StrCat(weights, "|", prompt.user, "|", prompt.assistant_prefix);
+  if (!prompt.system.empty()) {
+    absl::StrAppend(&label, "|", prompt.system);
+  }
   if (!text.empty()) {
     absl::StrAppend(&label, "|", text);
   }
@@ -141,7 +164,9 @@ absl::StatusOr<engine::ModelInfo> FakeEngine::Load(const std::filesystem::path& 
                                                    const CancelToken& cancel) {
   RWKU_RETURN_IF_ERROR(cancel.Check());
   if (!folder_.empty() && folder == folder_) {
-    return info_;
+    engine::ModelInfo info = info_;
+    info.was_resident = true;
+    return info;
   }
   absl::StatusOr<std::string> config = ReadFile(folder / "config.json");
   if (!config.ok()) {
@@ -151,6 +176,7 @@ absl::StatusOr<engine::ModelInfo> FakeEngine::Load(const std::filesystem::path& 
   folder_ = folder;
   info_ = engine::ModelInfo{.family = "llama",
                             .parameters = 1000,
+                            .layers = 4,
                             .bytes = 4000,
                             .weights_checksum = Fingerprint(*config)};
   weights_ = info_.weights_checksum;
@@ -159,7 +185,7 @@ absl::StatusOr<engine::ModelInfo> FakeEngine::Load(const std::filesystem::path& 
 }
 
 absl::StatusOr<engine::TrainingReport> FakeEngine::Train(const engine::TrainingPlan& plan,
-                                                         const engine::StepCallback& on_step,
+                                                         const engine::TrainingCallbacks& callbacks,
                                                          const CancelToken& cancel) {
   RWKU_RETURN_IF_ERROR(CheckPlan(plan));
   plans_.push_back(plan);
@@ -167,8 +193,9 @@ absl::StatusOr<engine::TrainingReport> FakeEngine::Train(const engine::TrainingP
   // After an error the weights are neither the old nor the new ones.
   weights_ = Fingerprint(absl::StrCat(trained, "|broken off"));
 
-  const int texts = static_cast<int>(plan.texts.size());
-  const int total = plan.epochs * CeilDiv(CeilDiv(texts, plan.batch_size), plan.accumulation);
+  const int items = static_cast<int>(ItemCount(plan));
+  const int epoch_steps = CeilDiv(CeilDiv(items, plan.batch_size), plan.accumulation);
+  const int total = plan.epochs * epoch_steps;
   Random random(plan.seed, trained);
   engine::TrainingReport report;
   for (const std::string& text : plan.texts) {
@@ -176,6 +203,7 @@ absl::StatusOr<engine::TrainingReport> FakeEngine::Train(const engine::TrainingP
         std::vector<std::string>(absl::StrSplit(text, ' ', absl::SkipEmpty())).size());
     report.tokens_per_epoch += std::min<int64_t>(words + 1, plan.cutoff_tokens);
   }
+  report.trained_parameters = info_.parameters;
   double last_loss = 0;
   for (int step = 1; step <= total; ++step) {
     if (options_.before_step) {
@@ -199,12 +227,50 @@ absl::StatusOr<engine::TrainingReport> FakeEngine::Train(const engine::TrainingP
                             .loss = last_loss,
                             .gradient_norm = 0.5 + random.Uniform(),
                             .learning_rate = LearningRate(plan, step, total)});
-    if (on_step) {
-      on_step(report.steps.back());
+    if (callbacks.on_step) {
+      callbacks.on_step(report.steps.back());
+    }
+    if (step % epoch_steps != 0) {
+      continue;
+    }
+    report.epochs = step / epoch_steps;
+    weights_ = step == total ? trained : Fingerprint(absl::StrCat(trained, "|", report.epochs));
+    if (callbacks.on_epoch) {
+      RWKU_ASSIGN_OR_RETURN(const engine::EpochVerdict verdict, callbacks.on_epoch(report.epochs));
+      if (verdict == engine::EpochVerdict::kStop) {
+        break;
+      }
     }
   }
-  weights_ = trained;
   return report;
+}
+
+absl::Status FakeEngine::Steer(const engine::SteeringPlan& plan, const CancelToken& cancel) {
+  RWKU_RETURN_IF_ERROR(cancel.Check());
+  if (folder_.empty()) {
+    return absl::FailedPreconditionError("no model is resident");
+  }
+  steerings_.push_back(plan);
+  std::string text = absl::StrCat(weights_, "|", plan.novice, "|", plan.expert, "|", plan.strength);
+  if (plan.layers.has_value()) {
+    absl::StrAppend(&text, "|", plan.layers->begin, "-", plan.layers->end);
+  }
+  weights_ = Fingerprint(text);
+  return absl::OkStatus();
+}
+
+absl::Status FakeEngine::Export(const std::filesystem::path& folder, const CancelToken& cancel) {
+  RWKU_RETURN_IF_ERROR(cancel.Check());
+  std::error_code error;
+  if (folder_.empty() || std::filesystem::exists(folder, error)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("no model is resident, or ", folder.string(), " exists"));
+  }
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    return absl::InternalError(absl::StrCat("make ", folder.string(), ": ", error.message()));
+  }
+  return WriteFileAtomically(folder / "weights.txt", weights_);
 }
 
 absl::StatusOr<std::string> FakeEngine::Restore() {
@@ -229,6 +295,32 @@ absl::StatusOr<std::vector<std::string>> FakeEngine::Model::Generate(
     counter.Count(TextOf(request.prompt));
     Random random = RandomOf(engine_->weights_, options, request.prompt);
     const auto words = std::min(static_cast<int>(1 + random.Below(5)), request.max_new_tokens);
+    std::string output;
+    for (int i = 0; i < words; ++i) {
+      absl::StrAppend(&output, " ", kWords[random.Below(kWords.size())]);
+    }
+    engine_->usage_.generated_tokens += words;
+    outputs.push_back(std::move(output));
+    if (progress) {
+      progress(outputs.size(), requests.size());
+    }
+  }
+  return outputs;
+}
+
+absl::StatusOr<std::vector<std::string>> FakeEngine::Model::Sample(
+    absl::Span<const evaluate::SampleRequest> requests, const evaluate::PromptOptions& options,
+    const evaluate::ProgressCallback& progress, const CancelToken& cancel) {
+  UsageCounter counter(engine_->usage_);
+  std::vector<std::string> outputs;
+  outputs.reserve(requests.size());
+  for (const evaluate::SampleRequest& request : requests) {
+    RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
+    counter.Count(TextOf(request.prompt));
+    Random random = RandomOf(engine_->weights_, options, request.prompt,
+                             absl::StrCat(request.seed, "|", request.stream, "|",
+                                          request.temperature, "|", request.top_p));
+    const auto words = std::min(static_cast<int>(3 + random.Below(8)), request.max_new_tokens);
     std::string output;
     for (int i = 0; i < words; ++i) {
       absl::StrAppend(&output, " ", kWords[random.Below(kWords.size())]);

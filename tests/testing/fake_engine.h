@@ -51,12 +51,16 @@ class FakeEngine final : public engine::Engine {
   void Unload() override { folder_.clear(); }
   evaluate::LanguageModel& model() override { return model_; }
   absl::StatusOr<engine::TrainingReport> Train(const engine::TrainingPlan& plan,
-                                               const engine::StepCallback& on_step,
+                                               const engine::TrainingCallbacks& callbacks,
                                                const CancelToken& cancel) override;
+  absl::Status Steer(const engine::SteeringPlan& plan, const CancelToken& cancel) override;
+  // Writes one file, weights.txt, with the checksum of the weights as they are now.
+  absl::Status Export(const std::filesystem::path& folder, const CancelToken& cancel) override;
   absl::StatusOr<std::string> Restore() override;
 
   // What was asked so far.
   const std::vector<engine::TrainingPlan>& plans() const { return plans_; }
+  const std::vector<engine::SteeringPlan>& steerings() const { return steerings_; }
   int loads() const { return loads_; }
   int restores() const { return restores_; }
 
@@ -68,6 +72,9 @@ class FakeEngine final : public engine::Engine {
         absl::Span<const evaluate::GenerateRequest> requests,
         const evaluate::PromptOptions& options, const evaluate::ProgressCallback& progress,
         const CancelToken& cancel) override;
+    absl::StatusOr<std::vector<std::string>> Sample(
+        absl::Span<const evaluate::SampleRequest> requests, const evaluate::PromptOptions& options,
+        const evaluate::ProgressCallback& progress, const CancelToken& cancel) override;
     absl::StatusOr<std::vector<std::vector<evaluate::ContinuationScores>>> ScoreContinuations(
         absl::Span<const evaluate::ContinuationRequest> requests,
         const evaluate::PromptOptions& options, const evaluate::ProgressCallback& progress,
@@ -92,6 +99,7 @@ class FakeEngine final : public engine::Engine {
   std::string weights_;    // checksum of the weights as they are now
   evaluate::Usage usage_;  // since the model was loaded
   std::vector<engine::TrainingPlan> plans_;
+  std::vector<engine::SteeringPlan> steerings_;
   int loads_ = 0;
   int restores_ = 0;
 };

@@ -14,7 +14,7 @@
 #include "tools/synth/documents.h"
 #include "tools/synth/tiny_tokenizer.h"
 #include "tools/synth/training_rows.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 #include "worker/engine/model/model_config.h"
 #include "worker/engine/torch_status.h"
 #include "worker/engine/train/pretrain.h"
@@ -48,7 +48,7 @@ engine::ModelConfig TinyConfig(int vocabulary_size, int32_t bos, int32_t eos) {
   return config;
 }
 
-absl::Status Train(engine::LlamaModel& model, TrainingRows& rows, const TinyModelOptions& options,
+absl::Status Train(engine::CausalLm& model, TrainingRows& rows, const TinyModelOptions& options,
                    const std::function<void(const TinyModelProgress&)>& on_progress) {
   engine::PretrainOptions pretrain;
   pretrain.total_steps = options.steps;
@@ -80,14 +80,14 @@ absl::Status WriteModel(const World& world, const TinyModelOptions& options,
   RWKU_RETURN_IF_ERROR(WriteTinyTokenizer(world, options.seed, options.vocabulary_size, folder));
   RWKU_ASSIGN_OR_RETURN(const std::unique_ptr<text::Tokenizer> tokenizer,
                         text::Tokenizer::Load(folder));
-  const std::unique_ptr<engine::LlamaModel> model =
-      engine::LlamaModel::Random(TinyConfig(tokenizer->vocabulary_size(),
-                                            tokenizer->bos_id().value_or(0), tokenizer->eos_id()),
-                                 options.seed, kInitialStd);
+  const std::unique_ptr<engine::CausalLm> model =
+      engine::CausalLm::Random(TinyConfig(tokenizer->vocabulary_size(),
+                                          tokenizer->bos_id().value_or(0), tokenizer->eos_id()),
+                               options.seed, kInitialStd);
   DocumentStream documents(world, options.seed + 1);
   TrainingRows rows(documents, *tokenizer, kRowTokens);
   RWKU_RETURN_IF_ERROR(Train(*model, rows, options, on_progress));
-  return engine::SaveLlama(*model, folder);
+  return engine::SaveCausalLm(*model, folder);
 }
 
 }  // namespace

@@ -27,9 +27,11 @@ absl::StatusOr<methods::Tuning> ToTuning(v1::TuningKind kind) {
       return methods::Tuning::kFull;
     case v1::TUNING_KIND_LORA:
       return methods::Tuning::kLora;
+    case v1::TUNING_KIND_PARTIAL:
+      return methods::Tuning::kPartial;
     default:
       return absl::InvalidArgumentError(absl::StrCat("spec.recipe.tuning: ", static_cast<int>(kind),
-                                                     "; none, full or lora is allowed"));
+                                                     "; none, full, lora or partial is allowed"));
   }
 }
 

@@ -19,7 +19,7 @@
 
 #include "worker/engine/decode/cpu_runner.h"
 #include "worker/engine/decode/greedy.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 #include "worker/engine/model/safetensors.h"
 #include "worker/engine/score/score.h"
 
@@ -41,7 +41,7 @@ class ParityTest : public testing::TestWithParam<const char*> {
       GTEST_SKIP() << "no oracle models: .deps/venv with transformers is missing";
     }
     folder_ = std::filesystem::path(root) / GetParam();
-    auto model = LoadLlama(folder_, at::kCPU);
+    auto model = LoadCausalLm(folder_, at::kCPU);
     ASSERT_TRUE(model.ok()) << model.status();
     model_ = *std::move(model);
     std::ifstream file(folder_ / "expected.json");
@@ -76,7 +76,7 @@ class ParityTest : public testing::TestWithParam<const char*> {
   const CancelToken cancel_;
   evaluate::Usage usage_;
   std::filesystem::path folder_;
-  std::unique_ptr<LlamaModel> model_;
+  std::unique_ptr<CausalLm> model_;
   json expected_;
   Sequences prompts_;
 };
@@ -207,8 +207,8 @@ TEST_P(ParityTest, SavedModelIsTheSameModel) {
   const std::filesystem::path folder = std::filesystem::path(testing::TempDir()) /
                                        absl::StrCat("rwku_saved_", getpid(), "_", GetParam());
   std::filesystem::create_directories(folder);
-  ASSERT_TRUE(SaveLlama(*model_, folder).ok());
-  const auto again = LoadLlama(folder, at::kCPU);
+  ASSERT_TRUE(SaveCausalLm(*model_, folder).ok());
+  const auto again = LoadCausalLm(folder, at::kCPU);
   ASSERT_TRUE(again.ok()) << again.status();
   const auto before = model_->NamedParameters();
   const auto after = (*again)->NamedParameters();

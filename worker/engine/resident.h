@@ -11,14 +11,14 @@
 #include "text/tokenizer.h"
 #include "worker/engine/decode/cpu_runner.h"
 #include "worker/engine/engine.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 
 namespace rwku::engine {
 
 struct Resident {
   std::string identity;  // of the folder it comes from
   std::unique_ptr<text::Tokenizer> tokenizer;
-  std::unique_ptr<LlamaModel> model;
+  std::unique_ptr<CausalLm> model;
   std::vector<at::Tensor> pristine;  // on the host, in the order of NamedParameters()
   ModelInfo info;
   bool is_changed = false;            // trained since the last restore

@@ -23,8 +23,8 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "text/tokenizer.h"
+#include "worker/engine/model/causal_lm.h"
 #include "worker/engine/model/checksum.h"
-#include "worker/engine/model/llama.h"
 #include "worker/engine/resident.h"
 #include "worker/engine/torch_language_model.h"
 #include "worker/engine/torch_status.h"
@@ -104,7 +104,9 @@ class TorchEngine final : public Engine {
     RWKU_RETURN_IF_ERROR(cancel.Check());
     std::string identity = FolderIdentity(folder);
     if (resident_.model && resident_.identity == identity) {
-      return resident_.info;
+      ModelInfo info = resident_.info;
+      info.was_resident = true;
+      return info;
     }
     // Gone before the next one comes: two models need not fit.
     resident_ = Resident{};
@@ -121,15 +123,25 @@ class TorchEngine final : public Engine {
     return language_model_;
   }
 
-  absl::StatusOr<TrainingReport> Train(const TrainingPlan& plan, const StepCallback& on_step,
+  absl::StatusOr<TrainingReport> Train(const TrainingPlan& plan, const TrainingCallbacks& callbacks,
                                        const CancelToken& cancel) override {
     if (!resident_.model) {
       return absl::FailedPreconditionError("no model is loaded");
     }
     resident_.runner.reset();
     resident_.is_changed = true;
-    return CatchTorch(
-        [&] { return TrainModel(*resident_.model, *resident_.tokenizer, plan, on_step, cancel); });
+    return CatchTorch([&] {
+      return TrainModel(*resident_.model, *resident_.tokenizer, plan, callbacks, cancel);
+    });
+  }
+
+  absl::Status Steer(const SteeringPlan& /*plan*/, const CancelToken& /*cancel*/) override {
+    return absl::UnimplementedError("this engine does not steer");
+  }
+
+  absl::Status Export(const std::filesystem::path& /*folder*/,
+                      const CancelToken& /*cancel*/) override {
+    return absl::UnimplementedError("this engine does not export");
   }
 
   absl::StatusOr<std::string> Restore() override {
@@ -168,7 +180,7 @@ class TorchEngine final : public Engine {
                              .status());
     RWKU_RETURN_IF_ERROR(cancel.Check());
     RWKU_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(device_));
-    RWKU_ASSIGN_OR_RETURN(resident.model, LoadLlama(folder, device));
+    RWKU_ASSIGN_OR_RETURN(resident.model, LoadCausalLm(folder, device));
     RWKU_RETURN_IF_ERROR(cancel.Check());
     const std::vector<NamedTensor> parameters = resident.model->NamedParameters();
     for (const auto& [name, parameter] : parameters) {
@@ -177,6 +189,7 @@ class TorchEngine final : public Engine {
       resident.info.bytes += static_cast<int64_t>(parameter.nbytes());
     }
     resident.info.family = resident.model->config().model_type;
+    resident.info.layers = resident.model->config().num_hidden_layers;
     resident.info.weights_checksum = WeightsChecksum(parameters);
     return resident;
   }

@@ -248,7 +248,7 @@ TEST_F(TorchEngineTest, LoadingTheResidentModelAgainAnswersTheSame) {
 
 TEST_F(TorchEngineTest, RestoreUndoesFullTraining) {
   const auto before = Generate();
-  const auto report = engine_->Train(Plan(), nullptr, cancel_);
+  const auto report = engine_->Train(Plan(), {}, cancel_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_EQ(report->steps.size(), 6);
   const auto trained = Generate();
@@ -264,7 +264,7 @@ TEST_F(TorchEngineTest, RestoreRemovesAdapters) {
   TrainingPlan plan = Plan();
   plan.trained = TrainedWeights::kLora;
   plan.learning_rate = 0.1;
-  const auto report = engine_->Train(plan, nullptr, cancel_);
+  const auto report = engine_->Train(plan, {}, cancel_);
   ASSERT_TRUE(report.ok()) << report.status();
   EXPECT_NE(*Generate(), *before);
   const auto checksum = engine_->Restore();
@@ -303,7 +303,7 @@ TEST_F(TorchEngineTest, ModelWithoutAChatTemplateIsRefusedBeforeAnythingIsTraine
 }
 
 TEST_F(TorchEngineTest, LoadLeavesTrainedWeightsToRestore) {
-  ASSERT_TRUE(engine_->Train(Plan(), nullptr, cancel_).ok());
+  ASSERT_TRUE(engine_->Train(Plan(), {}, cancel_).ok());
   const auto trained = Generate();
   ASSERT_TRUE(engine_->Load(folder_, cancel_).ok());
   EXPECT_EQ(*Generate(), *trained);

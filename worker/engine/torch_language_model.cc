@@ -39,9 +39,13 @@ std::string JoinedApart(absl::string_view text, absl::string_view next) {
 }  // namespace
 
 absl::StatusOr<std::string> TorchLanguageModel::TextOf(const ChatPrompt& prompt) const {
-  RWKU_ASSIGN_OR_RETURN(std::string text,
-                        resident_.tokenizer->ApplyChatTemplate({{"user", prompt.user}},
-                                                               /*add_generation_prompt=*/true));
+  std::vector<text::ChatMessage> turns;
+  if (!prompt.system.empty()) {
+    turns.push_back({"system", prompt.system});
+  }
+  turns.push_back({"user", prompt.user});
+  RWKU_ASSIGN_OR_RETURN(std::string text, resident_.tokenizer->ApplyChatTemplate(
+                                              turns, /*add_generation_prompt=*/true));
   if (prompt.separate_prefix && !prompt.assistant_prefix.empty()) {
     return JoinedApart(text, prompt.assistant_prefix);
   }
@@ -111,6 +115,12 @@ absl::StatusOr<std::vector<std::string>> TorchLanguageModel::Generate(
     texts.push_back(*std::move(decoded));
   }
   return texts;
+}
+
+absl::StatusOr<std::vector<std::string>> TorchLanguageModel::Sample(
+    absl::Span<const evaluate::SampleRequest> /*requests*/, const PromptOptions& /*options*/,
+    const ProgressCallback& /*progress*/, const CancelToken& /*cancel*/) {
+  return absl::UnimplementedError("this engine does not sample");
 }
 
 absl::StatusOr<std::vector<size_t>> TorchLanguageModel::AddContinuations(

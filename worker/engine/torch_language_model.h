@@ -31,6 +31,10 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
       absl::Span<const evaluate::GenerateRequest> requests, const evaluate::PromptOptions& options,
       const evaluate::ProgressCallback& progress, const CancelToken& cancel) override;
 
+  absl::StatusOr<std::vector<std::string>> Sample(
+      absl::Span<const evaluate::SampleRequest> requests, const evaluate::PromptOptions& options,
+      const evaluate::ProgressCallback& progress, const CancelToken& cancel) override;
+
   absl::StatusOr<std::vector<std::vector<evaluate::ContinuationScores>>> ScoreContinuations(
       absl::Span<const evaluate::ContinuationRequest> requests,
       const evaluate::PromptOptions& options, const evaluate::ProgressCallback& progress,

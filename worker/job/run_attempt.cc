@@ -146,15 +146,16 @@ class AttemptRun {
     RWKU_ASSIGN_OR_RETURN(const engine::TrainingPlan plan,
                           MakeTrainingPlan(spec_, std::move(texts_)));
     RWKU_ASSIGN_OR_RETURN(engine::TrainingReport report,
-                          engine_.Train(
-                              plan,
-                              [this](const engine::TrainingStep& step) {
-                                Report({.stage = Stage::kUnlearn,
-                                        .done = step.step,
-                                        .total = step.total_steps,
-                                        .loss = step.loss});
-                              },
-                              cancel_));
+                          engine_.Train(plan,
+                                        {.on_step =
+                                             [this](const engine::TrainingStep& step) {
+                                               Report({.stage = Stage::kUnlearn,
+                                                       .done = step.step,
+                                                       .total = step.total_steps,
+                                                       .loss = step.loss});
+                                             },
+                                         .on_epoch = nullptr},
+                                        cancel_));
     result_.training_curve = std::move(report.steps);
     result_.corpus_tokens = report.tokens_per_epoch;
     return absl::OkStatus();
@@ -225,6 +226,8 @@ absl::StatusOr<engine::TrainingPlan> MakeTrainingPlan(const AttemptSpec& spec,
     case methods::Tuning::kLora:
       plan.trained = engine::TrainedWeights::kLora;
       break;
+    case methods::Tuning::kPartial:
+      return absl::UnimplementedError("recipe.tuning: partial");
   }
   if (spec.micro_batch_halvings < 0 || spec.micro_batch_halvings > kMaxMicroBatchHalvings) {
     return absl::InvalidArgumentError(

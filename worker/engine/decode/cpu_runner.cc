@@ -106,7 +106,7 @@ CpuRunner::PackedWeight CpuRunner::Pack(const std::vector<const Linear*>& parts)
   return packed;
 }
 
-CpuRunner::CpuRunner(const LlamaModel& model, const Kernels& kernels)
+CpuRunner::CpuRunner(const CausalLm& model, const Kernels& kernels)
     : kernels_(kernels),
       config_(model.config()),
       inverse_frequencies_(RopeInverseFrequencies(model.config())) {
@@ -115,7 +115,7 @@ CpuRunner::CpuRunner(const LlamaModel& model, const Kernels& kernels)
   final_norm_ = HostCopy(model.final_norm);
   head_ = Pack({&model.lm_head});
   layers_.reserve(model.layers.size());
-  for (const LlamaLayer& layer : model.layers) {
+  for (const CausalLmLayer& layer : model.layers) {
     layers_.push_back({HostCopy(layer.input_norm),
                        Pack({&layer.q_proj, &layer.k_proj, &layer.v_proj}), Pack({&layer.o_proj}),
                        HostCopy(layer.post_attn_norm), Pack({&layer.gate_proj, &layer.up_proj}),

@@ -11,7 +11,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/engine/decode/kernels.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 
 namespace rwku::engine {
 
@@ -62,7 +62,7 @@ absl::Status CheckTokens(const ModelConfig& config, absl::Span<const int32_t> to
 // do not reach it. Not thread-safe.
 class CpuRunner {
  public:
-  explicit CpuRunner(const LlamaModel& model, const Kernels& kernels = BestKernels());
+  explicit CpuRunner(const CausalLm& model, const Kernels& kernels = BestKernels());
 
   const ModelConfig& config() const { return config_; }
 

@@ -36,7 +36,7 @@ class GreedyTest : public testing::Test {
     return requests;
   }
 
-  const std::unique_ptr<LlamaModel> model_ = LlamaModel::Random(TinyConfig(), 1, 0.3);
+  const std::unique_ptr<CausalLm> model_ = CausalLm::Random(TinyConfig(), 1, 0.3);
   CpuRunner runner_{*model_};
   const CancelToken cancel_;
   evaluate::Usage usage_;

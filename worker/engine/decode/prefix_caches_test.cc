@@ -76,7 +76,7 @@ class PrefixCachesTest : public testing::Test {
     return hidden;
   }
 
-  const std::unique_ptr<LlamaModel> model_ = LlamaModel::Random(TinyConfig(), 1, 0.3);
+  const std::unique_ptr<CausalLm> model_ = CausalLm::Random(TinyConfig(), 1, 0.3);
   CpuRunner runner_{*model_};
   std::vector<std::vector<int32_t>> sequences_;
   std::vector<CachedSequence> cached_;

@@ -37,7 +37,7 @@ class ScoreTest : public testing::Test {
     return queries;
   }
 
-  const std::unique_ptr<LlamaModel> model_ = LlamaModel::Random(TinyConfig(), 1, 0.3);
+  const std::unique_ptr<CausalLm> model_ = CausalLm::Random(TinyConfig(), 1, 0.3);
   const CancelToken cancel_;
   evaluate::Usage usage_;
 };

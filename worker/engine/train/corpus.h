@@ -10,7 +10,7 @@
 
 #include "text/tokenizer.h"
 #include "worker/engine/engine.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 
 namespace rwku::engine {
 

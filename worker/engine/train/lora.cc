@@ -53,7 +53,7 @@ absl::Status ValidateLoraPlan(const LoraPlan& plan) {
   return absl::OkStatus();
 }
 
-void AttachLora(const LoraPlan& plan, uint64_t seed, LlamaModel* model) {
+void AttachLora(const LoraPlan& plan, uint64_t seed, CausalLm* model) {
   for (auto& [name, linear] : model->NamedLinears()) {
     if (!Targets(plan, name)) {
       continue;

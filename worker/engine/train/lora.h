@@ -6,7 +6,7 @@
 #include "absl/status/status.h"
 
 #include "worker/engine/engine.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 
 namespace rwku::engine {
 
@@ -18,6 +18,6 @@ absl::Status ValidateLoraPlan(const LoraPlan& plan);
 // of any that is there: B zero, A uniform in [-1/sqrt(in), 1/sqrt(in)) (torch's
 // kaiming_uniform_(a=sqrt(5))), element i of projection `name` from the i-th draw of
 // Random(seed, "lora_A." + name); scale alpha / rank. `plan` must be valid.
-void AttachLora(const LoraPlan& plan, uint64_t seed, LlamaModel* model);
+void AttachLora(const LoraPlan& plan, uint64_t seed, CausalLm* model);
 
 }  // namespace rwku::engine

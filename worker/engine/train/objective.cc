@@ -17,7 +17,7 @@ namespace rwku::engine {
 namespace {
 
 // Mean over the labelled tokens, or minus that; no chunk needs to know the others.
-void BackwardMean(const LlamaModel& model, const at::Tensor& hidden, const LabelledPack& pack,
+void BackwardMean(const CausalLm& model, const at::Tensor& hidden, const LabelledPack& pack,
                   double weight, at::Tensor* loss) {
   BackwardThroughHead(model, hidden, pack.targets, ChunkEnds(model, pack.targets.size(0)),
                       [&](int64_t /*begin*/, const at::Tensor& nll) {
@@ -29,7 +29,7 @@ void BackwardMean(const LlamaModel& model, const at::Tensor& hidden, const Label
 // -(2/beta) log sigmoid(beta (NLL - NLL_ref)) of each text, times `weight`. A token's derivative
 // needs the sum over its text, so the NLLs come first and the chunks, which know no texts, after
 // them.
-void BackwardNpo(const LlamaModel& model, const at::Tensor& hidden, const LabelledPack& pack,
+void BackwardNpo(const CausalLm& model, const at::Tensor& hidden, const LabelledPack& pack,
                  double beta, const std::vector<double>& reference_nll, double weight,
                  at::Tensor* loss) {
   const at::Tensor nll = TokenNll(model, hidden, pack.targets);
@@ -50,7 +50,7 @@ void BackwardNpo(const LlamaModel& model, const at::Tensor& hidden, const Labell
 
 }  // namespace
 
-at::Tensor BackwardPack(const LlamaModel& model, const LabelledPack& pack, Objective objective,
+at::Tensor BackwardPack(const CausalLm& model, const LabelledPack& pack, Objective objective,
                         double beta, const std::vector<double>& reference_nll,
                         const BatchScale& scale) {
   const at::Tensor hidden = model.Hidden(pack.input).index_select(0, pack.positions);
@@ -66,7 +66,7 @@ at::Tensor BackwardPack(const LlamaModel& model, const LabelledPack& pack, Objec
   return loss;
 }
 
-std::vector<double> TextNll(const LlamaModel& model, const LabelledPack& pack) {
+std::vector<double> TextNll(const CausalLm& model, const LabelledPack& pack) {
   const c10::AutoGradMode no_grad(false);
   const at::Tensor hidden = model.Hidden(pack.input).index_select(0, pack.positions);
   const at::Tensor nll = TokenNll(model, hidden, pack.targets).to(at::kDouble).cpu();

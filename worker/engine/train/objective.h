@@ -7,7 +7,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/engine/engine.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 #include "worker/engine/train/corpus.h"
 
 namespace rwku::engine {
@@ -22,11 +22,11 @@ struct BatchScale {
 // Runs one pack forwards and backwards, adding to the gradients; returns the pack's share of the
 // step's loss, a float64 scalar on the model's device. `reference_nll` holds, for kNpo, each text's
 // summed NLL under the reference.
-at::Tensor BackwardPack(const LlamaModel& model, const LabelledPack& pack, Objective objective,
+at::Tensor BackwardPack(const CausalLm& model, const LabelledPack& pack, Objective objective,
                         double beta, const std::vector<double>& reference_nll,
                         const BatchScale& scale);
 
 // The summed NLL of each text of the pack, without gradients.
-std::vector<double> TextNll(const LlamaModel& model, const LabelledPack& pack);
+std::vector<double> TextNll(const CausalLm& model, const LabelledPack& pack);
 
 }  // namespace rwku::engine

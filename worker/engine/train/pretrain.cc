@@ -34,7 +34,7 @@ struct WeightedPack {
   at::Tensor weights;    // [N] float32, of sum 1
 };
 
-absl::StatusOr<WeightedPack> Pack(absl::Span<const PretrainRow> rows, const LlamaModel& model) {
+absl::StatusOr<WeightedPack> Pack(absl::Span<const PretrainRow> rows, const CausalLm& model) {
   std::vector<std::vector<int32_t>> sequences;
   std::vector<int64_t> positions;
   std::vector<int64_t> targets;
@@ -76,7 +76,7 @@ absl::StatusOr<WeightedPack> Pack(absl::Span<const PretrainRow> rows, const Llam
 
 }  // namespace
 
-Pretrainer::Pretrainer(LlamaModel* model, const PretrainOptions& options)
+Pretrainer::Pretrainer(CausalLm* model, const PretrainOptions& options)
     : model_(model),
       options_(options),
       weights_(model, TrainedWeights::kFull),

@@ -7,7 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 #include "worker/engine/train/adamw.h"
 #include "worker/engine/train/trainable.h"
 
@@ -36,7 +36,7 @@ struct PretrainRow {
 class Pretrainer {
  public:
   // The model wants gradients until this object dies, and must outlive it.
-  Pretrainer(LlamaModel* model, const PretrainOptions& options);
+  Pretrainer(CausalLm* model, const PretrainOptions& options);
 
   // One optimizer step on the weighted mean NLL of `rows`; returns it. INVALID_ARGUMENT for rows of
   // a wrong shape or without any weight, DATA_LOSS for a loss or gradient that is not finite (the
@@ -46,7 +46,7 @@ class Pretrainer {
   int steps_done() const { return steps_done_; }
 
  private:
-  LlamaModel* const model_;
+  CausalLm* const model_;
   const PretrainOptions options_;
   TrainableWeights weights_;
   AdamW optimizer_;

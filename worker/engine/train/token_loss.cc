@@ -54,7 +54,7 @@ void AddHeadGradient(const at::Tensor& weight, const at::Tensor& logit_gradient,
 
 }  // namespace
 
-std::vector<int64_t> ChunkEnds(const LlamaModel& model, int64_t count) {
+std::vector<int64_t> ChunkEnds(const CausalLm& model, int64_t count) {
   const int64_t elements = model.device().is_cuda() ? kChunkElementsGpu : kChunkElementsCpu;
   const int64_t rows = std::max(kSmallestChunk, elements / model.config().vocab_size);
   std::vector<int64_t> ends;
@@ -64,7 +64,7 @@ std::vector<int64_t> ChunkEnds(const LlamaModel& model, int64_t count) {
   return ends;
 }
 
-at::Tensor TokenNll(const LlamaModel& model, const at::Tensor& hidden, const at::Tensor& targets) {
+at::Tensor TokenNll(const CausalLm& model, const at::Tensor& hidden, const at::Tensor& targets) {
   const c10::AutoGradMode no_grad(false);
   const at::Tensor weight = model.lm_head.weight.detach().to(hidden.scalar_type());
   std::vector<at::Tensor> parts;
@@ -78,9 +78,8 @@ at::Tensor TokenNll(const LlamaModel& model, const at::Tensor& hidden, const at:
   return parts.empty() ? at::empty({0}, hidden.options().dtype(at::kFloat)) : at::cat(parts);
 }
 
-void BackwardThroughHead(const LlamaModel& model, const at::Tensor& hidden,
-                         const at::Tensor& targets, const std::vector<int64_t>& chunk_ends,
-                         const LossWeights& weights) {
+void BackwardThroughHead(const CausalLm& model, const at::Tensor& hidden, const at::Tensor& targets,
+                         const std::vector<int64_t>& chunk_ends, const LossWeights& weights) {
   if (chunk_ends.empty()) {
     return;
   }

@@ -8,7 +8,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 
 namespace rwku::engine {
 
@@ -17,17 +17,16 @@ using LossWeights = std::function<at::Tensor(int64_t begin, const at::Tensor& nl
 
 // Ends of chunks of `count` rows with logits of a size that the device handles well; ascending, the
 // last is `count`.
-std::vector<int64_t> ChunkEnds(const LlamaModel& model, int64_t count);
+std::vector<int64_t> ChunkEnds(const CausalLm& model, int64_t count);
 
 // Negative log-likelihoods [N] float32 of `targets` [N] int64 after `hidden` [N, hidden]; no
 // gradients.
-at::Tensor TokenNll(const LlamaModel& model, const at::Tensor& hidden, const at::Tensor& targets);
+at::Tensor TokenNll(const CausalLm& model, const at::Tensor& hidden, const at::Tensor& targets);
 
 // Backpropagates a loss whose derivatives by each position's NLL `weights` gives, through the head
 // and into what `hidden` [N, hidden] came from. Adds to the head's gradient if it wants one.
 // `weights` is asked once per chunk, in order, so it can add up the loss as it goes.
-void BackwardThroughHead(const LlamaModel& model, const at::Tensor& hidden,
-                         const at::Tensor& targets, const std::vector<int64_t>& chunk_ends,
-                         const LossWeights& weights);
+void BackwardThroughHead(const CausalLm& model, const at::Tensor& hidden, const at::Tensor& targets,
+                         const std::vector<int64_t>& chunk_ends, const LossWeights& weights);
 
 }  // namespace rwku::engine

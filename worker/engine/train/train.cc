@@ -47,9 +47,9 @@ absl::Status Positive(absl::string_view field, double value) {
 
 class Trainer {
  public:
-  Trainer(LlamaModel& model, const text::Tokenizer& tokenizer, const TrainingPlan& plan,
-          const StepCallback& on_step, const CancelToken& cancel)
-      : model_(model), tokenizer_(tokenizer), plan_(plan), on_step_(on_step), cancel_(cancel) {}
+  Trainer(CausalLm& model, const text::Tokenizer& tokenizer, const TrainingPlan& plan,
+          const TrainingCallbacks& callbacks, const CancelToken& cancel)
+      : model_(model), tokenizer_(tokenizer), plan_(plan), callbacks_(callbacks), cancel_(cancel) {}
 
   absl::StatusOr<TrainingReport> Run() {
     const c10::AutoGradMode grad(true);
@@ -157,8 +157,8 @@ class Trainer {
     RWKU_RETURN_IF_ERROR(CheckFinite(step));
     optimizer->Step(step.learning_rate, step.gradient_norm);
     report_.steps.push_back(step);
-    if (on_step_) {
-      on_step_(step);
+    if (callbacks_.on_step) {
+      callbacks_.on_step(step);
     }
     return absl::OkStatus();
   }
@@ -180,10 +180,10 @@ class Trainer {
     return absl::DataLossError(message);
   }
 
-  LlamaModel& model_;
+  CausalLm& model_;
   const text::Tokenizer& tokenizer_;
   const TrainingPlan& plan_;
-  const StepCallback& on_step_;
+  const TrainingCallbacks& callbacks_;
   const CancelToken& cancel_;
   std::vector<TrainingText> texts_;
   std::vector<double> reference_nll_;  // by text; of the model as it came
@@ -219,12 +219,13 @@ int64_t TotalSteps(const TrainingPlan& plan, int64_t text_count) {
   return CeilDivide(CeilDivide(text_count, plan.batch_size), plan.accumulation) * plan.epochs;
 }
 
-absl::StatusOr<TrainingReport> TrainModel(LlamaModel& model, const text::Tokenizer& tokenizer,
-                                          const TrainingPlan& plan, const StepCallback& on_step,
+absl::StatusOr<TrainingReport> TrainModel(CausalLm& model, const text::Tokenizer& tokenizer,
+                                          const TrainingPlan& plan,
+                                          const TrainingCallbacks& callbacks,
                                           const CancelToken& cancel) {
   RWKU_RETURN_IF_ERROR(ValidateTrainingPlan(plan));
   return CatchTorch([&]() -> absl::StatusOr<TrainingReport> {
-    return Trainer(model, tokenizer, plan, on_step, cancel).Run();
+    return Trainer(model, tokenizer, plan, callbacks, cancel).Run();
   });
 }
 

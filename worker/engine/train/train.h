@@ -6,7 +6,7 @@
 #include "base/cancel.h"
 #include "text/tokenizer.h"
 #include "worker/engine/engine.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 
 namespace rwku::engine {
 
@@ -20,8 +20,9 @@ namespace rwku::engine {
 // or gradient norm is not finite (its update is not made) and the last good loss;
 // RESOURCE_EXHAUSTED is memory; otherwise the reason of `cancel`, looked at between passes. After
 // an error the weights are undefined.
-absl::StatusOr<TrainingReport> TrainModel(LlamaModel& model, const text::Tokenizer& tokenizer,
-                                          const TrainingPlan& plan, const StepCallback& on_step,
+absl::StatusOr<TrainingReport> TrainModel(CausalLm& model, const text::Tokenizer& tokenizer,
+                                          const TrainingPlan& plan,
+                                          const TrainingCallbacks& callbacks,
                                           const CancelToken& cancel);
 
 // OK, or INVALID_ARGUMENT with the field and what is allowed.

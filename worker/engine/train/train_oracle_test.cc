@@ -14,7 +14,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 #include "worker/engine/model/safetensors.h"
 #include "worker/engine/train/number_tokenizer.h"
 #include "worker/engine/train/train.h"
@@ -60,14 +60,14 @@ TEST_P(TrainOracleTest, LossesAndFinalWeightsAreThoseOfThePaddedPyTorchLoop) {
     GTEST_SKIP() << "no oracle output at " << folder;
   }
   const Json expected = Json::parse(*text);
-  absl::StatusOr<std::unique_ptr<LlamaModel>> model =
-      LoadLlama(folder / expected["model"].get<std::string>(), at::kCPU);
+  absl::StatusOr<std::unique_ptr<CausalLm>> model =
+      LoadCausalLm(folder / expected["model"].get<std::string>(), at::kCPU);
   ASSERT_TRUE(model.ok()) << model.status();
   const NumberTokenizer tokenizer(static_cast<int>((*model)->config().vocab_size),
                                   expected["eos"].get<int32_t>());
   const CancelToken cancel;
   const absl::StatusOr<TrainingReport> report =
-      TrainModel(**model, tokenizer, PlanOf(expected), nullptr, cancel);
+      TrainModel(**model, tokenizer, PlanOf(expected), {}, cancel);
   ASSERT_TRUE(report.ok()) << report.status();
 
   const auto losses = expected["losses"].get<std::vector<double>>();
@@ -99,8 +99,8 @@ TEST_P(TrainOracleTest, LossesAndFinalWeightsAreThoseOfThePaddedPyTorchLoop) {
   double worst_weight = 0;
   double moved = 0;
   size_t compared = 0;
-  const absl::StatusOr<std::unique_ptr<LlamaModel>> start =
-      LoadLlama(folder / expected["model"].get<std::string>(), at::kCPU);
+  const absl::StatusOr<std::unique_ptr<CausalLm>> start =
+      LoadCausalLm(folder / expected["model"].get<std::string>(), at::kCPU);
   for (const auto& [name, tensor] : trained) {
     if (final_weights->header().entries.count(name) == 0) {
       continue;

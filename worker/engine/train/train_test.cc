@@ -32,7 +32,7 @@ using testing::HasSubstr;
 
 constexpr int32_t kEos = 4;
 
-std::unique_ptr<LlamaModel> TinyModel(bool tied = true) {
+std::unique_ptr<CausalLm> TinyModel(bool tied = true) {
   ModelConfig config;
   config.hidden_size = 16;
   config.intermediate_size = 40;
@@ -42,7 +42,7 @@ std::unique_ptr<LlamaModel> TinyModel(bool tied = true) {
   config.head_dim = 4;
   config.vocab_size = 32;
   config.tie_word_embeddings = tied;
-  return LlamaModel::Random(config, /*seed=*/1, /*std=*/0.1);
+  return CausalLm::Random(config, /*seed=*/1, /*std=*/0.1);
 }
 
 TrainingPlan Plan() {
@@ -56,10 +56,12 @@ TrainingPlan Plan() {
   return plan;
 }
 
-absl::StatusOr<TrainingReport> Train(LlamaModel& model, const TrainingPlan& plan,
-                                     const StepCallback& on_step = nullptr) {
+absl::StatusOr<TrainingReport> Train(
+    CausalLm& model, const TrainingPlan& plan,
+    const std::function<void(const TrainingStep&)>& on_step = nullptr) {
   const CancelToken cancel;
-  return TrainModel(model, NumberTokenizer(32, kEos), plan, on_step, cancel);
+  return TrainModel(model, NumberTokenizer(32, kEos), plan,
+                    {.on_step = on_step, .on_epoch = nullptr}, cancel);
 }
 
 std::vector<NamedTensor> Copy(const std::vector<NamedTensor>& tensors) {
@@ -165,7 +167,7 @@ TEST(ObjectiveTest, TheGradientOfNpoOverSeveralChunksOfATextIsThatOfTheLoss) {
   config.num_key_value_heads = 2;
   config.head_dim = 8;
   config.vocab_size = 8192;  // 64 rows a chunk
-  const auto model = LlamaModel::Random(config, 3, 0.1);
+  const auto model = CausalLm::Random(config, 3, 0.1);
   TrainingText long_text{{5}, 149};
   TrainingText short_text{{6}, 9};
   while (long_text.tokens.size() < 150) {
@@ -289,14 +291,15 @@ TEST(TrainTest, CancellingStopsBetweenSteps) {
   const auto model = TinyModel();
   CancelToken cancel;
   int steps = 0;
-  const auto report = TrainModel(
-      *model, NumberTokenizer(32, kEos), Plan(),
-      [&](const TrainingStep&) {
-        if (++steps == 2) {
-          cancel.Cancel(absl::CancelledError("revoked"));
-        }
-      },
-      cancel);
+  const auto report = TrainModel(*model, NumberTokenizer(32, kEos), Plan(),
+                                 {.on_step =
+                                      [&](const TrainingStep&) {
+                                        if (++steps == 2) {
+                                          cancel.Cancel(absl::CancelledError("revoked"));
+                                        }
+                                      },
+                                  .on_epoch = nullptr},
+                                 cancel);
   EXPECT_EQ(report.status(), absl::CancelledError("revoked"));
   EXPECT_EQ(steps, 2);
   EXPECT_FALSE(model->embedding.requires_grad());

@@ -2,7 +2,7 @@
 
 namespace rwku::engine {
 
-TrainableWeights::TrainableWeights(LlamaModel* model, TrainedWeights trained) {
+TrainableWeights::TrainableWeights(CausalLm* model, TrainedWeights trained) {
   for (const auto& [name, tensor] : model->NamedParameters()) {
     tensor.requires_grad_(trained == TrainedWeights::kFull);
     if (trained == TrainedWeights::kFull) {

@@ -6,7 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "worker/engine/engine.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 
 namespace rwku::engine {
 
@@ -15,7 +15,7 @@ namespace rwku::engine {
 class TrainableWeights {
  public:
   // kFull: every weight and no adapter; kLora: the adapters alone.
-  TrainableWeights(LlamaModel* model, TrainedWeights trained);
+  TrainableWeights(CausalLm* model, TrainedWeights trained);
   ~TrainableWeights();
   TrainableWeights(const TrainableWeights&) = delete;
   TrainableWeights& operator=(const TrainableWeights&) = delete;

@@ -35,7 +35,7 @@ struct Linear {
   at::Tensor Forward(const at::Tensor& x) const;
 };
 
-struct LlamaLayer {
+struct CausalLmLayer {
   at::Tensor input_norm;      // [hidden]
   Linear q_proj;              // [heads * head_dim, hidden]
   Linear k_proj;              // [kv_heads * head_dim, hidden]
@@ -63,15 +63,15 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 using NamedTensor = std::pair<std::string, at::Tensor>;
 
 // Not thread-safe. Methods throw torch's exceptions: callers stand behind CatchTorch.
-class LlamaModel {
+class CausalLm {
  public:
   // All weights float32 and zero on `device`. `config` must be valid (ValidateModelConfig).
-  LlamaModel(ModelConfig config, at::Device device);
+  CausalLm(ModelConfig config, at::Device device);
 
   // Norms one, all else normal(0, std): weight `i` of tensor `name` is the i-th draw of
   // Random(seed, name), the same on every machine.
-  static std::unique_ptr<LlamaModel> Random(const ModelConfig& config, uint64_t seed, double std,
-                                            at::Device device = at::kCPU);
+  static std::unique_ptr<CausalLm> Random(const ModelConfig& config, uint64_t seed, double std,
+                                          at::Device device = at::kCPU);
 
   const ModelConfig& config() const { return config_; }
   at::Device device() const { return device_; }
@@ -101,7 +101,7 @@ class LlamaModel {
 
   // The weights themselves.
   at::Tensor embedding;  // [vocab, hidden]
-  std::vector<LlamaLayer> layers;
+  std::vector<CausalLmLayer> layers;
   at::Tensor final_norm;  // [hidden]
   Linear lm_head;         // [vocab, hidden]; its weight is `embedding` itself when tied
 
@@ -114,11 +114,11 @@ class LlamaModel {
 
 // Reads config.json and the safetensors of `folder`; stored float16 and bfloat16 become float32.
 // INVALID_ARGUMENT names the file and tensor: missing, unexpected, of another shape or dtype.
-absl::StatusOr<std::unique_ptr<LlamaModel>> LoadLlama(const std::filesystem::path& folder,
-                                                      at::Device device);
+absl::StatusOr<std::unique_ptr<CausalLm>> LoadCausalLm(const std::filesystem::path& folder,
+                                                       at::Device device);
 
 // Writes config.json and model.safetensors (float32) into `folder`, which must exist, as
 // transformers' from_pretrained reads them. FAILED_PRECONDITION while there are adapters.
-absl::Status SaveLlama(LlamaModel& model, const std::filesystem::path& folder);
+absl::Status SaveCausalLm(CausalLm& model, const std::filesystem::path& folder);
 
 }  // namespace rwku::engine

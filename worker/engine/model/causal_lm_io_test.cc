@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 
 namespace rwku::engine {
 namespace {
@@ -28,26 +28,26 @@ ModelConfig TinyConfig() {
   return config;
 }
 
-class LlamaIoTest : public testing::Test {
+class CausalLmIoTest : public testing::Test {
  protected:
   void SetUp() override {
     folder_ = std::filesystem::path(testing::TempDir()) /
-              absl::StrCat("llama_io_", getpid(), "_",
+              absl::StrCat("causal_lm_io_", getpid(), "_",
                            testing::UnitTest::GetInstance()->current_test_info()->name());
     std::filesystem::create_directories(folder_);
-    ASSERT_TRUE(SaveLlama(*LlamaModel::Random(TinyConfig(), 1, 0.1), folder_).ok());
+    ASSERT_TRUE(SaveCausalLm(*CausalLm::Random(TinyConfig(), 1, 0.1), folder_).ok());
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
 
   absl::Status LoadWith(const ModelConfig& config) {
     EXPECT_TRUE(WriteFileAtomically(folder_ / "config.json", ModelConfigToJson(config)).ok());
-    return LoadLlama(folder_, at::kCPU).status();
+    return LoadCausalLm(folder_, at::kCPU).status();
   }
 
   std::filesystem::path folder_;
 };
 
-TEST_F(LlamaIoTest, ConfigOfAHugeModelIsRefusedBeforeItsMemoryIsTaken) {
+TEST_F(CausalLmIoTest, ConfigOfAHugeModelIsRefusedBeforeItsMemoryIsTaken) {
   ModelConfig config = TinyConfig();
   config.hidden_size = 1 << 17;
   config.vocab_size = 1 << 22;
@@ -56,7 +56,7 @@ TEST_F(LlamaIoTest, ConfigOfAHugeModelIsRefusedBeforeItsMemoryIsTaken) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("'model.embed_tokens.weight' has shape"));
 }
 
-TEST_F(LlamaIoTest, MissingLayerIsNamed) {
+TEST_F(CausalLmIoTest, MissingLayerIsNamed) {
   ModelConfig config = TinyConfig();
   config.num_hidden_layers = 3;
   const absl::Status status = LoadWith(config);
@@ -64,7 +64,7 @@ TEST_F(LlamaIoTest, MissingLayerIsNamed) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("'model.layers.2."));
 }
 
-TEST_F(LlamaIoTest, LayerTooManyIsNamed) {
+TEST_F(CausalLmIoTest, LayerTooManyIsNamed) {
   ModelConfig config = TinyConfig();
   config.num_hidden_layers = 1;
   const absl::Status status = LoadWith(config);

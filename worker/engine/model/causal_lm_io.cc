@@ -7,7 +7,7 @@
 
 #include "base/file.h"
 #include "base/status_macros.h"
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 #include "worker/engine/model/safetensors.h"
 #include "worker/engine/torch_status.h"
 
@@ -20,7 +20,7 @@ constexpr char kHead[] = "lm_head.weight";
 
 // That the files hold just what a model of `shapes` needs. Reads headers alone.
 absl::Status CheckWeights(const SafetensorsFolder& weights, const std::filesystem::path& folder,
-                          const LlamaModel& shapes) {
+                          const CausalLm& shapes) {
   const auto invalid = [&folder](const std::string& name, const auto&... what) {
     return absl::InvalidArgumentError(
         absl::StrCat(folder.string(), ": tensor '", name, "' ", what...));
@@ -54,14 +54,14 @@ absl::Status CheckWeights(const SafetensorsFolder& weights, const std::filesyste
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LlamaModel>> LoadLlama(const std::filesystem::path& folder,
-                                                      at::Device device) {
-  return CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<LlamaModel>> {
+absl::StatusOr<std::unique_ptr<CausalLm>> LoadCausalLm(const std::filesystem::path& folder,
+                                                       at::Device device) {
+  return CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<CausalLm>> {
     RWKU_ASSIGN_OR_RETURN(ModelConfig config, LoadModelConfig(folder));
     RWKU_ASSIGN_OR_RETURN(const SafetensorsFolder weights, SafetensorsFolder::Open(folder));
     // Shapes before memory: a config of another model must not cost an allocation of its size.
-    RWKU_RETURN_IF_ERROR(CheckWeights(weights, folder, LlamaModel(config, at::kMeta)));
-    auto model = std::make_unique<LlamaModel>(std::move(config), device);
+    RWKU_RETURN_IF_ERROR(CheckWeights(weights, folder, CausalLm(config, at::kMeta)));
+    auto model = std::make_unique<CausalLm>(std::move(config), device);
     const at::AutoGradMode no_grad(false);
     for (auto& [name, parameter] : model->NamedParameters()) {
       RWKU_ASSIGN_OR_RETURN(const at::Tensor stored, weights.Get(name));
@@ -71,7 +71,7 @@ absl::StatusOr<std::unique_ptr<LlamaModel>> LoadLlama(const std::filesystem::pat
   });
 }
 
-absl::Status SaveLlama(LlamaModel& model, const std::filesystem::path& folder) {
+absl::Status SaveCausalLm(CausalLm& model, const std::filesystem::path& folder) {
   for (const auto& [name, linear] : model.NamedLinears()) {
     if (linear->adapter) {
       return absl::FailedPreconditionError(

@@ -1,4 +1,4 @@
-#include "worker/engine/model/llama.h"
+#include "worker/engine/model/causal_lm.h"
 
 #include <algorithm>
 
@@ -114,7 +114,7 @@ at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
   return weight.to(x.scalar_type()) * (wide * scale).to(x.scalar_type());
 }
 
-LlamaModel::LlamaModel(ModelConfig config, at::Device device)
+CausalLm::CausalLm(ModelConfig config, at::Device device)
     : config_(std::move(config)),
       device_(device),
       compute_dtype_(device.is_cuda() ? at::kBFloat16 : at::kFloat) {
@@ -124,7 +124,7 @@ LlamaModel::LlamaModel(ModelConfig config, at::Device device)
   const int64_t inner = config_.intermediate_size;
   embedding = Weight({config_.vocab_size, hidden}, device_);
   layers.resize(static_cast<size_t>(config_.num_hidden_layers));
-  for (LlamaLayer& layer : layers) {
+  for (CausalLmLayer& layer : layers) {
     layer.input_norm = Weight({hidden}, device_);
     layer.q_proj.weight = Weight({queries, hidden}, device_);
     layer.k_proj.weight = Weight({keys, hidden}, device_);
@@ -141,9 +141,9 @@ LlamaModel::LlamaModel(ModelConfig config, at::Device device)
   inverse_frequencies_ = at::tensor(RopeInverseFrequencies(config_), at::kFloat).to(device_);
 }
 
-std::unique_ptr<LlamaModel> LlamaModel::Random(const ModelConfig& config, uint64_t seed, double std,
-                                               at::Device device) {
-  auto model = std::make_unique<LlamaModel>(config, device);
+std::unique_ptr<CausalLm> CausalLm::Random(const ModelConfig& config, uint64_t seed, double std,
+                                           at::Device device) {
+  auto model = std::make_unique<CausalLm>(config, device);
   for (auto& [name, parameter] : model->NamedParameters()) {
     if (parameter.dim() == 1) {
       parameter.fill_(1);
@@ -160,7 +160,7 @@ std::unique_ptr<LlamaModel> LlamaModel::Random(const ModelConfig& config, uint64
   return model;
 }
 
-at::Tensor LlamaModel::Hidden(const PackedSequences& input) const {
+at::Tensor CausalLm::Hidden(const PackedSequences& input) const {
   const int64_t tokens = input.tokens.size(0);
   const int64_t head_dim = config_.head_dim;
   const at::Tensor angles = at::outer(input.positions.to(at::kFloat), inverse_frequencies_);
@@ -168,7 +168,7 @@ at::Tensor LlamaModel::Hidden(const PackedSequences& input) const {
   const at::Tensor cos = both.cos().to(compute_dtype_);
   const at::Tensor sin = both.sin().to(compute_dtype_);
   at::Tensor x = at::embedding(embedding, input.tokens).to(compute_dtype_);
-  for (const LlamaLayer& layer : layers) {
+  for (const CausalLmLayer& layer : layers) {
     const at::Tensor normed = RmsNorm(x, layer.input_norm, config_.rms_norm_eps);
     const auto heads = [&](const Linear& linear) {
       return linear.Forward(normed).view({tokens, -1, head_dim});
@@ -184,13 +184,13 @@ at::Tensor LlamaModel::Hidden(const PackedSequences& input) const {
   return RmsNorm(x, final_norm, config_.rms_norm_eps);
 }
 
-at::Tensor LlamaModel::Logits(const at::Tensor& hidden) const { return lm_head.Forward(hidden); }
+at::Tensor CausalLm::Logits(const at::Tensor& hidden) const { return lm_head.Forward(hidden); }
 
-std::vector<NamedTensor> LlamaModel::NamedParameters() const {
+std::vector<NamedTensor> CausalLm::NamedParameters() const {
   std::vector<NamedTensor> named;
   named.emplace_back("model.embed_tokens.weight", embedding);
   for (size_t i = 0; i < layers.size(); ++i) {
-    const LlamaLayer& layer = layers[i];
+    const CausalLmLayer& layer = layers[i];
     const std::string prefix = absl::StrCat("model.layers.", i, ".");
     named.emplace_back(prefix + "input_layernorm.weight", layer.input_norm);
     named.emplace_back(prefix + "self_attn.q_proj.weight", layer.q_proj.weight);
@@ -209,10 +209,10 @@ std::vector<NamedTensor> LlamaModel::NamedParameters() const {
   return named;
 }
 
-std::vector<std::pair<std::string, Linear*>> LlamaModel::NamedLinears() {
+std::vector<std::pair<std::string, Linear*>> CausalLm::NamedLinears() {
   std::vector<std::pair<std::string, Linear*>> named;
   for (size_t i = 0; i < layers.size(); ++i) {
-    LlamaLayer& layer = layers[i];
+    CausalLmLayer& layer = layers[i];
     const std::string prefix = absl::StrCat("model.layers.", i, ".");
     named.emplace_back(prefix + "self_attn.q_proj", &layer.q_proj);
     named.emplace_back(prefix + "self_attn.k_proj", &layer.k_proj);
@@ -228,7 +228,7 @@ std::vector<std::pair<std::string, Linear*>> LlamaModel::NamedLinears() {
   return named;
 }
 
-void LlamaModel::RemoveAdapters() {
+void CausalLm::RemoveAdapters() {
   for (auto& [name, linear] : NamedLinears()) {
     linear->adapter.reset();
   }
