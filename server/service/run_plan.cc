@@ -109,9 +109,9 @@ class Planner {
   }
 
   void CheckModel() {
-    const absl::StatusOr<ModelInfo> model = catalog_.FindModel(plan_.spec.model());
+    absl::StatusOr<ModelInfo> model = catalog_.FindModel(plan_.spec.model());
     if (model.ok()) {
-      family_ = model->family;
+      model_ = *std::move(model);
     } else {
       Error("spec.model", Message(model.status()));
     }
@@ -169,11 +169,15 @@ class Planner {
       const std::string field = absl::StrCat("spec.recipes[", i, "]");
       const absl::StatusOr<methods::RecipeRequest> request = FromProto(plan_.spec.recipes(i));
       if (!request.ok()) {
-        Error(absl::StrCat(field, ".tuning"), Message(request.status()));
+        const v1::ErrorDetails details = net::DetailsOf(request.status());
+        for (const v1::FieldViolation& violation : details.violations()) {
+          Error(absl::StrCat(field, ".", violation.field()), violation.description());
+        }
         continue;
       }
       std::vector<methods::FieldError> problems;
-      const auto recipe = methods::ResolveRecipe(*request, family_, &problems);
+      const auto recipe = methods::ResolveRecipe(
+          *request, {.family = model_.family, .layers = model_.layers, .batch = false}, &problems);
       if (!recipe.ok()) {
         for (const methods::FieldError& problem : problems) {
           Error(absl::StrCat(field, ".", problem.field), problem.description);
@@ -278,7 +282,7 @@ class Planner {
     size_t missing = 0;
     for (int i = 0; i < plan_.spec.recipes_size(); ++i) {
       const std::string& name = plan_.spec.recipes(i).method();
-      const auto method = methods::FindMethod(name, family_);
+      const auto method = methods::FindMethod(name, model_.family);
       if (!method.ok() || method->corpus.empty()) {
         continue;
       }
@@ -288,7 +292,7 @@ class Planner {
         continue;
       }
       const std::string corpus =
-          std::filesystem::path(dataset::CorpusFile(*kind, family_)).stem().string();
+          std::filesystem::path(dataset::CorpusFile(*kind, model_.family)).stem().string();
       for (const dataset::TargetInfo* target : targets_) {
         if (std::find(target->corpora.begin(), target->corpora.end(), corpus) !=
             target->corpora.end()) {
@@ -353,7 +357,7 @@ class Planner {
   const v1::CreateRunRequest& request_;
   const Catalog& catalog_;
   RunPlan plan_;
-  std::string family_;
+  ModelInfo model_;
   std::shared_ptr<const dataset::Dataset> dataset_;
   std::vector<const dataset::TargetInfo*> targets_;
   std::vector<net::FieldError> errors_;

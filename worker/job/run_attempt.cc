@@ -1,6 +1,5 @@
 #include "worker/job/run_attempt.h"
 
-#include <algorithm>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -14,6 +13,8 @@
 #include "benchmark/evaluate/evaluate.h"
 #include "benchmark/evaluate/score_prediction.h"
 #include "benchmark/methods/registry.h"
+#include "worker/job/training_data.h"
+#include "worker/job/training_plan.h"
 
 namespace rwku::job {
 namespace {
@@ -85,14 +86,13 @@ class AttemptRun {
           absl::StrCat("target \"", spec_.target, "\": number ", target_->number, " in dataset \"",
                        spec_.dataset, "\" of this worker, ", spec_.target_number, " in the job"));
     }
-    RWKU_ASSIGN_OR_RETURN(const engine::ModelInfo model, engine_.Load(model_folder, cancel_));
-    family_ = model.family;
-    result_.original_weights_checksum = model.weights_checksum;
+    RWKU_ASSIGN_OR_RETURN(model_, engine_.Load(model_folder, cancel_));
+    result_.original_weights_checksum = model_.weights_checksum;
     if (absl::Status status = Restore(); !status.ok()) {
       engine_.Unload();  // what is in memory is good for no attempt
       return status;
     }
-    RWKU_ASSIGN_OR_RETURN(method_, methods::FindMethod(spec_.recipe.method, family_));
+    RWKU_ASSIGN_OR_RETURN(method_, methods::FindMethod(spec_.recipe.method, model_.family));
     return absl::OkStatus();
   }
 
@@ -109,16 +109,9 @@ class AttemptRun {
 
   absl::Status ReadCorpus() {
     const StageTimer timer(clock_, &result_.timings.corpus);
-    if (method_.objective == methods::Objective::kNone) {
-      return absl::OkStatus();
-    }
-    RWKU_ASSIGN_OR_RETURN(const dataset::CorpusKind kind, dataset::ParseCorpusKind(method_.corpus));
-    RWKU_ASSIGN_OR_RETURN(texts_, data_->LoadCorpus(*target_, kind, family_));
-    const auto limit = static_cast<size_t>(std::max(0, spec_.recipe.max_texts));
-    if (limit > 0 && texts_.size() > limit) {
-      texts_.resize(limit);
-    }
-    result_.corpus_texts = static_cast<int>(texts_.size());
+    RWKU_ASSIGN_OR_RETURN(training_data_, ReadTrainingData(*data_, {target_}, method_, spec_.recipe,
+                                                           model_.family, spec_.seed));
+    result_.corpus_texts = static_cast<int>(training_data_.size());
     return absl::OkStatus();
   }
 
@@ -143,8 +136,12 @@ class AttemptRun {
     if (method_.objective == methods::Objective::kNone) {
       return absl::OkStatus();
     }
-    RWKU_ASSIGN_OR_RETURN(const engine::TrainingPlan plan,
-                          MakeTrainingPlan(spec_, std::move(texts_)));
+    const TrainingSettings settings{.seed = spec_.seed,
+                                    .micro_batch_halvings = spec_.micro_batch_halvings,
+                                    .model_layers = model_.layers};
+    RWKU_ASSIGN_OR_RETURN(
+        const engine::TrainingPlan plan,
+        MakeTrainingPlan(method_, spec_.recipe, settings, std::move(training_data_)));
     RWKU_ASSIGN_OR_RETURN(engine::TrainingReport report,
                           engine_.Train(plan,
                                         {.on_step =
@@ -191,65 +188,14 @@ class AttemptRun {
 
   std::unique_ptr<dataset::Dataset> data_;
   const dataset::TargetInfo* target_ = nullptr;  // data_ owns it
-  std::string family_;
+  engine::ModelInfo model_;
   methods::MethodInfo method_;
-  std::vector<std::string> texts_;
+  TrainingData training_data_;
   std::optional<evaluate::Evaluation> evaluation_;
   AttemptResult result_;
 };
 
 }  // namespace
-
-absl::StatusOr<engine::TrainingPlan> MakeTrainingPlan(const AttemptSpec& spec,
-                                                      std::vector<std::string> texts) {
-  const methods::Recipe& recipe = spec.recipe;
-  RWKU_ASSIGN_OR_RETURN(const methods::MethodInfo method, methods::FindMethod(recipe.method, ""));
-  engine::TrainingPlan plan;
-  switch (method.objective) {
-    case methods::Objective::kNone:
-      return absl::InvalidArgumentError(
-          absl::StrCat("recipe.method: \"", recipe.method, "\" does not train"));
-    case methods::Objective::kGradientAscent:
-      plan.objective = engine::Objective::kGradientAscent;
-      break;
-    case methods::Objective::kNpo:
-      plan.objective = engine::Objective::kNpo;
-      break;
-  }
-  switch (recipe.tuning) {
-    case methods::Tuning::kNone:
-      return absl::InvalidArgumentError(
-          absl::StrCat("recipe.tuning: none; method \"", recipe.method, "\" needs full or lora"));
-    case methods::Tuning::kFull:
-      plan.trained = engine::TrainedWeights::kFull;
-      break;
-    case methods::Tuning::kLora:
-      plan.trained = engine::TrainedWeights::kLora;
-      break;
-    case methods::Tuning::kPartial:
-      return absl::UnimplementedError("recipe.tuning: partial");
-  }
-  if (spec.micro_batch_halvings < 0 || spec.micro_batch_halvings > kMaxMicroBatchHalvings) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("micro_batch_halvings: ", spec.micro_batch_halvings, "; 0 to ",
-                     kMaxMicroBatchHalvings, " are allowed"));
-  }
-  plan.texts = std::move(texts);
-  plan.lora = {.rank = recipe.lora.rank,
-               .alpha = recipe.lora.alpha,
-               .target_modules = recipe.lora.target_modules};
-  plan.learning_rate = recipe.learning_rate;
-  plan.warmup_steps = recipe.warmup_steps;
-  plan.batch_size = recipe.batch_size;
-  plan.accumulation = recipe.accumulation;
-  plan.epochs = recipe.epochs;
-  plan.beta = recipe.beta;
-  plan.max_gradient_norm = recipe.max_gradient_norm;
-  plan.cutoff_tokens = recipe.cutoff_tokens;
-  plan.seed = spec.seed;
-  plan.micro_batch_parts = 1 << spec.micro_batch_halvings;
-  return plan;
-}
 
 absl::StatusOr<AttemptResult> RunAttempt(const AttemptSpec& spec, const Roots& roots,
                                          engine::Engine& engine, const Clock& clock,
