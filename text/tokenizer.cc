@@ -33,6 +33,9 @@ struct Close {
 };
 using Handle = std::unique_ptr<rwku_text_tokenizer, Close>;
 
+// Tokens that end a turn in the chat templates of Llama-3, Phi-3 and Qwen2.
+constexpr std::array<const char*, 3> kTurnEnds = {"<|eot_id|>", "<|end|>", "<|im_end|>"};
+
 // transformers' clean_up_tokenization, whose replacements follow one another.
 std::string CleanUpSpaces(std::string text) {
   constexpr std::array<std::pair<const char*, const char*>, 10> kReplacements = {{{" .", "."},
@@ -67,10 +70,18 @@ class RustTokenizer final : public Tokenizer {
         bos_id_(bos_id),
         eos_id_(eos_id) {
     end_ids_.push_back(eos_id);
-    const std::optional<int32_t> turn_end = FindToken(handle_, "<|eot_id|>");
-    if (turn_end.has_value() && *turn_end != eos_id) {
-      end_ids_.push_back(*turn_end);
+    std::optional<int32_t> end_of_turn;
+    for (const char* const token : kTurnEnds) {
+      const std::optional<int32_t> id = FindToken(handle_, token);
+      if (!id.has_value()) {
+        continue;
+      }
+      end_of_turn = end_of_turn.value_or(*id);
+      if (*id != eos_id) {
+        end_ids_.push_back(*id);
+      }
     }
+    end_of_turn_id_ = end_of_turn.value_or(eos_id);
   }
 
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view text,
@@ -145,6 +156,7 @@ class RustTokenizer final : public Tokenizer {
   }
   std::optional<int32_t> bos_id() const override { return bos_id_; }
   int32_t eos_id() const override { return eos_id_; }
+  int32_t end_of_turn_id() const override { return end_of_turn_id_; }
   const std::vector<int32_t>& end_ids() const override { return end_ids_; }
 
  private:
@@ -155,6 +167,7 @@ class RustTokenizer final : public Tokenizer {
   const bool clean_up_spaces_;
   const std::optional<int32_t> bos_id_;
   const int32_t eos_id_;
+  int32_t end_of_turn_id_ = 0;
   std::vector<int32_t> end_ids_;
 };
 

@@ -49,8 +49,12 @@ class Tokenizer {
   virtual std::optional<int32_t> bos_id() const = 0;
   // tokenizer_config.json's eos_token: ends training texts, masks labels.
   virtual int32_t eos_id() const = 0;
-  // Ids that end a generation, as the benchmark's reference stops: eos_id, and <|eot_id|> where it
-  // is a token. Further ids that generation_config.json or config.json name do not.
+  // Ends a turn of a chat: <|eot_id|>, else <|end|>, else <|im_end|>, the first that is a token;
+  // eos_id where none is.
+  virtual int32_t end_of_turn_id() const = 0;
+  // Ids that end a generation, as the benchmark's reference stops: eos_id, and <|eot_id|>, <|end|>
+  // and <|im_end|> where they are tokens. Further ids that generation_config.json or config.json
+  // name do not.
   virtual const std::vector<int32_t>& end_ids() const = 0;
 };
 

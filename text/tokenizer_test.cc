@@ -120,6 +120,32 @@ TEST_F(TokenizerTest, GenerationEndsAtEosAndAtTheTurnsEndAlone) {
   EXPECT_THAT((*Tokenizer::Load(folder_))->end_ids(), ElementsAre(1, 2));
 }
 
+TEST_F(TokenizerTest, TheTurnEndsWithTheFirstOfTheFamiliesTokensElseWithEos) {
+  struct Case {
+    std::vector<std::string> tokens;  // after <|end_of_text|>, which is token 0 and the EOS
+    int32_t end_of_turn;
+    std::vector<int32_t> end_ids;
+  };
+  const std::vector<Case> cases = {{{}, 0, {0}},
+                                   {{"<|end|>"}, 1, {0, 1}},
+                                   {{"<|im_end|>"}, 1, {0, 1}},
+                                   {{"<|im_end|>", "<|end|>"}, 2, {0, 2, 1}},
+                                   {{"<|end|>", "<|eot_id|>"}, 2, {0, 2, 1}}};
+  Write("tokenizer_config.json", R"({"eos_token": "<|end_of_text|>"})");
+  for (const Case& test : cases) {
+    BpeOptions options;
+    options.vocabulary_size = 300;
+    options.special_tokens = {"<|end_of_text|>"};
+    options.special_tokens.insert(options.special_tokens.end(), test.tokens.begin(),
+                                  test.tokens.end());
+    Write("tokenizer.json", *TrainByteLevelBpe({"a small text"}, options));
+    const auto tokenizer = Tokenizer::Load(folder_);
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    EXPECT_EQ((*tokenizer)->end_of_turn_id(), test.end_of_turn);
+    EXPECT_EQ((*tokenizer)->end_ids(), test.end_ids);
+  }
+}
+
 TEST_F(TokenizerTest, SpacesAreCleanedUpWhereTheConfigSaysSo) {
   const std::string text = "so , it 's done . Is n't it ?";
   const auto plain = *Tokenizer::Load(folder_);

@@ -45,6 +45,7 @@ class NumberTokenizer final : public text::Tokenizer {
   int vocabulary_size() const override { return vocabulary_size_; }
   std::optional<int32_t> bos_id() const override { return std::nullopt; }
   int32_t eos_id() const override { return end_ids_.front(); }
+  int32_t end_of_turn_id() const override { return eos_id(); }
   const std::vector<int32_t>& end_ids() const override { return end_ids_; }
 
  private:
