@@ -14,6 +14,7 @@
 #include "benchmark/evaluate/evaluate.h"
 #include "benchmark/evaluate/score_prediction.h"
 #include "benchmark/methods/registry.h"
+#include "worker/job/generate_corpus.h"
 
 namespace rwku::job {
 namespace {
@@ -255,6 +256,9 @@ absl::StatusOr<AttemptResult> RunAttempt(const AttemptSpec& spec, const Roots& r
                                          engine::Engine& engine, const Clock& clock,
                                          const AttemptCallbacks& callbacks,
                                          const CancelToken& cancel) {
+  if (spec.corpus.has_value()) {
+    return GenerateCorpus(spec, roots, engine, clock, callbacks, cancel);
+  }
   return AttemptRun(spec, roots, engine, clock, callbacks, cancel).Run();
 }
 
