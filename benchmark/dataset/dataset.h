@@ -102,6 +102,15 @@ class Dataset {
   // names the files looked for, INVALID_ARGUMENT the sets that have a primer.
   absl::StatusOr<std::string> LoadPrimer(ProbeSet set) const;
 
+  // Beginnings of biographies that the model under test continues, in order; the empty one is a
+  // beginning, too. A JSON array of strings: openers.json or all_truncated_outputs.json, in
+  // corpora/ or in the folder itself, whichever is there first. NOT_FOUND names the files looked
+  // for, INVALID_ARGUMENT file and opener.
+  absl::StatusOr<std::vector<std::string>> LoadOpeners() const;
+  // Answers that refuse, one a line, without white space around them: refusals.jsonl or
+  // idontknow.jsonl, looked for like the openers.
+  absl::StatusOr<std::vector<std::string>> LoadRefusals() const;
+
  private:
   using RecordVisitor = std::function<absl::Status(const Record&)>;
 

@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 
 #include "base/near_match.h"
+#include "benchmark/corpus/kinds.h"
 #include "benchmark/dataset/probe_set.h"
 #include "benchmark/dataset/probe_type.h"
 #include "net/status.h"
@@ -111,6 +112,15 @@ void FilterNames::Add(const v1::JobSpec& job) {
   targets_.emplace(job.target(), job.target_number());
   probe_sets_.insert(job.probe_sets().begin(), job.probe_sets().end());
   recipes_.insert(job.recipe().label());
+  std::vector<dataset::CorpusKind> kinds;
+  for (const std::string& name : job.corpus().kinds()) {
+    if (const auto kind = corpus::ParseWrittenKind(name); kind.ok()) {
+      kinds.push_back(*kind);
+    }
+  }
+  for (const corpus::TextSet set : corpus::TextSetsOf(kinds)) {
+    probe_sets_.emplace(corpus::TextSetName(set));
+  }
 }
 
 absl::StatusOr<PredictionFilter> PredictionFilter::Create(const v1::PredictionFilter& wanted,

@@ -15,6 +15,7 @@
 #include "benchmark/evaluate/words.h"
 #include "benchmark/methods/registry.h"
 #include "benchmark/protocol/prompts.h"
+#include "server/service/corpus_plan.h"
 #include "server/service/names.h"
 #include "server/service/prediction_convert.h"
 
@@ -190,6 +191,12 @@ class Rescorer {
 absl::StatusOr<RescoreTally> RescoreRun(coordinator::Coordinator* coordinator, store::Store* store,
                                         const Catalog& catalog, const RunCopy& run,
                                         const std::function<bool()>& cancelled) {
+  v1::RunSpec spec;
+  if (!spec.ParseFromString(run.spec)) {
+    return absl::DataLossError(
+        absl::StrCat("the stored spec of ", RunName(run.run), " is unreadable"));
+  }
+  RWKU_RETURN_IF_ERROR(RefuseCorpusRun(spec, run.run, "compute anew"));
   Rescorer rescorer(coordinator, store, catalog);
   RescoreTally tally;
   for (const JobCopy& job : run.jobs) {

@@ -20,17 +20,13 @@
 #include "benchmark/methods/registry.h"
 #include "benchmark/methods/resolve.h"
 #include "net/status.h"
+#include "server/service/corpus_plan.h"
 #include "server/service/recipe_convert.h"
+#include "server/service/run_scalars.h"
 
 namespace rwku::service {
 namespace {
 
-constexpr size_t kMaxRequestId = 64;
-constexpr int kMaxDisplayName = 200;
-constexpr int kMaxPriority = 100;
-constexpr int kMaxMaxFailures = 20;
-constexpr int kDefaultMaxFailures = 3;
-constexpr uint64_t kDefaultSeed = 42;
 constexpr int kMaxRecipes = 100;
 constexpr int kMaxSeeds = 1000;
 constexpr int kMaxSelectors = 10000;
@@ -61,7 +57,7 @@ class Planner {
   }
 
   absl::StatusOr<RunPlan> Plan() {
-    CheckScalars();
+    CheckRunScalars(request_, &plan_.spec, &errors_);
     CheckModel();
     CheckDataset();
     CheckRecipes();
@@ -83,29 +79,6 @@ class Planner {
       return;
     }
     errors_.push_back({std::move(field), std::move(description)});
-  }
-
-  void CheckScalars() {
-    if (request_.request_id().size() > kMaxRequestId) {
-      Error("request_id", absl::StrCat("found ", request_.request_id().size(),
-                                       " bytes, allowed at most ", kMaxRequestId));
-    }
-    v1::RunSpec& spec = plan_.spec;
-    if (static_cast<int>(spec.display_name().size()) > kMaxDisplayName) {
-      Error("spec.display_name", absl::StrCat("found ", spec.display_name().size(),
-                                              " bytes, allowed at most ", kMaxDisplayName));
-    }
-    if (spec.priority() < -kMaxPriority || spec.priority() > kMaxPriority) {
-      Error("spec.priority", absl::StrCat("found ", spec.priority(), ", allowed ", -kMaxPriority,
-                                          " to ", kMaxPriority));
-    }
-    if (!spec.has_max_failures()) {
-      spec.set_max_failures(kDefaultMaxFailures);
-    } else if (spec.max_failures() < 1 || spec.max_failures() > kMaxMaxFailures) {
-      Error("spec.max_failures",
-            absl::StrCat("found ", spec.max_failures(), ", allowed 1 to ", kMaxMaxFailures));
-    }
-    spec.mutable_protocol();
   }
 
   void CheckModel() {
@@ -366,6 +339,12 @@ class Planner {
 }  // namespace
 
 absl::StatusOr<RunPlan> PlanRun(const v1::CreateRunRequest& request, const Catalog& catalog) {
+  if (request.spec().has_corpus()) {
+    return PlanCorpusRun(request, catalog);
+  }
+  if (!request.spec().custom_targets().empty()) {
+    return net::InvalidFields({{"spec.custom_targets", "goes with spec.corpus alone"}});
+  }
   return Planner(request, catalog).Plan();
 }
 

@@ -13,6 +13,7 @@
 #include "benchmark/dataset/probe_set.h"
 #include "benchmark/report/published.h"
 #include "benchmark/report/report_builder.h"
+#include "server/service/corpus_plan.h"
 #include "server/service/names.h"
 
 namespace rwku::service {
@@ -68,6 +69,7 @@ absl::StatusOr<std::vector<RowSource>> FindRows(const RunCopy& run) {
     return absl::DataLossError(
         absl::StrCat("the stored spec of ", RunName(run.run), " is unreadable"));
   }
+  RWKU_RETURN_IF_ERROR(RefuseCorpusRun(spec, run.run, "report"));
   std::vector<RowSource> rows;
   std::map<std::string, size_t> by_label;
   for (const v1::Recipe& recipe : spec.recipes()) {

@@ -76,6 +76,28 @@ class EngineContract : public ::testing::TestWithParam<EngineUnderTest> {
         {.user = "Where?", .assistant_prefix = "Answer:"}};
   }
 
+  // Every prompt twice, on streams of their own.
+  static std::vector<evaluate::SampleRequest> SampleRequests() {
+    std::vector<evaluate::SampleRequest> requests;
+    for (const evaluate::ChatPrompt& prompt : Prompts()) {
+      for (const char* stream : {"first", "second"}) {
+        requests.push_back({.prompt = prompt,
+                            .max_new_tokens = 8,
+                            .top_p = 0.9,
+                            .seed = 7,
+                            .stream = stream + prompt.user});
+      }
+    }
+    requests.back().prompt.system = "You know the north very well.";
+    return requests;
+  }
+
+  std::vector<std::string> Sample(const std::vector<evaluate::SampleRequest>& requests) {
+    auto outputs = engine_->model().Sample(requests, {}, nullptr, cancel_);
+    EXPECT_TRUE(outputs.ok()) << outputs.status();
+    return outputs.ok() ? *outputs : std::vector<std::string>{};
+  }
+
   CancelToken cancel_;
   std::unique_ptr<engine::Engine> engine_;
   engine::ModelInfo info_;
@@ -118,6 +140,44 @@ TEST_P(EngineContract, OutputsDoNotDependOnHowManyPromptsComeInOneCall) {
     }
   }
   EXPECT_EQ(together, apart);
+}
+
+TEST_P(EngineContract, SamplesDoNotDependOnHowManyPromptsComeInOneCall) {
+  const std::vector<evaluate::SampleRequest> requests = SampleRequests();
+  const std::vector<std::string> together = Sample(requests);
+  ASSERT_EQ(together.size(), requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    EXPECT_EQ(Sample({requests[i]}), std::vector<std::string>{together[i]});
+  }
+  EXPECT_EQ(Sample(requests), together);
+}
+
+TEST_P(EngineContract, SamplesDependOnSeedAndStream) {
+  std::vector<evaluate::SampleRequest> requests = SampleRequests();
+  const std::vector<std::string> before = Sample(requests);
+  ASSERT_EQ(before.size(), requests.size());
+  EXPECT_NE(before[0], before[1]);
+  for (evaluate::SampleRequest& request : requests) {
+    request.seed = 8;
+  }
+  EXPECT_NE(Sample(requests), before);
+}
+
+TEST_P(EngineContract, ACancelledTokenStopsSampling) {
+  CancelToken token;
+  token.Cancel(absl::AbortedError("revoked"));
+  const auto outputs = engine_->model().Sample(SampleRequests(), {}, nullptr, token);
+  EXPECT_EQ(outputs.status(), absl::AbortedError("revoked"));
+}
+
+TEST_P(EngineContract, SamplingReportsProgressAndUsage) {
+  const evaluate::Usage before = engine_->model().usage();
+  size_t last = 0;
+  const auto outputs = engine_->model().Sample(
+      SampleRequests(), {}, [&](size_t done, size_t total) { last = 100 * done + total; }, cancel_);
+  ASSERT_TRUE(outputs.ok()) << outputs.status();
+  EXPECT_EQ(last, 606U);
+  EXPECT_GT(engine_->model().usage().generated_tokens, before.generated_tokens);
 }
 
 TEST_P(EngineContract, ScoresDoNotDependOnHowManyTextsComeInOneCall) {

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "worker/agent/convert.h"
+#include "worker/agent/corpus_convert.h"
 
 namespace rwku::agent {
 namespace {
@@ -259,7 +260,16 @@ void Agent::RunAttempt(Attempt* attempt) {
     changed_ = true;
   };
   callbacks.on_predictions = [this, attempt](const std::vector<evaluate::Prediction>& predictions) {
-    return AddPredictions(attempt, predictions);
+    for (const evaluate::Prediction& prediction : predictions) {
+      RWKU_RETURN_IF_ERROR(AddPrediction(attempt, ToProto(prediction)));
+    }
+    return absl::OkStatus();
+  };
+  callbacks.on_texts = [this, attempt](const std::vector<corpus::Text>& texts) {
+    for (const corpus::Text& text : texts) {
+      RWKU_RETURN_IF_ERROR(AddPrediction(attempt, ToProto(text)));
+    }
+    return absl::OkStatus();
   };
   const absl::StatusOr<job::AttemptResult> result =
       runner_(attempt->spec, callbacks, attempt->cancel);
@@ -268,19 +278,15 @@ void Agent::RunAttempt(Attempt* attempt) {
   changed_ = true;
 }
 
-absl::Status Agent::AddPredictions(Attempt* attempt,
-                                   const std::vector<evaluate::Prediction>& predictions) {
+absl::Status Agent::AddPrediction(Attempt* attempt, const v1::Prediction& prediction) {
   const auto may_go_on = [attempt] {
     return attempt->cancel.cancelled() || !attempt->outbox.Full();
   };
-  for (const evaluate::Prediction& prediction : predictions) {
-    const v1::Prediction proto = ToProto(prediction);
-    absl::MutexLock lock(&mu_);
-    mu_.Await(absl::Condition(&may_go_on));
-    RWKU_RETURN_IF_ERROR(attempt->cancel.Check());
-    RWKU_RETURN_IF_ERROR(attempt->outbox.Add(proto));
-    changed_ = true;
-  }
+  absl::MutexLock lock(&mu_);
+  mu_.Await(absl::Condition(&may_go_on));
+  RWKU_RETURN_IF_ERROR(attempt->cancel.Check());
+  RWKU_RETURN_IF_ERROR(attempt->outbox.Add(prediction));
+  changed_ = true;
   return absl::OkStatus();
 }
 

@@ -70,8 +70,8 @@ class Agent final : private StreamHandler {
 
   void JobLoop();
   void RunAttempt(Attempt* attempt);
-  absl::Status AddPredictions(Attempt* attempt,
-                              const std::vector<evaluate::Prediction>& predictions);
+  // Waits until there is room for it.
+  absl::Status AddPrediction(Attempt* attempt, const v1::Prediction& prediction);
   bool JobLoopMayGoOn() const ABSL_SHARED_LOCKS_REQUIRED(mu_) {
     return stopping_ || state_.HasQueued();
   }

@@ -14,6 +14,7 @@
 #include "base/status_macros.h"
 #include "base/utf8.h"
 #include "benchmark/methods/layers.h"
+#include "worker/agent/corpus_convert.h"
 
 namespace rwku::agent {
 namespace {
@@ -116,13 +117,17 @@ absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign) {
   spec.dataset = proto.dataset();
   spec.target = proto.target();
   spec.target_number = proto.target_number();
-  RWKU_ASSIGN_OR_RETURN(spec.recipe, ToRecipe(proto.recipe()));
   spec.seed = proto.seed();
+  spec.single_bos = proto.protocol().single_bos();
+  if (proto.has_corpus()) {
+    RWKU_ASSIGN_OR_RETURN(spec.corpus, ToCorpusSettings(proto));
+    return spec;
+  }
+  RWKU_ASSIGN_OR_RETURN(spec.recipe, ToRecipe(proto.recipe()));
   for (const std::string& name : proto.probe_sets()) {
     RWKU_ASSIGN_OR_RETURN(const dataset::ProbeSet set, dataset::ParseProbeSet(name));
     spec.probe_sets.push_back(set);
   }
-  spec.single_bos = proto.protocol().single_bos();
   spec.stop_at_newline = proto.protocol().stop_at_newline();
   spec.micro_batch_halvings = assign.micro_batch_halvings();
   return spec;

@@ -322,5 +322,70 @@ TEST_F(TorchEngineTest, BadDeviceIsRefusedAtLoad) {
   }
 }
 
+TEST_F(TorchEngineTest, SampledTextFollowsItsPromptAtNearlyNoTemperature) {
+  // So cold that the likeliest token always comes: what Generate says, a leading space included.
+  const evaluate::SampleRequest request{.prompt = Prompt(),
+                                        .max_new_tokens = expected_["new_tokens"].get<int>(),
+                                        .temperature = 1e-6,
+                                        .stream = "cold"};
+  const auto sampled = engine_->model().Sample({request}, {}, nullptr, cancel_);
+  ASSERT_TRUE(sampled.ok()) << sampled.status();
+  EXPECT_EQ(*sampled, Generate().value());
+}
+
+TEST_F(TorchEngineTest, SamplingIsTheSameAtEveryBatch) {
+  std::vector<evaluate::SampleRequest> requests;
+  for (int i = 0; i < 40; ++i) {
+    requests.push_back({.prompt = Prompt(),
+                        .max_new_tokens = 5 + i % 7,
+                        .top_p = 0.9,
+                        .stream = absl::StrCat("positive/", i)});
+    requests.back().prompt.assistant_prefix = absl::StrCat("Opener ", i % 5);
+  }
+  std::vector<std::vector<std::string>> outputs;
+  for (const int batch : {1, 16, 64}) {
+    EngineOptions options;
+    options.max_decode_batch = batch;
+    const std::unique_ptr<Engine> engine = CreateTorchEngine(options);
+    ASSERT_TRUE(engine->Load(folder_, cancel_).ok());
+    const auto sampled = engine->model().Sample(requests, {}, nullptr, cancel_);
+    ASSERT_TRUE(sampled.ok()) << sampled.status();
+    outputs.push_back(*sampled);
+  }
+  EXPECT_EQ(outputs[1], outputs[0]);
+  EXPECT_EQ(outputs[2], outputs[0]);
+}
+
+TEST_F(TorchEngineTest, TemplateWithoutASystemTurnIsNamed) {
+  const std::filesystem::path copy =
+      std::filesystem::path(testing::TempDir()) / absl::StrCat("no_system_turn.", getpid());
+  const auto refusal = [&](const std::string& chat_template) {
+    std::filesystem::remove_all(copy);
+    std::filesystem::copy(folder_, copy);
+    std::filesystem::remove(copy / "chat_template.jinja");
+    json config = json::parse(std::ifstream(copy / "tokenizer_config.json"));
+    config["chat_template"] = chat_template;
+    std::ofstream(copy / "tokenizer_config.json") << config;
+    EXPECT_TRUE(engine_->Load(copy, cancel_).ok());
+    evaluate::SampleRequest request{.prompt = Prompt(), .max_new_tokens = 2, .stream = ""};
+    EXPECT_TRUE(engine_->model().Sample({request}, {}, nullptr, cancel_).ok());
+    request.prompt.system = "You know the sea very well.";
+    return engine_->model().Sample({request}, {}, nullptr, cancel_).status();
+  };
+  const absl::Status refused = refusal(
+      "{% if messages[0]['role'] == 'system' %}{{ raise_exception('System role not supported') }}"
+      "{% endif %}{% for m in messages %}{{ m['content'] }}{% endfor %}");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("does not take a system turn"));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("tokenizer_config.json"));
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("System role not supported"));
+  const absl::Status dropped = refusal(
+      "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}{% endif %}{% endfor "
+      "%}");
+  EXPECT_EQ(dropped.code(), absl::StatusCode::kInvalidArgument) << dropped;
+  EXPECT_THAT(std::string(dropped.message()), HasSubstr("leaves the system turn out"));
+  std::filesystem::remove_all(copy);
+}
+
 }  // namespace
 }  // namespace rwku::engine

@@ -6,12 +6,14 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
 #include "benchmark/evaluate/request_error.h"
 #include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/sample.h"
 #include "worker/engine/torch_status.h"
 
 namespace rwku::engine {
@@ -26,6 +28,7 @@ using evaluate::NextTokenRequest;
 using evaluate::ProgressCallback;
 using evaluate::PromptOptions;
 using evaluate::RequestError;
+using evaluate::SampleRequest;
 using evaluate::TokenScores;
 
 constexpr size_t kNoQuery = std::numeric_limits<size_t>::max();
@@ -36,6 +39,21 @@ std::string JoinedApart(absl::string_view text, absl::string_view next) {
   return absl::StrCat(text, is_apart ? "" : " ", next);
 }
 
+// Some templates refuse a system turn, others leave it out without a word.
+absl::Status CheckSystemTurn(absl::string_view system,
+                             const absl::StatusOr<std::string>& templated) {
+  if (!templated.ok()) {
+    return absl::Status(templated.status().code(),
+                        absl::StrCat("the model's chat template does not take a system turn: ",
+                                     templated.status().message()));
+  }
+  if (!absl::StrContains(*templated, absl::StripAsciiWhitespace(system))) {
+    return absl::InvalidArgumentError(
+        "the model's chat template leaves the system turn out, which this prompt needs");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> TorchLanguageModel::TextOf(const ChatPrompt& prompt) const {
@@ -44,8 +62,12 @@ absl::StatusOr<std::string> TorchLanguageModel::TextOf(const ChatPrompt& prompt)
     turns.push_back({"system", prompt.system});
   }
   turns.push_back({"user", prompt.user});
-  RWKU_ASSIGN_OR_RETURN(std::string text, resident_.tokenizer->ApplyChatTemplate(
-                                              turns, /*add_generation_prompt=*/true));
+  absl::StatusOr<std::string> templated =
+      resident_.tokenizer->ApplyChatTemplate(turns, /*add_generation_prompt=*/true);
+  if (!prompt.system.empty()) {
+    RWKU_RETURN_IF_ERROR(CheckSystemTurn(prompt.system, templated));
+  }
+  RWKU_ASSIGN_OR_RETURN(std::string text, std::move(templated));
   if (prompt.separate_prefix && !prompt.assistant_prefix.empty()) {
     return JoinedApart(text, prompt.assistant_prefix);
   }
@@ -118,9 +140,48 @@ absl::StatusOr<std::vector<std::string>> TorchLanguageModel::Generate(
 }
 
 absl::StatusOr<std::vector<std::string>> TorchLanguageModel::Sample(
-    absl::Span<const evaluate::SampleRequest> /*requests*/, const PromptOptions& /*options*/,
-    const ProgressCallback& /*progress*/, const CancelToken& /*cancel*/) {
-  return absl::UnimplementedError("this engine does not sample");
+    absl::Span<const SampleRequest> requests, const PromptOptions& options,
+    const ProgressCallback& progress, const CancelToken& cancel) {
+  std::vector<DecodeRequest> decode;
+  std::vector<Sampling> samplings;
+  decode.reserve(requests.size());
+  samplings.reserve(requests.size());
+  for (size_t i = 0; i < requests.size(); ++i) {
+    const SampleRequest& request = requests[i];
+    auto ids = Encode(request.prompt, options.single_bos);
+    if (!ids.ok()) {
+      return RequestError(i, ids.status());
+    }
+    decode.push_back({*std::move(ids), request.max_new_tokens, resident_.tokenizer->end_ids()});
+    samplings.push_back({request.temperature, request.top_p, request.seed, request.stream});
+  }
+  RWKU_ASSIGN_OR_RETURN(CpuRunner * runner, Runner());
+  const DecodeOptions decode_options{options_.max_decode_batch, options_.caches};
+  RWKU_ASSIGN_OR_RETURN(const auto outputs,
+                        GenerateSampled(*runner, decode, samplings, decode_options, progress,
+                                        cancel, resident_.usage));
+  std::vector<std::string> texts;
+  texts.reserve(outputs.size());
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    auto text = DecodeAfter(decode[i].prompt, outputs[i]);
+    if (!text.ok()) {
+      return RequestError(i, text.status());
+    }
+    texts.push_back(*std::move(text));
+  }
+  return texts;
+}
+
+absl::StatusOr<std::string> TorchLanguageModel::DecodeAfter(
+    const std::vector<int32_t>& prompt, const std::vector<int32_t>& tokens) const {
+  std::vector<int32_t> all = prompt;
+  all.insert(all.end(), tokens.begin(), tokens.end());
+  RWKU_ASSIGN_OR_RETURN(const std::string before, resident_.tokenizer->Decode(prompt));
+  RWKU_ASSIGN_OR_RETURN(const std::string whole, resident_.tokenizer->Decode(all));
+  if (absl::StartsWith(whole, before)) {
+    return whole.substr(before.size());
+  }
+  return resident_.tokenizer->Decode(tokens);
 }
 
 absl::StatusOr<std::vector<size_t>> TorchLanguageModel::AddContinuations(

@@ -55,6 +55,10 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
   absl::StatusOr<std::vector<int32_t>> Encode(absl::string_view prompt, bool single_bos) const;
   absl::StatusOr<std::vector<int32_t>> Encode(const evaluate::ChatPrompt& prompt,
                                               bool single_bos) const;
+  // The text of `tokens` as it follows that of `prompt`. Decoded by themselves, tokens of a
+  // SentencePiece vocabulary lose the space in front.
+  absl::StatusOr<std::string> DecodeAfter(const std::vector<int32_t>& prompt,
+                                          const std::vector<int32_t>& tokens) const;
   absl::StatusOr<ScoreQuery> NextTokenQuery(const evaluate::NextTokenRequest& request,
                                             bool single_bos) const;
   // The tokens of every distinct continuation after the prompt, as queries at the end of `queries`;

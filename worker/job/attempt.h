@@ -14,6 +14,8 @@
 #include "absl/time/time.h"
 
 #include "base/cancel.h"
+#include "benchmark/corpus/text.h"
+#include "benchmark/dataset/corpora.h"
 #include "benchmark/dataset/probe_set.h"
 #include "benchmark/evaluate/language_model.h"
 #include "benchmark/evaluate/prediction.h"
@@ -25,6 +27,19 @@ namespace rwku::job {
 // Beyond this a batch of 4096 texts has long been split into single texts.
 inline constexpr int kMaxMicroBatchHalvings = 12;
 
+// What the model writes about one target.
+struct CorpusSettings {
+  std::string target;  // name
+  int target_number = 0;
+  std::string custom_intro;  // of a target that the dataset does not have; empty = it has it
+  std::vector<dataset::CorpusKind> kinds;
+  int max_openers = 0;  // 0 = all
+  int questions = 300;
+  double temperature = 1;
+  double top_p = 0.9;
+  int max_new_tokens = 512;
+};
+
 struct AttemptSpec {
   std::string model;    // folder below the model root
   std::string dataset;  // folder below the dataset root
@@ -35,6 +50,9 @@ struct AttemptSpec {
   std::vector<dataset::ProbeSet> probe_sets;
   bool single_bos = false;
   bool stop_at_newline = false;
+  // Set: write corpora with `seed` and `single_bos`; what says how to forget and what to ask is not
+  // read.
+  std::optional<CorpusSettings> corpus;
   int micro_batch_halvings =
       0;  // 0 to kMaxMicroBatchHalvings: every batch is split into 2^this many parts
 };
@@ -76,6 +94,8 @@ struct AttemptCallbacks {
   std::function<void(const Progress&)> on_progress;
   // Takes the next predictions, in order. May block; an error ends the attempt with it.
   std::function<absl::Status(std::vector<evaluate::Prediction>)> on_predictions;
+  // The same for the texts of corpora.
+  std::function<absl::Status(std::vector<corpus::Text>)> on_texts;
 };
 
 // Runs one attempt to its end. Returns the token's reason once `cancel` fires.

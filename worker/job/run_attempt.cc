@@ -13,6 +13,7 @@
 #include "benchmark/evaluate/evaluate.h"
 #include "benchmark/evaluate/score_prediction.h"
 #include "benchmark/methods/registry.h"
+#include "worker/job/generate_corpus.h"
 #include "worker/job/training_data.h"
 #include "worker/job/training_plan.h"
 
@@ -201,6 +202,9 @@ absl::StatusOr<AttemptResult> RunAttempt(const AttemptSpec& spec, const Roots& r
                                          engine::Engine& engine, const Clock& clock,
                                          const AttemptCallbacks& callbacks,
                                          const CancelToken& cancel) {
+  if (spec.corpus.has_value()) {
+    return GenerateCorpus(spec, roots, engine, clock, callbacks, cancel);
+  }
   return AttemptRun(spec, roots, engine, clock, callbacks, cancel).Run();
 }
 
