@@ -117,7 +117,7 @@ auto ProjectionsOf(Layer& layer) {
   return projections;
 }
 
-at::Tensor Weight(std::vector<int64_t> shape, at::Device device) {
+at::Tensor Weight(const std::vector<int64_t>& shape, at::Device device) {
   return at::zeros(shape, at::TensorOptions().dtype(at::kFloat).device(device));
 }
 
