@@ -130,6 +130,13 @@ absl::Status WriteFileAtomically(const fs::path& path, absl::string_view content
   return SyncFolder(path.has_parent_path() ? path.parent_path() : fs::path("."));
 }
 
+absl::Status RenameDurably(const fs::path& from, const fs::path& to) {
+  if (rename(from.c_str(), to.c_str()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("rename ", from.string(), " to"), to);
+  }
+  return SyncFolder(to.has_parent_path() ? to.parent_path() : fs::path("."));
+}
+
 absl::StatusOr<fs::path> ResolveBelow(const fs::path& root, absl::string_view name,
                                       absl::string_view what) {
   const auto refuse = [&](absl::string_view why) {

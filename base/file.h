@@ -18,6 +18,10 @@ absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path);
 // fsync of the folder. RESOURCE_EXHAUSTED when the disk is full; the old file is then untouched.
 absl::Status WriteFileAtomically(const std::filesystem::path& path, absl::string_view contents);
 
+// Renames a file or folder within one file system, replacing a file or an empty folder, so that a
+// crash after it does not undo it. Errors name both paths.
+absl::Status RenameDurably(const std::filesystem::path& from, const std::filesystem::path& to);
+
 // `root`/`name` with every link resolved, if that lies below `root` and exists. `name` is relative
 // and may hold folders, commas, dots and non-ASCII letters. INVALID_ARGUMENT for "..", absolute
 // names, NUL, control characters and links that lead outside; NOT_FOUND where nothing is. `what`

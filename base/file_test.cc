@@ -31,6 +31,17 @@ TEST_F(FileTest, ReadsBackWhatItWrote) {
             2);  // no temporary is left
 }
 
+TEST_F(FileTest, RenamedFolderIsAtItsNewPlaceWithWhatItHolds) {
+  fs::create_directory(root_ / "from");
+  ASSERT_TRUE(WriteFileAtomically(root_ / "from/x", "a").ok());
+  ASSERT_TRUE(RenameDurably(root_ / "from", root_ / "to").ok());
+  EXPECT_EQ(*ReadFile(root_ / "to/x"), "a");
+  EXPECT_FALSE(fs::exists(root_ / "from"));
+  const absl::Status status = RenameDurably(root_ / "from", root_ / "again");
+  EXPECT_NE(status.message().find("from"), std::string::npos);
+  EXPECT_NE(status.message().find("again"), std::string::npos);
+}
+
 TEST_F(FileTest, MissingFileIsNotFoundAndNamesThePath) {
   const absl::Status status = ReadFile(root_ / "absent").status();
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);

@@ -69,11 +69,14 @@ TEST_P(TextOracleTest, ChatsAreRenderedAsApplyChatTemplateDoes) {
 
 TEST_P(TextOracleTest, SizeAndSpecialTokensAreThoseOfTransformers) {
   EXPECT_EQ(tokenizer_->vocabulary_size(), cases_["vocabulary_size"].get<int>());
-  EXPECT_EQ(tokenizer_->bos_id().value_or(-1), cases_["bos_id"].get<int>());
+  EXPECT_EQ(tokenizer_->bos_id().value_or(-1),
+            cases_["bos_id"].is_null() ? -1 : cases_["bos_id"].get<int>());
   EXPECT_EQ(tokenizer_->eos_id(), cases_["eos_id"].get<int>());
+  EXPECT_EQ(tokenizer_->end_of_turn_id(), cases_["end_of_turn_id"].get<int>());
 }
 
-INSTANTIATE_TEST_SUITE_P(Families, TextOracleTest, testing::Values("llama3", "llama2", "python"),
+INSTANTIATE_TEST_SUITE_P(Families, TextOracleTest,
+                         testing::Values("llama3", "llama2", "mistral", "phi3", "qwen2", "python"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace

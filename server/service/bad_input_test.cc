@@ -85,7 +85,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"AbsoluteModel", R"(spec { model: "/etc" })", "spec.model", "/etc"},
         Case{"BrokenModel", R"(spec { model: "broken" })", "spec.model", "config.json"},
         Case{"ModelOfAnotherType", R"(spec { model: "other" })", "spec.model",
-             "found model_type \"mistral\", allowed llama"},
+             "found model_type \"mamba\", allowed llama, mistral, phi3, qwen2"},
         Case{"UnknownDataset", R"(spec { dataset: "peeple" })", "spec.dataset", "people"},
         Case{"DatasetTraversal", R"(spec { dataset: "people/../.." })", "spec.dataset", ".."},
         Case{"UnknownTarget", R"(spec { targets: "Ada Ston" })", "spec.targets[0]", "Ada Stone"},
@@ -224,7 +224,7 @@ TEST_F(EdgeTest, ModelsThatCannotRunAreListedWithTheReason) {
   }
   EXPECT_THAT(problems,
               ElementsAre(Pair("broken", HasSubstr("config.json")),
-                          Pair("other", HasSubstr("model_type \"mistral\"")), Pair("tiny", "")));
+                          Pair("other", HasSubstr("model_type \"mamba\"")), Pair("tiny", "")));
 }
 
 TEST_F(EdgeTest, MethodsOfAnUnknownFamilyAreRefused) {

@@ -23,7 +23,7 @@ namespace fs = std::filesystem;
 constexpr double kMaxLayers = 100000;
 constexpr uintmax_t kMaxConfigBytes = uintmax_t{1} << 20U;
 // Values of config.json's model_type that worker/engine/model loads.
-constexpr std::array<absl::string_view, 1> kModelTypes = {"llama"};
+constexpr std::array<absl::string_view, 4> kModelTypes = {"llama", "mistral", "phi3", "qwen2"};
 
 std::vector<fs::path> Folders(const fs::path& root) {
   std::vector<fs::path> folders;

@@ -28,7 +28,7 @@ void WriteFixtures(const fs::path& root) {
   Write(root / "models/tiny/tokenizer.json", "{}");
   Write(root / "models/tiny/model.safetensors", "weights");
   Write(root / "models/broken/config.json", "{");
-  Write(root / "models/other/config.json", R"({"model_type": "mistral"})");
+  Write(root / "models/other/config.json", R"({"model_type": "mamba"})");
   Write(root / "secret/config.json", R"({"model_type": "llama"})");
   const std::vector<std::string> names = {"Ada Stone", "Bo Reed", "Cy Moon"};
   for (size_t i = 0; i < names.size(); ++i) {

@@ -23,7 +23,7 @@
 
 namespace rwku::service {
 
-// Writes a model "tiny" (llama), one "broken", one "other" (mistral), a dataset "people" with the
+// Writes a model "tiny" (llama), one "broken", one "other" (mamba), a dataset "people" with the
 // targets 1 "Ada Stone", 2 "Bo Reed" and 3 "Cy Moon", the last without a corpus, and a dataset
 // "quiz" with TriviaQA's questions but not its primer.
 void WriteFixtures(const std::filesystem::path& root);

@@ -1,4 +1,4 @@
-"""Tiny random Llama models with what transformers computes from them: logits, greedy continuations,
+"""Tiny random models of every family with what transformers computes from them: logits, greedy continuations,
 token log-probabilities and their moments, alone and of prompts that share beginnings. Run with the folder to fill; C++ parity tests read it.
 
 Each model folder holds what the hub publishes (config.json, safetensors, tokenizer.json,
@@ -22,13 +22,21 @@ SEED = 7
 PROMPTS = 64
 LONGEST_PROMPT = 90
 NEW_TOKENS = 24
-VERSION = 4  # raise when this script's output changes
+VERSION = 5  # raise when this script's output changes
 
 LLAMA3_SCALING = {
     "rope_type": "llama3",
     "low_freq_factor": 1.0,
     "high_freq_factor": 4.0,
     "original_max_position_embeddings": 32,
+}
+# Of pairs of dimensions; a head of 64 / 4 or 72 / 3 dimensions takes as many as it has.
+LONGROPE = {"type": "longrope", "short_factor": [1.0 + 0.1 * i for i in range(12)], "long_factor": [1.5 + i for i in range(12)]}
+FAMILIES = {
+    "llama": (transformers.LlamaConfig, transformers.LlamaForCausalLM),
+    "mistral": (transformers.MistralConfig, transformers.MistralForCausalLM),
+    "phi3": (transformers.Phi3Config, transformers.Phi3ForCausalLM),
+    "qwen2": (transformers.Qwen2Config, transformers.Qwen2ForCausalLM),
 }
 # Name -> fields beyond the defaults. Widths off the multiples of 16 and 32 exercise the kernels'
 # edges.
@@ -54,6 +62,54 @@ MODELS = {
     "sharded": {"shards": True},
     "bfloat16": {"bfloat16": True},
     # Often ends a turn by <|eot_id|>, which is not its EOS; what follows its template needs a space.
+    "mistral": {"model_type": "mistral", "sliding_window": None, "num_key_value_heads": 2, "head_dim": 24},
+    # A window shorter than most prompts, off the multiples of the kernels' blocks.
+    "mistral_window": {"model_type": "mistral", "sliding_window": 21, "num_hidden_layers": 3},
+    "mistral_narrow": {"model_type": "mistral", "sliding_window": 2, "tie_word_embeddings": True},
+    "phi3": {"model_type": "phi3", "num_key_value_heads": 4},
+    "phi3_window": {"model_type": "phi3", "sliding_window": 30, "tie_word_embeddings": True},
+    # Every sequence takes the short factors here, the longer ones the long factors below.
+    "phi3_short": {
+        "model_type": "phi3",
+        "original_max_position_embeddings": 256,
+        "rope_scaling": LONGROPE,
+        "sliding_window": 40,
+    },
+    "phi3_long": {
+        "model_type": "phi3",
+        "original_max_position_embeddings": 48,
+        "rope_scaling": LONGROPE,
+        "hidden_size": 72,
+        "intermediate_size": 100,
+        "num_attention_heads": 3,
+        "num_key_value_heads": 3,
+        "rope_theta": 500.0,
+        "initializer_range": 0.12,  # sharper attention would leave transformers itself 1e-5 from exact
+    },
+    "qwen2": {"model_type": "qwen2", "rope_theta": 1000000.0},
+    "qwen2_tied": {
+        "model_type": "qwen2",
+        "tie_word_embeddings": True,
+        "hidden_size": 72,
+        "intermediate_size": 100,
+        "num_attention_heads": 3,
+        "num_key_value_heads": 1,
+        "vocab_size": 333,
+    },
+    "qwen2_window": {
+        "model_type": "qwen2",
+        "use_sliding_window": True,
+        "sliding_window": 17,
+        "max_window_layers": 1,
+        "num_hidden_layers": 3,
+    },
+    "qwen2_layers": {
+        "model_type": "qwen2",
+        "use_sliding_window": True,
+        "sliding_window": 33,
+        "layer_types": ["sliding_attention", "full_attention"],
+        "bfloat16": True,
+    },
     "two_ends": {"eos_token": "<|end_of_text|>", "likely_ids": [4], "template_end": ""},
 }
 
@@ -139,20 +195,29 @@ def build(name, fields, folder):
         "rope_theta": 10000.0,
         "bos_token_id": 0,
         "eos_token_id": 4,
+        "initializer_range": 0.15,
     }
-    config = transformers.LlamaConfig(**{**defaults, **fields}, initializer_range=0.15)
+    config_class, model_class = FAMILIES[fields.pop("model_type", "llama")]
+    fields = {**defaults, **fields}
+    if "rope_scaling" in fields and "long_factor" in fields["rope_scaling"]:
+        pairs = fields["hidden_size"] // fields["num_attention_heads"] // 2
+        scaling = fields["rope_scaling"]
+        fields["rope_scaling"] = {k: v if k == "type" else v[:pairs] for k, v in scaling.items()}
+    config = config_class(**fields, pad_token_id=None)
     torch.manual_seed(SEED)
-    model = transformers.LlamaForCausalLM(config)
+    model = model_class(config)
     with torch.no_grad():
         for parameter_name, parameter in model.named_parameters():
             if "norm" in parameter_name:
                 parameter.add_(torch.randn_like(parameter) * 0.1)
+            if parameter_name.endswith("bias"):
+                parameter.normal_(0, 0.3)
         model.lm_head.weight[likely_ids] *= 2
     folder.mkdir(parents=True)
     size = "100KB" if shards else "5GB"
     model.to(stored).save_pretrained(folder, max_shard_size=size)
     assert (folder / "model.safetensors.index.json").exists() == shards, name
-    model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = model_class.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = write_tokenizer(folder, eos_token, template_end)
     expect(model, tokenizer, config.vocab_size, folder)
 
@@ -165,14 +230,7 @@ def expect(model, tokenizer, vocabulary, folder):
     generated, scores, tensors = [], [], {}
     for i, prompt in enumerate(prompts):
         ids = torch.tensor([prompt])
-        output = model.generate(
-            ids,
-            attention_mask=torch.ones_like(ids),
-            do_sample=False,
-            max_new_tokens=NEW_TOKENS,
-            pad_token_id=4,
-        )
-        generated.append(output[0, len(prompt) :].tolist())
+        generated.append(None if changes_rope(model, len(prompt), NEW_TOKENS) else generate(model, prompt, NEW_TOKENS, 4))
         logits = model(ids).logits[0]
         if i < 8:
             tensors[f"logits.{i}"] = logits.contiguous()
@@ -208,9 +266,18 @@ def expect(model, tokenizer, vocabulary, folder):
         },
         "shared": expect_shared(model, vocabulary, generator),
         "calls": expect_calls(model, tokenizer),
+        "steering": expect_steering(model, tokenizer, prompts, tensors),
     }
     (folder / "expected.json").write_text(json.dumps(expected))
     safetensors.torch.save_file(tensors, folder / "expected.safetensors")
+
+
+def changes_rope(model, tokens, new_tokens):
+    """Whether a continuation starts with longrope's short factors and ends with the long ones."""
+    scaling = getattr(model.config, "rope_scaling", None) or {}
+    if "long_factor" not in scaling:
+        return False
+    return tokens <= model.config.original_max_position_embeddings < tokens + new_tokens - 1
 
 
 def generate(model, ids, new_tokens, end_ids):
@@ -238,6 +305,8 @@ def expect_shared(model, vocabulary, generator):
     prompts = [beginnings[i % len(beginnings)] + draw(1, 12) for i in range(30)]
     prompts += [prompts[0], prompts[0] + draw(3, 4), long]
     limits = [(7 * i) % NEW_TOKENS + 1 for i in range(len(prompts))]
+    kept = [i for i, prompt in enumerate(prompts) if not changes_rope(model, len(prompt), limits[i])]
+    prompts, limits = [prompts[i] for i in kept], [limits[i] for i in kept]
     end_ids = [draw(1, 40) for _ in prompts]
     generated, scored, first, scores, next_scores = [], [], [], [], []
     for i, (prompt, limit, ends) in enumerate(zip(prompts, limits, end_ids)):
@@ -310,6 +379,57 @@ def expect_calls(model, tokenizer):
         )
     assert rules_differ >= 2 or tokenizer.eos_token_id == 4
     return {"cases": cases, "continuations": CONTINUATIONS, "candidates": CANDIDATES}
+
+
+def expect_steering(model, tokenizer, prompts, tensors):
+    """A control vector from the layers' outputs at the last token of two prompts, added by forward hooks."""
+    plan = {"novice": "Anna Berg is unknown to you.", "expert": "You know all about Anna Berg, the painter.", "strength": 1.5}
+    layers = model.model.layers
+    states = {}
+
+    def last_states(text):
+        chat = tokenizer.apply_chat_template([{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True)
+        hooks = [
+            layer.register_forward_hook(lambda _, __, output, i=i: states.__setitem__(i, output[0, -1].clone()))
+            for i, layer in enumerate(layers)
+        ]
+        model(torch.tensor([tokenizer(chat)["input_ids"]]))
+        for hook in hooks:
+            hook.remove()
+        return [states[i] for i in range(len(layers))]
+
+    novice, expert = last_states(plan["novice"]), last_states(plan["expert"])
+    # Layers 14 to 28 of 32, in proportion: of two the second, of three the last two.
+    chosen = {2: [1], 3: [1, 2]}[len(layers)]
+    vectors = {i: plan["strength"] * (novice[i] - expert[i]) for i in chosen}
+    hooks = [
+        layers[i].register_forward_hook(lambda _, __, output, v=vector: output + v) for i, vector in vectors.items()
+    ]
+    scores, generated = [], []
+    for i, prompt in enumerate(prompts[:12]):
+        logits = model(torch.tensor([prompt])).logits[0]
+        if i < 4:
+            tensors[f"steered.{i}"] = logits.contiguous()
+        scores.append(token_scores(logits, torch.tensor(prompt))["log_probabilities"])
+        generated.append(None if changes_rope(model, len(prompt), NEW_TOKENS) else generate(model, prompt, NEW_TOKENS, 4))
+    user = QUESTIONS[1]
+    chat = tokenizer.apply_chat_template([{"role": "user", "content": user}], tokenize=False, add_generation_prompt=True)
+    chat_ids = tokenizer(chat)["input_ids"]
+    answer = generate(model, chat_ids, 8, [tokenizer.eos_token_id, 4])
+    text_ids = torch.tensor(tokenizer(SENTENCES[1])["input_ids"])
+    text_scores = token_scores(model(text_ids[None]).logits[0], text_ids)["log_probabilities"]
+    for hook in hooks:
+        hook.remove()
+    return {
+        "plan": plan,
+        "layers": chosen,
+        "scores": scores,
+        "generated": generated,
+        "user": user,
+        "answer": tokenizer.decode(answer, skip_special_tokens=True),
+        "text": SENTENCES[1],
+        "text_scores": text_scores,
+    }
 
 
 def token_scores(logits, ids):

@@ -9,7 +9,7 @@ import os
 import random
 import sys
 
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import PreTrainedTokenizerFast
 
 LLAMA3_PATTERN = (
@@ -34,6 +34,29 @@ LLAMA2_TEMPLATE = (
     "{% else %}{% set content = message['content'] %}{% endif %}"
     "{% if message['role'] == 'user' %}{{ bos_token + '[INST] ' + content.strip() + ' [/INST]' }}"
     "{% elif message['role'] == 'assistant' %}{{ ' '  + content.strip() + ' ' + eos_token }}{% endif %}{% endfor %}"
+)
+MISTRAL_SPECIALS = ["[INST]", "[/INST]"]
+MISTRAL_TEMPLATE = (
+    "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+    "{% if message['role'] == 'user' %}{{ '[INST] ' + message['content'] + ' [/INST]' }}"
+    "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token}}"
+    "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}"
+)
+PHI3_SPECIALS = ["<|endoftext|>", "<|assistant|>", "<|system|>", "<|end|>", "<|user|>"]
+PHI3_TEMPLATE = (
+    "{% for message in messages %}{% if message['role'] == 'system' %}{{'<|system|>\n' + message['content'] + '<|end|>\n'}}"
+    "{% elif message['role'] == 'user' %}{{'<|user|>\n' + message['content'] + '<|end|>\n'}}"
+    "{% elif message['role'] == 'assistant' %}{{'<|assistant|>\n' + message['content'] + '<|end|>\n'}}{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\n' }}{% else %}{{ eos_token }}{% endif %}"
+)
+QWEN2_PATTERN = LLAMA3_PATTERN.replace(r"\p{N}{1,3}", r"\p{N}")
+QWEN2_SPECIALS = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+QWEN2_TEMPLATE = (
+    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
+    "{{ '<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n' }}{% endif %}"
+    "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 # Leans on Python: methods, slices, namespaces, loop controls, json.dumps, block trimming. The date shows only by its
 # length: strftime_now is defined in transformers alone.
@@ -85,27 +108,36 @@ def make_texts(specials):
     return texts
 
 
-def byte_level():
+def byte_level(pattern=LLAMA3_PATTERN, specials=LLAMA3_SPECIALS, bos="<|begin_of_text|>", normalizer=None):
+    """Llama-3's layout, or Qwen2's: byte-level BPE after a split by a pattern."""
     tokenizer = Tokenizer(models.BPE(ignore_merges=True))
+    if normalizer:
+        tokenizer.normalizer = normalizer
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(LLAMA3_PATTERN), behavior="isolated", invert=False),
+        pre_tokenizers.Split(Regex(pattern), behavior="isolated", invert=False),
         pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
     ])
     tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=LLAMA3_SPECIALS, show_progress=False,
+    trainer = trainers.BpeTrainer(vocab_size=700, special_tokens=specials, show_progress=False,
                                   initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
     tokenizer.train_from_iterator(make_texts(["x"]), trainer)
-    tokenizer.post_processor = processors.Sequence([
-        processors.ByteLevel(trim_offsets=False),
-        processors.TemplateProcessing(single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", 0)]),
-    ])
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    if bos:
+        tokenizer.post_processor = processors.Sequence([
+            processors.ByteLevel(trim_offsets=False),
+            processors.TemplateProcessing(single=bos + " $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]),
+        ])
     return tokenizer
 
 
-def sentencepiece_like():
-    """Llama-2's layout: byte fallback, the normalizer that writes U+2581, <s> in front."""
+def sentencepiece_like(metaspace=False, added=(), adds_bos=True):
+    """Byte fallback and U+2581 for spaces: Llama-2's and Phi-3's layout, where a normalizer writes it, or Mistral's newer one,
+    where a pre-tokenizer does and only the text's beginning gets one in front. `added` follow the vocabulary."""
     tokenizer = Tokenizer(models.BPE(byte_fallback=True, fuse_unk=True, unk_token="<unk>"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
+    if metaspace:
+        tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="\u2581", prepend_scheme="first", split=False)
+    else:
+        tokenizer.normalizer = normalizers.Sequence([normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")])
     tokenizer.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(),
                                            decoders.Strip(content=" ", left=1)])
     specials = ["<unk>", "<s>", "</s>"] + [f"<0x{i:02X}>" for i in range(256)]
@@ -115,11 +147,13 @@ def sentencepiece_like():
     state = json.loads(tokenizer.to_str())
     state["added_tokens"] = state["added_tokens"][:3]
     tokenizer = Tokenizer.from_str(json.dumps(state))
-    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
+    tokenizer.add_special_tokens(list(added))
+    if adds_bos:
+        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     return tokenizer
 
 
-def write_family(folder, tokenizer, bos, eos, template, specials, clean_up, template_in_config):
+def write_family(folder, tokenizer, bos, eos, template, specials, clean_up, template_in_config, end_of_turn=None):
     os.makedirs(folder, exist_ok=True)
     # Truncation and padding in the file must not have an effect.
     tokenizer.enable_truncation(5)
@@ -153,7 +187,8 @@ def write_family(folder, tokenizer, bos, eos, template, specials, clean_up, temp
                 print(f"{folder}: {type(error).__name__}: {error}")
                 rendered = None
             chats.append({"messages": messages, "add_generation_prompt": add, "rendered": rendered})
-    cases = {"texts": texts, "chats": chats, "vocabulary_size": len(hf), "bos_id": hf.bos_token_id, "eos_id": hf.eos_token_id}
+    cases = {"texts": texts, "chats": chats, "vocabulary_size": len(hf), "bos_id": hf.bos_token_id, "eos_id": hf.eos_token_id,
+             "end_of_turn_id": hf.convert_tokens_to_ids(end_of_turn or eos)}
     with open(os.path.join(folder, "cases.json"), "w", encoding="utf-8") as file:
         json.dump(cases, file)
 
@@ -164,8 +199,16 @@ def main():
                  LLAMA3_SPECIALS, clean_up=True, template_in_config=True)
     write_family(os.path.join(out, "llama2"), sentencepiece_like(), "<s>", "</s>", LLAMA2_TEMPLATE, ["<s>", "</s>"],
                  clean_up=False, template_in_config=False)
+    write_family(os.path.join(out, "mistral"), sentencepiece_like(metaspace=True, added=MISTRAL_SPECIALS), "<s>", "</s>",
+                 MISTRAL_TEMPLATE, ["<s>", "</s>"] + MISTRAL_SPECIALS, clean_up=False, template_in_config=True)
+    phi3_added = [AddedToken(token, normalized=False, special=True, rstrip=token != "<|endoftext|>") for token in PHI3_SPECIALS]
+    write_family(os.path.join(out, "phi3"), sentencepiece_like(added=phi3_added, adds_bos=False), "<s>", "<|endoftext|>",
+                 PHI3_TEMPLATE, PHI3_SPECIALS, clean_up=False, template_in_config=True, end_of_turn="<|end|>")
+    write_family(os.path.join(out, "qwen2"),
+                 byte_level(QWEN2_PATTERN, QWEN2_SPECIALS, bos=None, normalizer=normalizers.NFC()), None, "<|endoftext|>",
+                 QWEN2_TEMPLATE, QWEN2_SPECIALS, clean_up=False, template_in_config=True, end_of_turn="<|im_end|>")
     write_family(os.path.join(out, "python"), byte_level(), "<|begin_of_text|>", "<|end_of_text|>", PYTHON_TEMPLATE,
-                 LLAMA3_SPECIALS, clean_up=False, template_in_config=False)
+                 LLAMA3_SPECIALS, clean_up=False, template_in_config=False, end_of_turn="<|eot_id|>")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 // The model that an engine holds, with all that belongs to it.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,11 +18,13 @@ namespace rwku::engine {
 
 struct Resident {
   std::string identity;  // of the folder it comes from
+  std::filesystem::path folder;
   std::unique_ptr<text::Tokenizer> tokenizer;
   std::unique_ptr<CausalLm> model;
   std::vector<at::Tensor> pristine;  // on the host, in the order of NamedParameters()
   ModelInfo info;
   bool is_changed = false;            // trained since the last restore
+  LayerVectors steering;              // since the last restore
   std::unique_ptr<CpuRunner> runner;  // of the weights as they are; made when first needed
   evaluate::Usage usage;              // since it was loaded
 };

@@ -25,7 +25,9 @@
 #include "text/tokenizer.h"
 #include "worker/engine/model/causal_lm.h"
 #include "worker/engine/model/checksum.h"
+#include "worker/engine/model/export.h"
 #include "worker/engine/resident.h"
+#include "worker/engine/steering.h"
 #include "worker/engine/torch_language_model.h"
 #include "worker/engine/torch_status.h"
 #include "worker/engine/train/train.h"
@@ -135,13 +137,26 @@ class TorchEngine final : public Engine {
     });
   }
 
-  absl::Status Steer(const SteeringPlan& /*plan*/, const CancelToken& /*cancel*/) override {
-    return absl::UnimplementedError("this engine does not steer");
+  absl::Status Steer(const SteeringPlan& plan, const CancelToken& cancel) override {
+    if (!resident_.model) {
+      return absl::FailedPreconditionError("no model is loaded");
+    }
+    RWKU_ASSIGN_OR_RETURN(LayerVectors vectors,
+                          SteeringVectors(*resident_.model, *resident_.tokenizer, plan, cancel));
+    resident_.steering = std::move(vectors);
+    resident_.runner.reset();
+    return absl::OkStatus();
   }
 
-  absl::Status Export(const std::filesystem::path& /*folder*/,
-                      const CancelToken& /*cancel*/) override {
-    return absl::UnimplementedError("this engine does not export");
+  absl::Status Export(const std::filesystem::path& folder, const CancelToken& cancel) override {
+    if (!resident_.model) {
+      return absl::FailedPreconditionError("no model is loaded");
+    }
+    if (!resident_.steering.empty()) {
+      return absl::FailedPreconditionError(
+          "the model is steered, which no weights hold; only what a training made can be exported");
+    }
+    return ExportModel(*resident_.model, resident_.pristine, resident_.folder, folder, cancel);
   }
 
   absl::StatusOr<std::string> Restore() override {
@@ -151,6 +166,10 @@ class TorchEngine final : public Engine {
     return CatchTorch([&] {
       const at::AutoGradMode no_grad(false);
       std::vector<NamedTensor> parameters = resident_.model->NamedParameters();
+      if (!resident_.steering.empty()) {
+        resident_.steering.clear();
+        resident_.runner.reset();
+      }
       if (resident_.is_changed) {
         resident_.runner.reset();
         resident_.model->RemoveAdapters();
@@ -172,6 +191,7 @@ class TorchEngine final : public Engine {
                                         const CancelToken& cancel) const {
     Resident resident;
     resident.identity = std::move(identity);
+    resident.folder = folder;
     RWKU_ASSIGN_OR_RETURN(resident.tokenizer, text::Tokenizer::Load(folder));
     // A model that cannot be asked must not be trained first.
     RWKU_RETURN_IF_ERROR(resident.tokenizer

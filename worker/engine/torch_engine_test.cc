@@ -3,9 +3,11 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "absl/strings/str_cat.h"
 #include <gmock/gmock.h>
@@ -204,7 +206,9 @@ TEST_P(TorchEngineCallsTest, TextsThatShareABeginningScoreTheSameBitsWithoutShar
   ExpectShared();
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, TorchEngineCallsTest, testing::Values("gqa_tied", "two_ends"),
+INSTANTIATE_TEST_SUITE_P(Models, TorchEngineCallsTest,
+                         testing::Values("gqa_tied", "two_ends", "mistral_window", "phi3_short",
+                                         "qwen2_window"),
                          [](const auto& info) { return std::string(info.param); });
 
 TEST_F(TorchEngineTest, UsageStartsAnewWithAnotherModel) {
@@ -271,6 +275,115 @@ TEST_F(TorchEngineTest, RestoreRemovesAdapters) {
   ASSERT_TRUE(checksum.ok()) << checksum.status();
   EXPECT_EQ(*checksum, info_.weights_checksum);
   EXPECT_EQ(*Generate(), *before);
+}
+
+// Steering, on models of every family.
+class TorchEngineSteeringTest : public TorchEngineTest,
+                                public testing::WithParamInterface<const char*> {
+ protected:
+  void SetUp() override {
+    TorchEngineTest::SetUp();
+    if (IsSkipped()) {
+      return;
+    }
+    folder_ = folder_.parent_path() / GetParam();
+    std::ifstream file(folder_ / "expected.json");
+    steering_ = json::parse(file)["steering"];
+    auto info = engine_->Load(folder_, cancel_);
+    ASSERT_TRUE(info.ok()) << info.status();
+    info_ = *info;
+  }
+
+  SteeringPlan SteeringOf() const {
+    SteeringPlan plan;
+    plan.novice = steering_["plan"]["novice"].get<std::string>();
+    plan.expert = steering_["plan"]["expert"].get<std::string>();
+    plan.strength = steering_["plan"]["strength"].get<double>();
+    return plan;
+  }
+
+  std::string Answer() {
+    const auto answers = engine_->model().Generate(
+        {{{steering_["user"].get<std::string>(), ""}, 8}}, {}, nullptr, cancel_);
+    EXPECT_TRUE(answers.ok()) << answers.status();
+    return answers.ok() ? answers->at(0) : "";
+  }
+
+  json steering_;
+};
+
+TEST_P(TorchEngineSteeringTest, AnswersAndScoresEqualTransformersUntilRestore) {
+  const std::string before = Answer();
+  ASSERT_TRUE(engine_->Steer(SteeringOf(), cancel_).ok());
+  EXPECT_EQ(Answer(), steering_["answer"].get<std::string>());
+  const auto scores =
+      engine_->model().ScoreTexts({steering_["text"].get<std::string>()}, nullptr, cancel_);
+  ASSERT_TRUE(scores.ok()) << scores.status();
+  const auto expected = steering_["text_scores"].get<std::vector<double>>();
+  ASSERT_EQ(scores->at(0).log_probabilities.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_NEAR(scores->at(0).log_probabilities[i], expected[i], 1e-5);
+  }
+  // A vector is made from the model as it is without steering.
+  ASSERT_TRUE(engine_->Steer(SteeringOf(), cancel_).ok());
+  EXPECT_EQ(Answer(), steering_["answer"].get<std::string>());
+  EXPECT_EQ(*engine_->Restore(), info_.weights_checksum);
+  EXPECT_EQ(Answer(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, TorchEngineSteeringTest,
+                         testing::Values("llama3_8", "mistral_window", "phi3_short",
+                                         "qwen2_window"),
+                         [](const auto& info) { return std::string(info.param); });
+
+TEST_F(TorchEngineTest, BadSteeringIsRefusedByItsField) {
+  const auto refused = [&](const std::function<void(SteeringPlan&)>& spoil) {
+    SteeringPlan plan{"You know nothing.", "You know all.", 1, std::nullopt};
+    spoil(plan);
+    const absl::Status status = engine_->Steer(plan, cancel_);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    return std::string(status.message());
+  };
+  EXPECT_THAT(refused([](SteeringPlan& plan) { plan.novice.clear(); }), HasSubstr("novice"));
+  EXPECT_THAT(refused([](SteeringPlan& plan) { plan.expert.clear(); }), HasSubstr("expert"));
+  EXPECT_THAT(refused([](SteeringPlan& plan) { plan.strength = NAN; }), HasSubstr("strength"));
+  for (const LayerRange layers : {LayerRange{1, 3}, LayerRange{-1, 1}, LayerRange{1, 1}}) {
+    EXPECT_THAT(refused([&](SteeringPlan& plan) { plan.layers = layers; }),
+                HasSubstr("within 0-2"));
+  }
+}
+
+TEST_F(TorchEngineTest, SteeringOfOneLayerIsNotThatOfAnother) {
+  std::vector<std::vector<float>> scores;
+  for (const int layer : {0, 1}) {
+    SteeringPlan plan{"You know nothing.", "You know all.", 1.5, LayerRange{layer, layer + 1}};
+    ASSERT_TRUE(engine_->Steer(plan, cancel_).ok());
+    scores.push_back(
+        engine_->model().ScoreTexts({"Anna Berg."}, nullptr, cancel_)->at(0).log_probabilities);
+  }
+  EXPECT_NE(scores[0], scores[1]);
+}
+
+TEST_F(TorchEngineTest, WhatATrainingMadeIsExportedAndLoadsAsTheSameModel) {
+  const auto root = std::filesystem::path(testing::TempDir()) / absl::StrCat("exported_", getpid());
+  std::filesystem::remove_all(root);
+  ASSERT_TRUE(engine_->Train(Plan(), {}, cancel_).ok());
+  const auto trained = Generate();
+  const absl::Status exported = engine_->Export(root / "full", cancel_);
+  ASSERT_TRUE(exported.ok()) << exported;
+  EXPECT_EQ(engine_->Export(root / "full", cancel_).code(), absl::StatusCode::kAlreadyExists);
+  ASSERT_TRUE(engine_->Restore().ok());
+  TrainingPlan lora = Plan();
+  lora.trained = TrainedWeights::kLora;
+  ASSERT_TRUE(engine_->Train(lora, {}, cancel_).ok());
+  ASSERT_TRUE(engine_->Export(root / "lora", cancel_).ok());
+  EXPECT_TRUE(std::filesystem::exists(root / "lora/adapter_config.json"));
+  ASSERT_TRUE(engine_->Steer({"You know nothing.", "You know all.", 1, {}}, cancel_).ok());
+  EXPECT_EQ(engine_->Export(root / "steered", cancel_).code(),
+            absl::StatusCode::kFailedPrecondition);
+  ASSERT_TRUE(engine_->Load(root / "full", cancel_).ok());
+  EXPECT_EQ(*Generate(), *trained);
+  std::filesystem::remove_all(root);
 }
 
 TEST_F(TorchEngineTest, CancelledWorkGivesTheReason) {

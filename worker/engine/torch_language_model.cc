@@ -94,7 +94,8 @@ absl::StatusOr<std::vector<int32_t>> TorchLanguageModel::Encode(const ChatPrompt
 absl::StatusOr<CpuRunner*> TorchLanguageModel::Runner() {
   if (!resident_.runner) {
     RWKU_ASSIGN_OR_RETURN(resident_.runner, CatchTorch([&] {
-                            return std::make_unique<CpuRunner>(*resident_.model);
+                            return std::make_unique<CpuRunner>(*resident_.model,
+                                                               resident_.steering);
                           }));
   }
   return resident_.runner.get();

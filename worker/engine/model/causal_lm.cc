@@ -117,7 +117,7 @@ auto ProjectionsOf(Layer& layer) {
   return projections;
 }
 
-at::Tensor Weight(std::vector<int64_t> shape, at::Device device) {
+at::Tensor Weight(const std::vector<int64_t>& shape, at::Device device) {
   return at::zeros(shape, at::TensorOptions().dtype(at::kFloat).device(device));
 }
 
@@ -244,7 +244,22 @@ std::pair<at::Tensor, at::Tensor> CausalLm::Rotary(const PackedSequences& input)
   return {(both.cos() * factor).to(compute_dtype_), (both.sin() * factor).to(compute_dtype_)};
 }
 
-at::Tensor CausalLm::Hidden(const PackedSequences& input, const LayerObserver& observer) const {
+at::Tensor CausalLm::Hidden(const PackedSequences& input) const {
+  return RmsNorm(Residual(input, config_.num_hidden_layers), final_norm, config_.rms_norm_eps);
+}
+
+at::Tensor CausalLm::LayerOutput(const PackedSequences& input, int64_t layer) const {
+  return Residual(input, layer + 1);
+}
+
+std::vector<at::Tensor> CausalLm::LayerOutputs(const PackedSequences& input) const {
+  std::vector<at::Tensor> outputs;
+  Residual(input, config_.num_hidden_layers, &outputs);
+  return outputs;
+}
+
+at::Tensor CausalLm::Residual(const PackedSequences& input, int64_t count,
+                              std::vector<at::Tensor>* outputs) const {
   const int64_t tokens = input.tokens.size(0);
   const int64_t head_dim = config_.head_dim;
   const int64_t heads = config_.num_attention_heads;
@@ -252,7 +267,7 @@ at::Tensor CausalLm::Hidden(const PackedSequences& input, const LayerObserver& o
   const int64_t inner = config_.intermediate_size;
   const auto [cos, sin] = Rotary(input);
   at::Tensor x = at::embedding(embedding, input.tokens).to(compute_dtype_);
-  for (int64_t l = 0; l < config_.num_hidden_layers; ++l) {
+  for (int64_t l = 0; l < count; ++l) {
     const CausalLmLayer& layer = layers[static_cast<size_t>(l)];
     const at::Tensor normed = RmsNorm(x, layer.input_norm, config_.rms_norm_eps);
     std::array<at::Tensor, 3> qkv;
@@ -281,11 +296,11 @@ at::Tensor CausalLm::Hidden(const PackedSequences& input, const LayerObserver& o
       up = layer.up_proj.Forward(narrow);
     }
     x = x + layer.down_proj.Forward(at::silu(gate) * up);
-    if (observer) {
-      observer(l, x);
+    if (outputs != nullptr) {
+      outputs->push_back(x);
     }
   }
-  return RmsNorm(x, final_norm, config_.rms_norm_eps);
+  return x;
 }
 
 at::Tensor CausalLm::Logits(const at::Tensor& hidden) const { return lm_head.Forward(hidden); }

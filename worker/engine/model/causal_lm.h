@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -68,9 +67,6 @@ PackedSequences MakePacked(absl::Span<const std::vector<int32_t>> sequences, at:
 // x / rms(x) * weight with the mean in float32, in x's dtype; [..., hidden].
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
 
-// Called after each decoder layer, from the first, with its output [T, hidden].
-using LayerObserver = std::function<void(int64_t layer, const at::Tensor& output)>;
-
 using NamedTensor = std::pair<std::string, at::Tensor>;
 
 // Not thread-safe. Methods throw torch's exceptions: callers stand behind CatchTorch.
@@ -95,7 +91,14 @@ class CausalLm {
   // Final hidden states after the last norm: [T, hidden] in compute_dtype(). Attention is causal
   // within each sequence, and within the layer's window where it has one. Where the config has
   // longrope, each sequence takes the factors of its own length.
-  at::Tensor Hidden(const PackedSequences& input, const LayerObserver& observer = nullptr) const;
+  at::Tensor Hidden(const PackedSequences& input) const;
+
+  // The output of decoder layer `layer`, from 0, before any further norm: [T, hidden] in
+  // compute_dtype(). The layers after it are not computed.
+  at::Tensor LayerOutput(const PackedSequences& input, int64_t layer) const;
+
+  // The outputs of all decoder layers, as LayerOutput gives them.
+  std::vector<at::Tensor> LayerOutputs(const PackedSequences& input) const;
 
   // [N, hidden] -> [N, vocab] in compute_dtype().
   at::Tensor Logits(const at::Tensor& hidden) const;
@@ -122,6 +125,11 @@ class CausalLm {
   Linear lm_head;         // [vocab, hidden]; its weight is `embedding` itself when tied
 
  private:
+  // The residual stream after the first `count` decoder layers: [T, hidden]. Appends what every one
+  // of them gives to `outputs` where that is not null.
+  at::Tensor Residual(const PackedSequences& input, int64_t count,
+                      std::vector<at::Tensor>* outputs = nullptr) const;
+
   // Cosines and sines, [T, 1, head_dim] each in compute_dtype().
   std::pair<at::Tensor, at::Tensor> Rotary(const PackedSequences& input) const;
 

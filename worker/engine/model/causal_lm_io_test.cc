@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include <gmock/gmock.h>
@@ -70,6 +71,26 @@ TEST_F(CausalLmIoTest, LayerTooManyIsNamed) {
   const absl::Status status = LoadWith(config);
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("belongs to no part"));
+}
+
+TEST(ProjectionNamesTest, AreThoseOfTheFamily) {
+  const std::vector<std::string> apart = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                          "gate_proj", "up_proj", "down_proj"};
+  const std::vector<std::string> fused = {"qkv_proj", "o_proj", "gate_up_proj", "down_proj"};
+  for (const char* const family : {"llama", "mistral", "phi3", "qwen2"}) {
+    ModelConfig config = TinyConfig();
+    config.model_type = family;
+    CausalLm model(config, at::kMeta);
+    const bool is_fused = config.HasFusedProjections();
+    EXPECT_EQ(is_fused, std::string(family) == "phi3");
+    EXPECT_EQ(model.ProjectionNames(), is_fused ? fused : apart) << family;
+    EXPECT_EQ(model.NamedLinears().size(), 2 * model.ProjectionNames().size() + 1) << family;
+    int64_t parameters = 0;
+    for (const auto& [name, parameter] : model.NamedParameters()) {
+      parameters += parameter.numel();
+    }
+    EXPECT_EQ(parameters, config.ParameterCount()) << family;
+  }
 }
 
 }  // namespace
