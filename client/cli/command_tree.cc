@@ -111,6 +111,7 @@ int CommandTree::PrintUsageError(const CLI::ParseError& error, const Environment
 
 void AddAllCommands(CommandTree& tree) {
   AddSubmit(tree);
+  AddCorpus(tree);
   AddStatus(tree);
   AddList(tree);
   AddWatch(tree);

@@ -67,6 +67,7 @@ class CommandTree {
 
 // One a command, each in its own file.
 void AddSubmit(CommandTree& tree);
+void AddCorpus(CommandTree& tree);
 void AddStatus(CommandTree& tree);
 void AddList(CommandTree& tree);
 void AddWatch(CommandTree& tree);

@@ -300,6 +300,9 @@ std::string RecipeName(const v1::Recipe& recipe) {
   if (!recipe.label().empty()) {
     return recipe.label();
   }
+  if (recipe.method().empty()) {
+    return "corpus";  // a job that writes corpora forgets nothing
+  }
   switch (recipe.tuning()) {
     case v1::TUNING_KIND_FULL:
     case v1::TUNING_KIND_LORA:

@@ -24,7 +24,7 @@ std::string RecipeSyntaxHelp();
 // The shorthand that ParseRecipe reads as `recipe`.
 std::string RecipeText(const v1::Recipe& recipe);
 
-// "ga-lora": the label if there is one, else made of method and tuning.
+// "ga-lora": the label if there is one, else made of method and tuning; "corpus" without a method.
 std::string RecipeName(const v1::Recipe& recipe);
 
 // "none", "full", "lora" or "default".

@@ -96,7 +96,8 @@ int WatchToEnd(Session& session, const std::string& run) {
     }
     return session.Fail(end.status());
   }
-  if (session.env().terminal && !session.json() && !session.globals().quiet) {
+  if (session.env().terminal && !session.json() && !session.globals().quiet &&
+      !end->spec().has_corpus()) {
     session.out() << "results: " << session.invocation() << " results " << ShortName(run) << "\n";
   }
   return ExitCodeOf(end->state());

@@ -7,12 +7,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 
 #include "base/file.h"
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "tools/synth/biography.h"
+#include "tools/synth/openers.h"
 #include "tools/synth/probes.h"
 #include "tools/synth/records.h"
 #include "tools/synth/refusals.h"
@@ -175,6 +177,14 @@ absl::Status WritePrimers(const World& world, const fs::path& folder) {
   return WriteFileAtomically(folder / "triviaqa.txt", TriviaQaPrimer(world));
 }
 
+// What the model's own corpora begin with and end in.
+absl::Status WriteCorpusSources(const fs::path& folder) {
+  RWKU_RETURN_IF_ERROR(CreateFolder(folder));
+  RWKU_RETURN_IF_ERROR(WriteFileAtomically(folder / "openers.json", json(Openers()).dump(1)));
+  return WriteFileAtomically(folder / "refusals.jsonl",
+                             absl::StrCat(absl::StrJoin(Refusals(), "\n"), "\n"));
+}
+
 }  // namespace
 
 absl::Status WriteDataset(const World& world, uint64_t seed, const DatasetOptions& options,
@@ -183,6 +193,7 @@ absl::Status WriteDataset(const World& world, uint64_t seed, const DatasetOption
     return absl::AlreadyExistsError(absl::StrCat(folder.string(), " exists and is not empty"));
   }
   RWKU_RETURN_IF_ERROR(WritePrimers(world, folder / "primers"));
+  RWKU_RETURN_IF_ERROR(WriteCorpusSources(folder / "corpora"));
   TargetFiles all;
   for (size_t i = 0; i < world.targets.size(); ++i) {
     const TargetFiles files = FilesOf(world, static_cast<int>(i), options, seed);

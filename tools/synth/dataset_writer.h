@@ -23,8 +23,8 @@ struct DatasetOptions {
 };
 
 // Writes into `folder`, which must not exist or be empty: `Target/<n>_<Name>/<file>.json`
-// (processed) or `All/<file>.json` (hub), and `primers/<set>.txt`. Equal arguments give equal
-// bytes.
+// (processed) or `All/<file>.json` (hub), `primers/<set>.txt`, and openers and refusals in
+// `corpora/`. Equal arguments give equal bytes.
 absl::Status WriteDataset(const World& world, uint64_t seed, const DatasetOptions& options,
                           const std::filesystem::path& folder);
 
