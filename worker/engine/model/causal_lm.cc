@@ -161,6 +161,14 @@ std::unique_ptr<CausalLm> CausalLm::Random(const ModelConfig& config, uint64_t s
 }
 
 at::Tensor CausalLm::Hidden(const PackedSequences& input) const {
+  return RmsNorm(Residual(input, config_.num_hidden_layers), final_norm, config_.rms_norm_eps);
+}
+
+at::Tensor CausalLm::LayerOutput(const PackedSequences& input, int64_t layer) const {
+  return Residual(input, layer + 1);
+}
+
+at::Tensor CausalLm::Residual(const PackedSequences& input, int64_t count) const {
   const int64_t tokens = input.tokens.size(0);
   const int64_t head_dim = config_.head_dim;
   const at::Tensor angles = at::outer(input.positions.to(at::kFloat), inverse_frequencies_);
@@ -168,7 +176,8 @@ at::Tensor CausalLm::Hidden(const PackedSequences& input) const {
   const at::Tensor cos = both.cos().to(compute_dtype_);
   const at::Tensor sin = both.sin().to(compute_dtype_);
   at::Tensor x = at::embedding(embedding, input.tokens).to(compute_dtype_);
-  for (const CausalLmLayer& layer : layers) {
+  for (int64_t l = 0; l < count; ++l) {
+    const CausalLmLayer& layer = layers[static_cast<size_t>(l)];
     const at::Tensor normed = RmsNorm(x, layer.input_norm, config_.rms_norm_eps);
     const auto heads = [&](const Linear& linear) {
       return linear.Forward(normed).view({tokens, -1, head_dim});
@@ -181,7 +190,7 @@ at::Tensor CausalLm::Hidden(const PackedSequences& input) const {
     x = x + layer.down_proj.Forward(at::silu(layer.gate_proj.Forward(inner)) *
                                     layer.up_proj.Forward(inner));
   }
-  return RmsNorm(x, final_norm, config_.rms_norm_eps);
+  return x;
 }
 
 at::Tensor CausalLm::Logits(const at::Tensor& hidden) const { return lm_head.Forward(hidden); }

@@ -85,6 +85,10 @@ class CausalLm {
   // within each sequence.
   at::Tensor Hidden(const PackedSequences& input) const;
 
+  // The output of decoder layer `layer`, from 0, before any further norm: [T, hidden] in
+  // compute_dtype(). The layers after it are not computed.
+  at::Tensor LayerOutput(const PackedSequences& input, int64_t layer) const;
+
   // [N, hidden] -> [N, vocab] in compute_dtype().
   at::Tensor Logits(const at::Tensor& hidden) const;
 
@@ -106,6 +110,9 @@ class CausalLm {
   Linear lm_head;         // [vocab, hidden]; its weight is `embedding` itself when tied
 
  private:
+  // The residual stream after the first `count` decoder layers: [T, hidden].
+  at::Tensor Residual(const PackedSequences& input, int64_t count) const;
+
   ModelConfig config_;
   at::Device device_;
   at::ScalarType compute_dtype_;
