@@ -143,7 +143,8 @@ absl::StatusOr<std::vector<size_t>> TorchLanguageModel::AddContinuations(
         const int32_t last = ids.back();
         ids.pop_back();
         found->second = queries.size();
-        queries.push_back({std::move(ids), prompt_ids.size(), {last}, number});
+        const size_t length = ids.size() + 1;
+        queries.push_back({std::move(ids), prompt_ids.size(), {last}, number, length});
       }
     }
     numbers.push_back(found->second);
@@ -234,7 +235,8 @@ absl::StatusOr<std::vector<TokenScores>> TorchLanguageModel::ScoreTexts(
     }
     const int32_t last = ids->back();
     ids->pop_back();
-    queries.push_back({*std::move(ids), 1, {last}, i});
+    const size_t length = ids->size() + 1;
+    queries.push_back({*std::move(ids), 1, {last}, i, length});
   }
   RWKU_ASSIGN_OR_RETURN(const auto scores, Score(queries, texts.size(), progress, cancel));
   std::vector<TokenScores> answers(texts.size());

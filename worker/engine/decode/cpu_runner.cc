@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include <ATen/TensorOperators.h>
@@ -13,6 +14,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "base/check.h"
+#include "worker/engine/model/rope.h"
 
 namespace rwku::engine {
 
@@ -35,13 +37,28 @@ void Resize(std::vector<T>& scratch, int64_t size) {
   }
 }
 
+// The parts of a product, or the one fused Linear where the family has that.
+std::vector<const Linear*> PartsOf(const Linear& fused, const std::vector<const Linear*>& apart) {
+  return fused.weight.defined() ? std::vector<const Linear*>{&fused} : apart;
+}
+
+// y[r][c] += x[c]
+void AddToRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) {
+      y[r * columns + c] += x[c];
+    }
+  }
+}
+
 }  // namespace
 
 KvCache::KvCache(const ModelConfig& config, int64_t capacity)
     : heads_(config.num_key_value_heads),
       capacity_(RoundUp(capacity, kLanes)),
       keys_stride_(capacity_ * config.head_dim),
-      values_stride_(capacity_ * RoundUp(config.head_dim, kLanes)) {
+      values_stride_(capacity_ * RoundUp(config.head_dim, kLanes)),
+      uses_long_rope_(UsesLongRope(config, capacity)) {
   const int64_t count = config.num_hidden_layers * heads_;
   // Zeros: the kernel reads whole blocks, and values in the padding must not be NaN.
   keys_ = at::zeros({count * keys_stride_}, at::kFloat);
@@ -55,6 +72,7 @@ int64_t KvCache::Bytes(const ModelConfig& config, int64_t capacity) {
 
 void KvCache::CopyPrefix(const KvCache& prefix) {
   RWKU_CHECK(length_ == 0 && prefix.length_ <= capacity_);
+  RWKU_CHECK(uses_long_rope_ == prefix.uses_long_rope_);
   const int64_t planes = keys_.numel() / keys_stride_;
   // Whole blocks of keys: what lies beyond the length is not read before it is written.
   const int64_t positions = RoundUp(prefix.length_, kLanes);
@@ -87,6 +105,7 @@ absl::Status CheckTokens(const ModelConfig& config, absl::Span<const int32_t> to
 
 CpuRunner::PackedWeight CpuRunner::Pack(const std::vector<const Linear*>& parts) {
   std::vector<at::Tensor> weights;
+  std::vector<at::Tensor> biases;
   weights.reserve(parts.size());
   for (const Linear* part : parts) {
     at::Tensor weight = part->weight.detach().to(at::kCPU, at::kFloat);
@@ -95,6 +114,9 @@ CpuRunner::PackedWeight CpuRunner::Pack(const std::vector<const Linear*>& parts)
                at::matmul(part->adapter->b, part->adapter->a).to(at::kCPU) * part->adapter->scale;
     }
     weights.push_back(weight);
+    if (part->bias.defined()) {
+      biases.push_back(HostCopy(part->bias));
+    }
   }
   const at::Tensor joined = at::cat(weights, 0).contiguous();
   PackedWeight packed;
@@ -103,23 +125,32 @@ CpuRunner::PackedWeight CpuRunner::Pack(const std::vector<const Linear*>& parts)
   packed.panels = at::empty({PackedSize(packed.columns, packed.depth)}, at::kFloat);
   PackPanels(joined.const_data_ptr<float>(), packed.columns, packed.depth,
              packed.panels.mutable_data_ptr<float>());
+  if (!biases.empty()) {
+    packed.bias = at::cat(biases, 0).contiguous();
+    RWKU_CHECK(packed.bias.numel() == packed.columns);
+  }
   return packed;
 }
 
-CpuRunner::CpuRunner(const CausalLm& model, const Kernels& kernels)
-    : kernels_(kernels),
-      config_(model.config()),
-      inverse_frequencies_(RopeInverseFrequencies(model.config())) {
+CpuRunner::CpuRunner(const CausalLm& model, LayerVectors steering, const Kernels& kernels)
+    : kernels_(kernels), config_(model.config()), steering_(std::move(steering)) {
   const at::AutoGradMode no_grad(false);
+  rotary_[0].inverse_frequencies = RopeInverseFrequencies(config_, /*is_long=*/false);
+  rotary_[1].inverse_frequencies = RopeInverseFrequencies(config_, /*is_long=*/true);
   embedding_ = HostCopy(model.embedding);
   final_norm_ = HostCopy(model.final_norm);
   head_ = Pack({&model.lm_head});
   layers_.reserve(model.layers.size());
   for (const CausalLmLayer& layer : model.layers) {
     layers_.push_back({HostCopy(layer.input_norm),
-                       Pack({&layer.q_proj, &layer.k_proj, &layer.v_proj}), Pack({&layer.o_proj}),
-                       HostCopy(layer.post_attn_norm), Pack({&layer.gate_proj, &layer.up_proj}),
+                       Pack(PartsOf(layer.qkv_proj, {&layer.q_proj, &layer.k_proj, &layer.v_proj})),
+                       Pack({&layer.o_proj}), HostCopy(layer.post_attn_norm),
+                       Pack(PartsOf(layer.gate_up_proj, {&layer.gate_proj, &layer.up_proj})),
                        Pack({&layer.down_proj})});
+  }
+  RWKU_CHECK(steering_.empty() || steering_.size() == layers_.size());
+  for (const std::vector<float>& vector : steering_) {
+    RWKU_CHECK(vector.empty() || static_cast<int64_t>(vector.size()) == config_.hidden_size);
   }
 }
 
@@ -128,23 +159,30 @@ void CpuRunner::Multiply(const float* x, int64_t rows, const PackedWeight& weigh
   kernels_.multiply(x, rows, weight.depth, weight.panels.const_data_ptr<float>(), 0,
                     RoundUp(weight.columns, kPanelColumns) / kPanelColumns, weight.columns,
                     accumulate, y, weight.columns);
+  if (weight.bias.defined()) {
+    AddToRows(weight.bias.const_data_ptr<float>(), rows, weight.columns, y);
+  }
 }
 
-void CpuRunner::ExtendRotary(int64_t positions) {
-  const auto half = static_cast<int64_t>(inverse_frequencies_.size());
-  for (auto position = static_cast<int64_t>(cos_.size()) / half; position < positions; ++position) {
-    for (const float frequency : inverse_frequencies_) {
+void CpuRunner::ExtendRotary(bool is_long, int64_t positions) {
+  RotaryTable& table = rotary_[is_long ? 1 : 0];
+  const auto half = static_cast<int64_t>(table.inverse_frequencies.size());
+  const auto factor = static_cast<float>(RopeAttentionFactor(config_));
+  for (auto position = static_cast<int64_t>(table.cos.size()) / half; position < positions;
+       ++position) {
+    for (const float frequency : table.inverse_frequencies) {
       const float angle = static_cast<float>(position) * frequency;
-      cos_.push_back(std::cos(angle));
-      sin_.push_back(std::sin(angle));
+      table.cos.push_back(std::cos(angle) * factor);
+      table.sin.push_back(std::sin(angle) * factor);
     }
   }
 }
 
-void CpuRunner::Rotate(float* head, int64_t position) const {
+void CpuRunner::Rotate(float* head, const Row& row) const {
+  const RotaryTable& table = rotary_[row.cache->uses_long_rope() ? 1 : 0];
   const int64_t half = config_.head_dim / 2;
-  const float* const cos = cos_.data() + position * half;
-  const float* const sin = sin_.data() + position * half;
+  const float* const cos = table.cos.data() + row.position * half;
+  const float* const sin = table.sin.data() + row.position * half;
   for (int64_t i = 0; i < half; ++i) {
     const float low = head[i];
     const float high = head[half + i];
@@ -170,6 +208,12 @@ void CpuRunner::StoreKeysAndValues(const Row& row, int64_t layer, const float* q
   }
 }
 
+void CpuRunner::Steer(int64_t layer, int64_t rows) {
+  if (!steering_.empty() && !steering_[layer].empty()) {
+    AddToRows(steering_[layer].data(), rows, config_.hidden_size, x_.data());
+  }
+}
+
 void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden) {
   auto count = static_cast<int64_t>(rows.size());
   const int64_t width = config_.hidden_size;
@@ -191,13 +235,14 @@ void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden)
   }
   for (int64_t l = 0; l < config_.num_hidden_layers; ++l) {
     const Layer& layer = layers_[l];
+    const int64_t window = config_.Window(l);
     kernels_.rms_norm(x_.data(), layer.input_norm.const_data_ptr<float>(), eps, count, width,
                       normed_.data());
     Multiply(normed_.data(), count, layer.qkv, false, qkv_.data());
     for (int64_t r = 0; r < count; ++r) {
       float* const qkv = qkv_.data() + r * qkv_width;
       for (int64_t head = 0; head < heads + config_.num_key_value_heads; ++head) {
-        Rotate(qkv + head * head_dim, rows[r].position);
+        Rotate(qkv + head * head_dim, rows[r]);
       }
       StoreKeysAndValues(rows[r], l, qkv);
     }
@@ -208,12 +253,13 @@ void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden)
       if (is_last && !rows[r].is_wanted) {
         continue;
       }
-      const int64_t length = rows[r].position + 1;
-      Resize(scores_, RoundUp(length, kLanes));
+      const int64_t end = rows[r].position + 1;
+      const int64_t first = window == 0 ? 0 : std::max(int64_t{0}, end - window);
+      Resize(scores_, RoundUp(end, kLanes));
       for (int64_t head = 0; head < heads; ++head) {
         kernels_.attend(qkv_.data() + r * qkv_width + head * head_dim,
                         rows[r].cache->keys(l, head / group),
-                        rows[r].cache->values(l, head / group), length, head_dim, scale,
+                        rows[r].cache->values(l, head / group), first, end, head_dim, scale,
                         scores_.data(), attended_.data() + (kept * heads + head) * head_dim);
       }
       if (kept != r) {
@@ -229,6 +275,7 @@ void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden)
     Multiply(normed_.data(), count, layer.gate_up, false, gate_up_.data());
     kernels_.silu_product(gate_up_.data(), count, config_.intermediate_size, inner_.data());
     Multiply(inner_.data(), count, layer.down, true, x_.data());
+    Steer(l, count);
   }
   const size_t before = hidden.size();
   hidden.resize(before + static_cast<size_t>(count * width));
@@ -248,7 +295,7 @@ std::vector<float> CpuRunner::Forward(absl::Span<const CachePiece> pieces) {
                       i >= static_cast<int64_t>(piece.first_wanted)});
     }
     cache.Advance(count);
-    ExtendRotary(cache.length());
+    ExtendRotary(cache.uses_long_rope(), cache.length());
   }
   std::vector<float> hidden;
   const auto total = static_cast<int64_t>(rows.size());

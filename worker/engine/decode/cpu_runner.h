@@ -1,7 +1,8 @@
-// Inference of a Llama model on the CPU with the kernels of kernels.h: no torch operator runs, no
+// Inference of a model on the CPU with the kernels of kernels.h: no torch operator runs, no
 // padding is computed, and what a sequence gets does not depend on its neighbours.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -18,16 +19,19 @@ namespace rwku::engine {
 // Keys and values of one sequence, in the layout of Kernels::attend.
 class KvCache {
  public:
+  // Where the config has longrope, a cache of more than original_max_position_embeddings positions
+  // is for a sequence of more tokens than that, and takes the long factors from its first token on.
   KvCache(const ModelConfig& config, int64_t capacity);
 
   static int64_t Bytes(const ModelConfig& config, int64_t capacity);
 
   int64_t length() const { return length_; }
   int64_t capacity() const { return capacity_; }
+  bool uses_long_rope() const { return uses_long_rope_; }
   void Advance(int64_t tokens) { length_ += tokens; }
 
   // Makes an empty cache begin with all that `prefix` holds, as if its tokens had been computed
-  // here; there must be room. Caches of one model.
+  // here; there must be room. Caches of one model and one kind of rope.
   void CopyPrefix(const KvCache& prefix);
 
   float* keys(int64_t layer, int64_t head) {
@@ -42,6 +46,7 @@ class KvCache {
   int64_t capacity_;  // positions
   int64_t keys_stride_;
   int64_t values_stride_;
+  bool uses_long_rope_;
   int64_t length_ = 0;
   at::Tensor keys_;
   at::Tensor values_;
@@ -58,11 +63,17 @@ struct CachePiece {
 // INVALID_ARGUMENT where there is no token or one is outside the vocabulary.
 absl::Status CheckTokens(const ModelConfig& config, absl::Span<const int32_t> tokens);
 
+// One vector [hidden] a decoder layer, empty where nothing is added to that layer's output; no
+// entries: nothing is added anywhere.
+using LayerVectors = std::vector<std::vector<float>>;
+
 // A copy of a model's weights, adapters merged, packed for the kernels. Later changes of the model
 // do not reach it. Not thread-safe.
 class CpuRunner {
  public:
-  explicit CpuRunner(const CausalLm& model, const Kernels& kernels = BestKernels());
+  // `steering` is added to the outputs of the decoder layers at every position.
+  explicit CpuRunner(const CausalLm& model, LayerVectors steering = {},
+                     const Kernels& kernels = BestKernels());
 
   const ModelConfig& config() const { return config_; }
 
@@ -87,6 +98,13 @@ class CpuRunner {
     at::Tensor panels;
     int64_t columns = 0;
     int64_t depth = 0;
+    at::Tensor bias;  // [columns], or undefined
+  };
+  // Cosines and sines of positions as far as they were asked for, [positions, head_dim / 2].
+  struct RotaryTable {
+    std::vector<float> inverse_frequencies;
+    std::vector<float> cos;
+    std::vector<float> sin;
   };
   struct Layer {
     at::Tensor input_norm;
@@ -107,9 +125,10 @@ class CpuRunner {
   static PackedWeight Pack(const std::vector<const Linear*>& parts);
   void Multiply(const float* x, int64_t rows, const PackedWeight& weight, bool accumulate,
                 float* y) const;
-  void ExtendRotary(int64_t positions);
-  void Rotate(float* head, int64_t position) const;
+  void ExtendRotary(bool is_long, int64_t positions);
+  void Rotate(float* head, const Row& row) const;
   void StoreKeysAndValues(const Row& row, int64_t layer, const float* qkv) const;
+  void Steer(int64_t layer, int64_t rows);
   void RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden);
 
   const Kernels& kernels_;
@@ -118,9 +137,8 @@ class CpuRunner {
   std::vector<Layer> layers_;
   at::Tensor final_norm_;
   PackedWeight head_;
-  std::vector<float> inverse_frequencies_;
-  std::vector<float> cos_;  // [positions, head_dim / 2]
-  std::vector<float> sin_;
+  LayerVectors steering_;
+  std::array<RotaryTable, 2> rotary_;  // the second of sequences that UsesLongRope
   // Scratch of RunBlock.
   std::vector<float> x_;
   std::vector<float> normed_;

@@ -40,10 +40,10 @@ struct Kernels {
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t rows, int64_t size,
                    float* y);
 
-  // out[head_dim] = softmax(scale * q K^T) V over `length` cached positions of one head. Keys lie
-  // in blocks of kLanes positions, [head_dim][kLanes] each; values in rows of RoundUp(head_dim,
-  // kLanes). `scores` is scratch of RoundUp(length, kLanes).
-  void (*attend)(const float* q, const float* keys, const float* values, int64_t length,
+  // out[head_dim] = softmax(scale * q K^T) V over the cached positions [first, end) of one head.
+  // Keys lie in blocks of kLanes positions, [head_dim][kLanes] each; values in rows of
+  // RoundUp(head_dim, kLanes). `scores` is scratch of RoundUp(end, kLanes).
+  void (*attend)(const float* q, const float* keys, const float* values, int64_t first, int64_t end,
                  int64_t head_dim, float scale, float* scores, float* out);
 
   // out[r][i] = silu(gate) * up with gate = x[r][i] and up = x[r][size + i].

@@ -202,18 +202,23 @@ void RmsNormRows(const float* x, const float* weight, float eps, int64_t rows, i
   }
 }
 
-// Scores of all positions, turned into e^(score - max); returns their sum.
-RWKU_INLINE float ScorePositions(const float* q, const float* keys, int64_t length,
+// Scores of the positions [begin, end), turned into e^(score - max); returns their sum. Those of
+// the blocks at either edge that lie outside are 0.
+RWKU_INLINE float ScorePositions(const float* q, const float* keys, int64_t begin, int64_t end,
                                  int64_t head_dim, float scale, float* scores) {
+  const int64_t first_block = begin / kLanes * kLanes;
   Vec best = Splat(-__builtin_inff());
-  for (int64_t first = 0; first < length; first += kLanes) {
+  for (int64_t first = first_block; first < end; first += kLanes) {
     const float* const block = keys + first * head_dim;
     Vec sum = {};
     for (int64_t d = 0; d < head_dim; ++d) {
       sum += q[d] * Load(block + d * kLanes);
     }
     sum = sum * scale;
-    for (int64_t lane = length - first; lane < kLanes; ++lane) {
+    for (int64_t lane = 0; lane < begin - first; ++lane) {
+      sum[lane] = -__builtin_inff();
+    }
+    for (int64_t lane = end - first; lane < kLanes; ++lane) {
       sum[lane] = -__builtin_inff();
     }
     Store(scores + first, sum);
@@ -221,7 +226,7 @@ RWKU_INLINE float ScorePositions(const float* q, const float* keys, int64_t leng
   }
   const float max = MaxLanes(best);
   Vec total = {};
-  for (int64_t first = 0; first < length; first += kLanes) {
+  for (int64_t first = first_block; first < end; first += kLanes) {
     const Vec e = Exp(Load(scores + first) - max);
     Store(scores + first, e);
     total += e;
@@ -229,21 +234,24 @@ RWKU_INLINE float ScorePositions(const float* q, const float* keys, int64_t leng
   return SumLanes(total);
 }
 
-void Attend(const float* q, const float* keys, const float* values, int64_t length,
+void Attend(const float* q, const float* keys, const float* values, int64_t first, int64_t end,
             int64_t head_dim, float scale, float* scores, float* out) {
-  const float total = ScorePositions(q, keys, length, head_dim, scale, scores);
+  const float total = ScorePositions(q, keys, first, end, head_dim, scale, scores);
   const float inverse = 1.0F / total;
   const int64_t stride = RoundUp(head_dim, kLanes);
   for (int64_t d = 0; d < head_dim; d += kLanes) {
     // Four chains by position modulo four, joined in a fixed order.
     Vec sums[4] = {};
-    int64_t position = 0;
-    for (; position + 4 <= length; position += 4) {
+    int64_t position = first;
+    for (; position < end && position % 4 != 0; ++position) {
+      sums[position % 4] += scores[position] * Load(values + position * stride + d);
+    }
+    for (; position + 4 <= end; position += 4) {
       for (int chain = 0; chain < 4; ++chain) {
         sums[chain] += scores[position + chain] * Load(values + (position + chain) * stride + d);
       }
     }
-    for (; position < length; ++position) {
+    for (; position < end; ++position) {
       sums[position % 4] += scores[position] * Load(values + position * stride + d);
     }
     const Vec sum = ((sums[0] + sums[1]) + (sums[2] + sums[3])) * inverse;

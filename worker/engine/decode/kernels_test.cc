@@ -61,6 +61,42 @@ TEST(KernelsTest, ProductIsThatOfDoublePrecision) {
   }
 }
 
+TEST(KernelsTest, AttentionToAWindowIsThatOfDoublePrecision) {
+  constexpr int64_t kHeadDim = 20;
+  constexpr int64_t kEnd = 45;
+  const int64_t stride = RoundUp(kHeadDim, kLanes);
+  const std::vector<float> q = Values(1, kHeadDim);
+  const std::vector<float> keys = Values(2, RoundUp(kEnd, kLanes) * kHeadDim);
+  const std::vector<float> values = Values(3, RoundUp(kEnd, kLanes) * stride);
+  const auto key = [&](int64_t position, int64_t d) {
+    return keys[position / kLanes * kLanes * kHeadDim + d * kLanes + position % kLanes];
+  };
+  for (const Kernels* const kernels : {&PortableKernels(), &BestKernels()}) {
+    for (int64_t first = 0; first < kEnd; ++first) {
+      std::vector<float> scores(RoundUp(kEnd, kLanes));
+      std::vector<float> out(kHeadDim);
+      kernels->attend(q.data(), keys.data(), values.data(), first, kEnd, kHeadDim, 0.3F,
+                      scores.data(), out.data());
+      double total = 0;
+      std::vector<double> expected(kHeadDim);
+      for (int64_t position = first; position < kEnd; ++position) {
+        double score = 0;
+        for (int64_t d = 0; d < kHeadDim; ++d) {
+          score += static_cast<double>(q[d]) * key(position, d);
+        }
+        const double weight = std::exp(0.3 * score);
+        total += weight;
+        for (int64_t d = 0; d < kHeadDim; ++d) {
+          expected[d] += weight * values[position * stride + d];
+        }
+      }
+      for (int64_t d = 0; d < kHeadDim; ++d) {
+        EXPECT_NEAR(out[d], expected[d] / total, 1e-5) << "from " << first << ", dimension " << d;
+      }
+    }
+  }
+}
+
 TEST(KernelsTest, SiluIsThatOfDoublePrecisionAtEveryMagnitude) {
   const std::vector<float> gates = {-200, -90, -80, -20, -1, -1e-6F, 0,   1e-6F, 1,
                                     3,    20,  80,  88,  90, 200,    0.5, 7};
@@ -127,14 +163,19 @@ TEST(KernelsTest, Avx2AndAvx512GiveTheSameBits) {
   const auto run = [&](const Kernels& kernels) {
     std::vector<float> scores(64);
     std::vector<float> out(kDepth * 4);
-    kernels.attend(x.data(), cache.data(), cache.data(), kLength, kDepth, 0.2F, scores.data(),
-                   out.data());
+    std::vector<float> attended;
+    for (const int64_t first : {0, 1, 15, 16, 18, 44}) {
+      kernels.attend(x.data(), cache.data(), cache.data(), first, kLength, kDepth, 0.2F,
+                     scores.data(), out.data());
+      attended.insert(attended.end(), out.begin(), out.begin() + kDepth);
+    }
     kernels.rms_norm(x.data(), x.data() + kDepth, 1e-5F, 1, kDepth, out.data() + kDepth);
     kernels.silu_product(x.data(), 1, kDepth, out.data() + 2 * kDepth);
     const LogitSums sums = kernels.logit_sums(x.data(), 11 * kDepth);
     out[3 * kDepth] = sums.exp;
     out[3 * kDepth + 1] = sums.exp_d;
     out[3 * kDepth + 2] = sums.exp_d_squared;
+    out.insert(out.end(), attended.begin(), attended.end());
     return out;
   };
   EXPECT_EQ(run(Avx2Kernels()), run(Avx512Kernels()));

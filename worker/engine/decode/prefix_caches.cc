@@ -7,6 +7,7 @@
 
 #include "base/status_macros.h"
 #include "benchmark/evaluate/request_error.h"
+#include "worker/engine/model/rope.h"
 
 namespace rwku::engine {
 
@@ -19,16 +20,47 @@ PrefixCaches::PrefixCaches(CpuRunner& runner, absl::Span<const CachedSequence> s
       bytes_(bytes),
       on_node_(std::move(on_node)),
       usage_(usage),
-      nodes_(plan.nodes.size()) {
+      nodes_(plan.nodes.size()),
+      parents_(plan.parents) {
   for (size_t i = 0; i < nodes_.size(); ++i) {
     nodes_[i].children = plan.nodes[i].children;
     nodes_[i].first_wanted = plan.nodes[i].end;
   }
   for (size_t i = 0; i < sequences.size(); ++i) {
-    for (int node = plan.parents[i]; node != kNoNode; node = plan.nodes[node].parent) {
+    if (UsesLongRope(runner.config(), sequences[i].capacity)) {
+      Detach(i);
+    }
+    for (int node = parents_[i]; node != kNoNode; node = plan.nodes[node].parent) {
       nodes_[node].first_wanted = std::min(nodes_[node].first_wanted, sequences[i].first_wanted);
     }
   }
+}
+
+// Leaves a sequence whose keys differ from those of its nodes without any.
+void PrefixCaches::Detach(size_t sequence) {
+  int node = parents_[sequence];
+  parents_[sequence] = kNoNode;
+  while (node != kNoNode && --nodes_[node].children == 0) {
+    nodes_[node].state = Node::State::kLeftOut;
+    node = plan_.nodes[node].parent;
+  }
+}
+
+absl::Status PrefixCaches::CheckRope() const {
+  for (const CachedSequence& sequence : sequences_) {
+    const int64_t tokens = std::max(static_cast<int64_t>(sequence.tokens.size()), sequence.length);
+    if (UsesLongRope(runner_.config(), sequence.capacity) !=
+        UsesLongRope(runner_.config(), tokens)) {
+      return evaluate::RequestError(
+          sequence.request, absl::InvalidArgumentError(absl::StrCat(
+                                tokens, " tokens, ", sequence.capacity,
+                                " with those to come; allowed are sequences that stay within "
+                                "original_max_position_embeddings, ",
+                                runner_.config().rope_scaling.original_max_position_embeddings,
+                                ", or begin beyond it: the rotary factors change there")));
+    }
+  }
+  return absl::OkStatus();
 }
 
 int64_t PrefixCaches::BytesOf(int node) const {
@@ -46,7 +78,7 @@ int PrefixCaches::Nearest(int node) const {
 // Nodes that the sequence waits for, from the root.
 std::vector<int> PrefixCaches::Missing(size_t sequence) const {
   std::vector<int> missing;
-  for (int node = Nearest(plan_.parents[sequence]);
+  for (int node = Nearest(parents_[sequence]);
        node != kNoNode && nodes_[node].state == Node::State::kWaiting;
        node = Nearest(plan_.nodes[node].parent)) {
     missing.push_back(node);
@@ -170,6 +202,9 @@ absl::Status PrefixCaches::Compute(const std::vector<int>& chosen) {
 }
 
 absl::StatusOr<std::vector<StartedSequence>> PrefixCaches::Take(size_t most) {
+  if (next_ == 0) {
+    RWKU_RETURN_IF_ERROR(CheckRope());
+  }
   std::vector<size_t> taken;
   std::vector<int> chosen;
   int64_t tokens = 0;
@@ -187,13 +222,13 @@ absl::StatusOr<std::vector<StartedSequence>> PrefixCaches::Take(size_t most) {
       tokens += plan_.nodes[chosen[i]].end - EndOf(Nearest(plan_.nodes[chosen[i]].parent));
     }
     tokens += static_cast<int64_t>(sequences_[sequence].tokens.size()) -
-              EndOf(Nearest(plan_.parents[sequence]));
+              EndOf(Nearest(parents_[sequence]));
   }
   RWKU_RETURN_IF_ERROR(Compute(chosen));
   std::vector<StartedSequence> started;
   for (const size_t i : taken) {
     const CachedSequence& sequence = sequences_[i];
-    const int node = Nearest(plan_.parents[i]);
+    const int node = Nearest(parents_[i]);
     started.push_back({i, node, Begin(node, sequence.capacity),
                        KvCache::Bytes(runner_.config(), sequence.capacity)});
     ++in_flight_;

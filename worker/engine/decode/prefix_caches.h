@@ -32,6 +32,9 @@ struct CachedSequence {
   int64_t capacity = 0;      // positions of its cache; at least as many as tokens
   int64_t first_wanted = 0;  // position from which on hidden states are wanted
   size_t request = 0;        // that an error about it is about
+  // Tokens that it counts as, for longrope: those of a text of which only the first are computed.
+  // 0: its own.
+  int64_t length = 0;
 };
 
 // A sequence whose cache holds the tokens of `node`, or none (kNoNode).
@@ -67,8 +70,10 @@ class PrefixCaches {
   bool done() const { return next_ == plan_.order.size(); }
 
   // The next sequences, at most `most` and about kPassTokens, after their nodes were computed.
-  // None where they must wait for a GiveBack. RESOURCE_EXHAUSTED for one that fits not even alone;
-  // the errors of `on_node`.
+  // None where they must wait for a GiveBack. INVALID_ARGUMENT for a sequence of a longrope model
+  // that outgrows original_max_position_embeddings on its way, which would change the factors of
+  // the tokens that it has; RESOURCE_EXHAUSTED for one that fits not even alone; the errors of
+  // `on_node`.
   absl::StatusOr<std::vector<StartedSequence>> Take(size_t most);
 
   // Frees the cache of a sequence.
@@ -88,6 +93,8 @@ class PrefixCaches {
 
   int64_t BytesOf(int node) const;
   int64_t EndOf(int node) const { return node == kNoNode ? 0 : plan_.nodes[node].end; }
+  absl::Status CheckRope() const;
+  void Detach(size_t sequence);
   int Nearest(int node) const;
   std::vector<int> Missing(size_t sequence) const;
   void LeaveOut(int node);
@@ -104,8 +111,9 @@ class PrefixCaches {
   const OnNode on_node_;
   evaluate::Usage& usage_;
   std::vector<Node> nodes_;
-  size_t next_ = 0;       // place in the plan's order
-  size_t in_flight_ = 0;  // sequences handed out and not given back
+  std::vector<int> parents_;  // of the sequences; kNoNode for those that share nothing
+  size_t next_ = 0;           // place in the plan's order
+  size_t in_flight_ = 0;      // sequences handed out and not given back
   int64_t bytes_in_use_ = 0;
 };
 

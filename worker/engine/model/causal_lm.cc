@@ -1,7 +1,10 @@
 #include "worker/engine/model/causal_lm.h"
 
 #include <algorithm>
+#include <array>
+#include <type_traits>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_flash_attention_forward.h>
@@ -11,15 +14,18 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/neg.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/outer.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/tril.h>
+#include <ATen/ops/triu.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 
 #include "base/check.h"
 #include "base/random.h"
+#include "worker/engine/model/rope.h"
 
 namespace rwku::engine {
 
@@ -33,21 +39,32 @@ at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& 
   return x * cos + rotated * sin;
 }
 
-// Causal attention of each sequence to itself. q is [T, heads, head_dim], k and v
-// [T, kv_heads, head_dim]; the result is [T, heads * head_dim].
+// [length, length]: whether a query, the row, sees a key, itself and the window - 1 before it.
+at::Tensor WindowMask(int64_t length, int64_t window, at::Device device) {
+  const at::Tensor all =
+      at::ones({length, length}, at::TensorOptions().dtype(at::kBool).device(device));
+  return at::triu(at::tril(all), 1 - window);
+}
+
+// Causal attention of each sequence to itself, to the last `window` keys where it is not 0. q is
+// [T, heads, head_dim], k and v [T, kv_heads, head_dim]; the result is [T, heads * head_dim].
 at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const std::vector<int64_t>& offsets) {
+                           const std::vector<int64_t>& offsets, int64_t window) {
   const int64_t tokens = q.size(0);
   if (q.is_cuda() && q.scalar_type() != at::ScalarType::Float) {
     int64_t longest = 0;
     for (size_t i = 0; i + 1 < offsets.size(); ++i) {
       longest = std::max(longest, offsets[i + 1] - offsets[i]);
     }
+    // Unbounded where every sequence fits into the window.
+    const int64_t left = window > 0 && window < longest ? window - 1 : -1;
     const std::vector<int32_t> narrow(offsets.begin(), offsets.end());
     const at::Tensor bounds = at::tensor(narrow, at::kInt).to(q.device());
-    return std::get<0>(at::_flash_attention_forward(q, k, v, bounds, bounds, longest, longest,
-                                                    /*dropout_p=*/0.0, /*is_causal=*/true,
-                                                    /*return_debug_mask=*/false))
+    return std::get<0>(at::_flash_attention_forward(
+                           q, k, v, bounds, bounds, longest, longest, /*dropout_p=*/0.0,
+                           /*is_causal=*/true, /*return_debug_mask=*/false,
+                           /*scale=*/std::nullopt, /*window_size_left=*/left,
+                           /*window_size_right=*/left < 0 ? -1 : 0))
         .reshape({tokens, -1});
   }
   const bool grouped = q.size(1) != k.size(1);
@@ -60,13 +77,44 @@ at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
     const auto part = [&](const at::Tensor& x) {
       return x.narrow(0, begin, length).transpose(0, 1).unsqueeze(0);
     };
-    outputs.push_back(at::scaled_dot_product_attention(part(q), part(k), part(v), {}, 0.0,
-                                                       /*is_causal=*/true, std::nullopt, grouped)
+    std::optional<at::Tensor> mask;
+    if (window > 0 && window < length) {
+      mask = WindowMask(length, window, q.device());
+    }
+    outputs.push_back(at::scaled_dot_product_attention(part(q), part(k), part(v), mask, 0.0,
+                                                       /*is_causal=*/!mask, std::nullopt, grouped)
                           .squeeze(0)
                           .transpose(0, 1));
   }
   const at::Tensor joined = outputs.size() == 1 ? outputs[0] : at::cat(outputs, 0);
   return joined.reshape({tokens, -1});
+}
+
+// A layer's Linears by name, those that its family has. `Layer` is a CausalLmLayer, const or not.
+template <typename Layer>
+auto ProjectionsOf(Layer& layer) {
+  using Named =
+      std::pair<const char*, std::conditional_t<std::is_const_v<Layer>, const Linear, Linear>*>;
+  struct Projections {
+    std::vector<Named> attention;
+    std::vector<Named> mlp;
+  };
+  Projections projections;
+  const auto add = [](std::vector<Named>& to, const char* name, auto& linear) {
+    if (linear.weight.defined()) {
+      to.emplace_back(name, &linear);
+    }
+  };
+  add(projections.attention, "q_proj", layer.q_proj);
+  add(projections.attention, "k_proj", layer.k_proj);
+  add(projections.attention, "v_proj", layer.v_proj);
+  add(projections.attention, "qkv_proj", layer.qkv_proj);
+  add(projections.attention, "o_proj", layer.o_proj);
+  add(projections.mlp, "gate_proj", layer.gate_proj);
+  add(projections.mlp, "up_proj", layer.up_proj);
+  add(projections.mlp, "gate_up_proj", layer.gate_up_proj);
+  add(projections.mlp, "down_proj", layer.down_proj);
+  return projections;
 }
 
 at::Tensor Weight(std::vector<int64_t> shape, at::Device device) {
@@ -77,7 +125,8 @@ at::Tensor Weight(std::vector<int64_t> shape, at::Device device) {
 
 at::Tensor Linear::Forward(const at::Tensor& x) const {
   const auto dtype = x.scalar_type();
-  at::Tensor y = at::linear(x, weight.to(dtype));
+  at::Tensor y = bias.defined() ? at::linear(x, weight.to(dtype), bias.to(dtype))
+                                : at::linear(x, weight.to(dtype));
   if (adapter) {
     y = y + at::linear(at::linear(x, adapter->a.to(dtype)), adapter->b.to(dtype)) * adapter->scale;
   }
@@ -126,26 +175,40 @@ CausalLm::CausalLm(ModelConfig config, at::Device device)
   layers.resize(static_cast<size_t>(config_.num_hidden_layers));
   for (CausalLmLayer& layer : layers) {
     layer.input_norm = Weight({hidden}, device_);
-    layer.q_proj.weight = Weight({queries, hidden}, device_);
-    layer.k_proj.weight = Weight({keys, hidden}, device_);
-    layer.v_proj.weight = Weight({keys, hidden}, device_);
+    if (config_.HasFusedProjections()) {
+      layer.qkv_proj.weight = Weight({queries + 2 * keys, hidden}, device_);
+      layer.gate_up_proj.weight = Weight({2 * inner, hidden}, device_);
+    } else {
+      layer.q_proj.weight = Weight({queries, hidden}, device_);
+      layer.k_proj.weight = Weight({keys, hidden}, device_);
+      layer.v_proj.weight = Weight({keys, hidden}, device_);
+      layer.gate_proj.weight = Weight({inner, hidden}, device_);
+      layer.up_proj.weight = Weight({inner, hidden}, device_);
+    }
+    if (config_.HasQkvBias()) {
+      layer.q_proj.bias = Weight({queries}, device_);
+      layer.k_proj.bias = Weight({keys}, device_);
+      layer.v_proj.bias = Weight({keys}, device_);
+    }
     layer.o_proj.weight = Weight({hidden, queries}, device_);
     layer.post_attn_norm = Weight({hidden}, device_);
-    layer.gate_proj.weight = Weight({inner, hidden}, device_);
-    layer.up_proj.weight = Weight({inner, hidden}, device_);
     layer.down_proj.weight = Weight({hidden, inner}, device_);
   }
   final_norm = Weight({hidden}, device_);
   lm_head.weight =
       config_.tie_word_embeddings ? embedding : Weight({config_.vocab_size, hidden}, device_);
-  inverse_frequencies_ = at::tensor(RopeInverseFrequencies(config_), at::kFloat).to(device_);
+  const auto frequencies = [&](bool is_long) {
+    return at::tensor(RopeInverseFrequencies(config_, is_long), at::kFloat).to(device_);
+  };
+  inverse_frequencies_ = frequencies(false);
+  long_inverse_frequencies_ = frequencies(true);
 }
 
 std::unique_ptr<CausalLm> CausalLm::Random(const ModelConfig& config, uint64_t seed, double std,
                                            at::Device device) {
   auto model = std::make_unique<CausalLm>(config, device);
   for (auto& [name, parameter] : model->NamedParameters()) {
-    if (parameter.dim() == 1) {
+    if (absl::EndsWith(name, "norm.weight")) {
       parameter.fill_(1);
       continue;
     }
@@ -160,6 +223,27 @@ std::unique_ptr<CausalLm> CausalLm::Random(const ModelConfig& config, uint64_t s
   return model;
 }
 
+std::pair<at::Tensor, at::Tensor> CausalLm::Rotary(const PackedSequences& input) const {
+  at::Tensor frequencies = inverse_frequencies_.unsqueeze(0);
+  std::vector<int64_t> is_long;
+  is_long.reserve(static_cast<size_t>(input.offsets.back()));
+  bool has_long = false;
+  for (size_t i = 0; i + 1 < input.offsets.size(); ++i) {
+    const int64_t length = input.offsets[i + 1] - input.offsets[i];
+    const bool uses_long = UsesLongRope(config_, length);
+    has_long = has_long || uses_long;
+    is_long.insert(is_long.end(), static_cast<size_t>(length), uses_long ? 1 : 0);
+  }
+  if (has_long) {
+    const at::Tensor chosen = at::tensor(is_long, at::kLong).to(device_, at::kBool).unsqueeze(1);
+    frequencies = at::where(chosen, long_inverse_frequencies_.unsqueeze(0), frequencies);
+  }
+  const at::Tensor angles = input.positions.to(at::kFloat).unsqueeze(1) * frequencies;
+  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);
+  const double factor = RopeAttentionFactor(config_);
+  return {(both.cos() * factor).to(compute_dtype_), (both.sin() * factor).to(compute_dtype_)};
+}
+
 at::Tensor CausalLm::Hidden(const PackedSequences& input) const {
   return RmsNorm(Residual(input, config_.num_hidden_layers), final_norm, config_.rms_norm_eps);
 }
@@ -168,27 +252,53 @@ at::Tensor CausalLm::LayerOutput(const PackedSequences& input, int64_t layer) co
   return Residual(input, layer + 1);
 }
 
-at::Tensor CausalLm::Residual(const PackedSequences& input, int64_t count) const {
+std::vector<at::Tensor> CausalLm::LayerOutputs(const PackedSequences& input) const {
+  std::vector<at::Tensor> outputs;
+  Residual(input, config_.num_hidden_layers, &outputs);
+  return outputs;
+}
+
+at::Tensor CausalLm::Residual(const PackedSequences& input, int64_t count,
+                              std::vector<at::Tensor>* outputs) const {
   const int64_t tokens = input.tokens.size(0);
   const int64_t head_dim = config_.head_dim;
-  const at::Tensor angles = at::outer(input.positions.to(at::kFloat), inverse_frequencies_);
-  const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);
-  const at::Tensor cos = both.cos().to(compute_dtype_);
-  const at::Tensor sin = both.sin().to(compute_dtype_);
+  const int64_t heads = config_.num_attention_heads;
+  const int64_t kv_heads = config_.num_key_value_heads;
+  const int64_t inner = config_.intermediate_size;
+  const auto [cos, sin] = Rotary(input);
   at::Tensor x = at::embedding(embedding, input.tokens).to(compute_dtype_);
   for (int64_t l = 0; l < count; ++l) {
     const CausalLmLayer& layer = layers[static_cast<size_t>(l)];
     const at::Tensor normed = RmsNorm(x, layer.input_norm, config_.rms_norm_eps);
-    const auto heads = [&](const Linear& linear) {
-      return linear.Forward(normed).view({tokens, -1, head_dim});
-    };
-    const at::Tensor q = Rotate(heads(layer.q_proj), cos, sin);
-    const at::Tensor k = Rotate(heads(layer.k_proj), cos, sin);
-    const at::Tensor v = heads(layer.v_proj);
-    x = x + layer.o_proj.Forward(PackedAttention(q, k, v, input.offsets));
-    const at::Tensor inner = RmsNorm(x, layer.post_attn_norm, config_.rms_norm_eps);
-    x = x + layer.down_proj.Forward(at::silu(layer.gate_proj.Forward(inner)) *
-                                    layer.up_proj.Forward(inner));
+    std::array<at::Tensor, 3> qkv;
+    if (layer.qkv_proj.weight.defined()) {
+      const at::Tensor joined = layer.qkv_proj.Forward(normed).view({tokens, -1, head_dim});
+      qkv = {joined.narrow(1, 0, heads), joined.narrow(1, heads, kv_heads),
+             joined.narrow(1, heads + kv_heads, kv_heads)};
+    } else {
+      const auto split = [&](const Linear& linear) {
+        return linear.Forward(normed).view({tokens, -1, head_dim});
+      };
+      qkv = {split(layer.q_proj), split(layer.k_proj), split(layer.v_proj)};
+    }
+    const at::Tensor attended = PackedAttention(Rotate(qkv[0], cos, sin), Rotate(qkv[1], cos, sin),
+                                                qkv[2], input.offsets, config_.Window(l));
+    x = x + layer.o_proj.Forward(attended);
+    const at::Tensor narrow = RmsNorm(x, layer.post_attn_norm, config_.rms_norm_eps);
+    at::Tensor gate;
+    at::Tensor up;
+    if (layer.gate_up_proj.weight.defined()) {
+      const at::Tensor joined = layer.gate_up_proj.Forward(narrow);
+      gate = joined.narrow(-1, 0, inner);
+      up = joined.narrow(-1, inner, inner);
+    } else {
+      gate = layer.gate_proj.Forward(narrow);
+      up = layer.up_proj.Forward(narrow);
+    }
+    x = x + layer.down_proj.Forward(at::silu(gate) * up);
+    if (outputs != nullptr) {
+      outputs->push_back(x);
+    }
   }
   return x;
 }
@@ -197,23 +307,29 @@ at::Tensor CausalLm::Logits(const at::Tensor& hidden) const { return lm_head.For
 
 std::vector<NamedTensor> CausalLm::NamedParameters() const {
   std::vector<NamedTensor> named;
+  const auto add = [&named](const std::string& name, const Linear& linear) {
+    named.emplace_back(name + ".weight", linear.weight);
+    if (linear.bias.defined()) {
+      named.emplace_back(name + ".bias", linear.bias);
+    }
+  };
   named.emplace_back("model.embed_tokens.weight", embedding);
   for (size_t i = 0; i < layers.size(); ++i) {
     const CausalLmLayer& layer = layers[i];
     const std::string prefix = absl::StrCat("model.layers.", i, ".");
+    const auto projections = ProjectionsOf(layer);
     named.emplace_back(prefix + "input_layernorm.weight", layer.input_norm);
-    named.emplace_back(prefix + "self_attn.q_proj.weight", layer.q_proj.weight);
-    named.emplace_back(prefix + "self_attn.k_proj.weight", layer.k_proj.weight);
-    named.emplace_back(prefix + "self_attn.v_proj.weight", layer.v_proj.weight);
-    named.emplace_back(prefix + "self_attn.o_proj.weight", layer.o_proj.weight);
+    for (const auto& [name, linear] : projections.attention) {
+      add(absl::StrCat(prefix, "self_attn.", name), *linear);
+    }
     named.emplace_back(prefix + "post_attention_layernorm.weight", layer.post_attn_norm);
-    named.emplace_back(prefix + "mlp.gate_proj.weight", layer.gate_proj.weight);
-    named.emplace_back(prefix + "mlp.up_proj.weight", layer.up_proj.weight);
-    named.emplace_back(prefix + "mlp.down_proj.weight", layer.down_proj.weight);
+    for (const auto& [name, linear] : projections.mlp) {
+      add(absl::StrCat(prefix, "mlp.", name), *linear);
+    }
   }
   named.emplace_back("model.norm.weight", final_norm);
   if (!config_.tie_word_embeddings) {
-    named.emplace_back("lm_head.weight", lm_head.weight);
+    add("lm_head", lm_head);
   }
   return named;
 }
@@ -221,20 +337,30 @@ std::vector<NamedTensor> CausalLm::NamedParameters() const {
 std::vector<std::pair<std::string, Linear*>> CausalLm::NamedLinears() {
   std::vector<std::pair<std::string, Linear*>> named;
   for (size_t i = 0; i < layers.size(); ++i) {
-    CausalLmLayer& layer = layers[i];
     const std::string prefix = absl::StrCat("model.layers.", i, ".");
-    named.emplace_back(prefix + "self_attn.q_proj", &layer.q_proj);
-    named.emplace_back(prefix + "self_attn.k_proj", &layer.k_proj);
-    named.emplace_back(prefix + "self_attn.v_proj", &layer.v_proj);
-    named.emplace_back(prefix + "self_attn.o_proj", &layer.o_proj);
-    named.emplace_back(prefix + "mlp.gate_proj", &layer.gate_proj);
-    named.emplace_back(prefix + "mlp.up_proj", &layer.up_proj);
-    named.emplace_back(prefix + "mlp.down_proj", &layer.down_proj);
+    const auto projections = ProjectionsOf(layers[i]);
+    for (const auto& [name, linear] : projections.attention) {
+      named.emplace_back(absl::StrCat(prefix, "self_attn.", name), linear);
+    }
+    for (const auto& [name, linear] : projections.mlp) {
+      named.emplace_back(absl::StrCat(prefix, "mlp.", name), linear);
+    }
   }
   if (!config_.tie_word_embeddings) {
     named.emplace_back("lm_head", &lm_head);
   }
   return named;
+}
+
+std::vector<std::string> CausalLm::ProjectionNames() const {
+  std::vector<std::string> names;
+  const auto projections = ProjectionsOf(layers.front());
+  for (const auto* const part : {&projections.attention, &projections.mlp}) {
+    for (const auto& [name, linear] : *part) {
+      names.emplace_back(name);
+    }
+  }
+  return names;
 }
 
 void CausalLm::RemoveAdapters() {

@@ -1,5 +1,6 @@
-// The Llama architecture as a function of its weights: forward passes that autograd follows, over
-// packed sequences. It knows no tokenizer, cache, optimizer or loss.
+// Decoder-only transformers of the families of family.h as functions of their weights: forward
+// passes that autograd follows, over packed sequences. It knows no tokenizer, cache, optimizer or
+// loss.
 #pragma once
 
 #include <cstdint>
@@ -26,24 +27,30 @@ struct LoraAdapter {
   double scale = 1;
 };
 
-// A product with a weight, and with its adapter where there is one. No bias.
+// A product with a weight, and with its adapter where there is one, plus the bias where there is
+// one.
 struct Linear {
-  at::Tensor weight;  // [out, in] float32
-  std::optional<LoraAdapter> adapter;
+  at::Tensor weight;  // [out, in] float32; undefined in a projection that the family does not have
+  at::Tensor bias = {};  // [out] float32, or undefined
+  std::optional<LoraAdapter> adapter = std::nullopt;
 
   // [..., in] -> [..., out], in x's dtype.
   at::Tensor Forward(const at::Tensor& x) const;
 };
 
+// Either q_proj, k_proj, v_proj, gate_proj and up_proj are defined, or for a family with fused
+// projections qkv_proj and gate_up_proj, which hold the rows of those one after another.
 struct CausalLmLayer {
   at::Tensor input_norm;      // [hidden]
   Linear q_proj;              // [heads * head_dim, hidden]
   Linear k_proj;              // [kv_heads * head_dim, hidden]
   Linear v_proj;              // [kv_heads * head_dim, hidden]
+  Linear qkv_proj;            // [(heads + 2 * kv_heads) * head_dim, hidden]
   Linear o_proj;              // [hidden, heads * head_dim]
   at::Tensor post_attn_norm;  // [hidden]
   Linear gate_proj;           // [intermediate, hidden]
   Linear up_proj;             // [intermediate, hidden]
+  Linear gate_up_proj;        // [2 * intermediate, hidden]
   Linear down_proj;           // [hidden, intermediate]
 };
 
@@ -68,8 +75,8 @@ class CausalLm {
   // All weights float32 and zero on `device`. `config` must be valid (ValidateModelConfig).
   CausalLm(ModelConfig config, at::Device device);
 
-  // Norms one, all else normal(0, std): weight `i` of tensor `name` is the i-th draw of
-  // Random(seed, name), the same on every machine.
+  // Norms one, all else, biases too, normal(0, std): weight `i` of tensor `name` is the i-th draw
+  // of Random(seed, name), the same on every machine.
   static std::unique_ptr<CausalLm> Random(const ModelConfig& config, uint64_t seed, double std,
                                           at::Device device = at::kCPU);
 
@@ -82,12 +89,16 @@ class CausalLm {
   void set_compute_dtype(at::ScalarType dtype) { compute_dtype_ = dtype; }
 
   // Final hidden states after the last norm: [T, hidden] in compute_dtype(). Attention is causal
-  // within each sequence.
+  // within each sequence, and within the layer's window where it has one. Where the config has
+  // longrope, each sequence takes the factors of its own length.
   at::Tensor Hidden(const PackedSequences& input) const;
 
   // The output of decoder layer `layer`, from 0, before any further norm: [T, hidden] in
   // compute_dtype(). The layers after it are not computed.
   at::Tensor LayerOutput(const PackedSequences& input, int64_t layer) const;
+
+  // The outputs of all decoder layers, as LayerOutput gives them.
+  std::vector<at::Tensor> LayerOutputs(const PackedSequences& input) const;
 
   // [N, hidden] -> [N, vocab] in compute_dtype().
   at::Tensor Logits(const at::Tensor& hidden) const;
@@ -97,9 +108,13 @@ class CausalLm {
   // requires_grad_() take effect. Adapters are not listed.
   std::vector<NamedTensor> NamedParameters() const;
 
-  // Every Linear under its name without ".weight" ("model.layers.0.self_attn.q_proj"), lm_head
-  // last where it is not tied. Pointers live as long as the model.
+  // Every Linear of the family under its name without ".weight" ("model.layers.0.self_attn.q_proj",
+  // for phi3 "model.layers.0.self_attn.qkv_proj"), lm_head last where it is not tied. Pointers live
+  // as long as the model.
   std::vector<std::pair<std::string, Linear*>> NamedLinears();
+
+  // The last parts of the names of a layer's Linears ("q_proj"), in the order of NamedLinears().
+  std::vector<std::string> ProjectionNames() const;
 
   void RemoveAdapters();
 
@@ -110,13 +125,19 @@ class CausalLm {
   Linear lm_head;         // [vocab, hidden]; its weight is `embedding` itself when tied
 
  private:
-  // The residual stream after the first `count` decoder layers: [T, hidden].
-  at::Tensor Residual(const PackedSequences& input, int64_t count) const;
+  // The residual stream after the first `count` decoder layers: [T, hidden]. Appends what every one
+  // of them gives to `outputs` where that is not null.
+  at::Tensor Residual(const PackedSequences& input, int64_t count,
+                      std::vector<at::Tensor>* outputs = nullptr) const;
+
+  // Cosines and sines, [T, 1, head_dim] each in compute_dtype().
+  std::pair<at::Tensor, at::Tensor> Rotary(const PackedSequences& input) const;
 
   ModelConfig config_;
   at::Device device_;
   at::ScalarType compute_dtype_;
-  at::Tensor inverse_frequencies_;  // [head_dim / 2] float32
+  at::Tensor inverse_frequencies_;       // [head_dim / 2] float32
+  at::Tensor long_inverse_frequencies_;  // of sequences that UsesLongRope
 };
 
 // Reads config.json and the safetensors of `folder`; stored float16 and bfloat16 become float32.

@@ -1,4 +1,4 @@
-// A Llama model from and to a folder in the layout of the hub.
+// A model from and to a folder in the layout of the hub.
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -46,7 +46,7 @@ absl::Status CheckWeights(const SafetensorsFolder& weights, const std::filesyste
     const bool is_rotary = name.size() >= sizeof(kRotaryBuffer) &&
                            name.rfind(kRotaryBuffer) == name.size() - (sizeof(kRotaryBuffer) - 1);
     if (!known.contains(name) && !is_tied_head && !is_rotary) {
-      return invalid(name, "belongs to no part of a llama model");
+      return invalid(name, "belongs to no part of a ", shapes.config().model_type, " model");
     }
   }
   return absl::OkStatus();

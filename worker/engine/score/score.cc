@@ -118,8 +118,9 @@ class Scorer {
     sequences.reserve(queries.size());
     for (const ScoreQuery& query : queries) {
       const auto size = static_cast<int64_t>(query.context.size());
+      const auto length = std::max(size, static_cast<int64_t>(query.length));
       sequences.push_back(
-          {query.context, size, static_cast<int64_t>(query.first) - 1, query.request});
+          {query.context, length, static_cast<int64_t>(query.first) - 1, query.request, length});
     }
     return sequences;
   }

@@ -23,6 +23,8 @@ struct ScoreQuery {
   size_t first = 1;              // at least 1; the size of the context for none of it
   std::vector<int32_t> next;
   size_t request = 0;  // that this is a part of, for errors and progress
+  // Tokens of the text of which the context is the beginning, for longrope; 0: the context is all.
+  size_t length = 0;
 };
 
 // Of a token under the distribution p that the model gives it.
