@@ -47,9 +47,8 @@ absl::StatusOr<TrainingSequence> TokenizeChat(absl::string_view where, const std
     return absl::InvalidArgumentError(
         absl::StrCat(where, ": the chat template of the prompt gives no token"));
   }
-  const TokenBudget budget =
-      SplitBudget(static_cast<int64_t>(prompt_ids->size()),
-                  static_cast<int64_t>(response_ids->size()), cutoff_tokens);
+  const TokenBudget budget = SplitBudget(static_cast<int64_t>(prompt_ids->size()),
+                                         static_cast<int64_t>(response_ids->size()), cutoff_tokens);
   TrainingSequence sequence;
   sequence.tokens = *std::move(prompt_ids);
   sequence.tokens.resize(static_cast<size_t>(budget.prompt));

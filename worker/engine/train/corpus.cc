@@ -17,8 +17,8 @@ absl::Status CheckLabels(absl::string_view field, const std::vector<TrainingSequ
                   [](const TrainingSequence& sequence) { return sequence.Labelled() > 0; })) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(field, ": ", sequences.size(),
-                                                 " given, none has ", needed, " to learn from"));
+  return absl::InvalidArgumentError(
+      absl::StrCat(field, ": ", sequences.size(), " given, none has ", needed, " to learn from"));
 }
 
 void DropFirstLabel(TrainingSequence* sequence) {
@@ -62,8 +62,7 @@ absl::StatusOr<std::vector<TrainingSequence>> TokenizeTexts(absl::string_view fi
     TrainingSequence sequence;
     sequence.tokens = *std::move(tokens);
     sequence.tokens.push_back(eos);
-    sequence.tokens.resize(
-        std::min(sequence.tokens.size(), static_cast<size_t>(cutoff_tokens)));
+    sequence.tokens.resize(std::min(sequence.tokens.size(), static_cast<size_t>(cutoff_tokens)));
     RWKU_RETURN_IF_ERROR(CheckIds(where, sequence.tokens, model_vocabulary));
     for (const int32_t token : sequence.tokens) {
       sequence.is_label.push_back(!sequence.is_label.empty() && token != eos);
@@ -90,18 +89,18 @@ absl::StatusOr<TrainingCorpus> TokenizeCorpus(const TrainingPlan& plan,
   if (!plan.chats.empty()) {
     field = "chats";
     for (size_t i = 0; i < plan.chats.size(); ++i) {
-      RWKU_RETURN_IF_ERROR(add_chat(absl::StrCat("chats[", i, "]"), plan.chats[i].prompt,
-                                    plan.chats[i].response));
+      RWKU_RETURN_IF_ERROR(
+          add_chat(absl::StrCat("chats[", i, "]"), plan.chats[i].prompt, plan.chats[i].response));
     }
   } else if (!plan.pairs.empty()) {
     field = "pairs";
     corpus.sequences_per_item = 2;
     for (size_t i = 0; i < plan.pairs.size(); ++i) {
       const PreferencePair& pair = plan.pairs[i];
-      RWKU_RETURN_IF_ERROR(add_chat(absl::StrCat("pairs[", i, "].chosen"), pair.prompt,
-                                    pair.chosen));
-      RWKU_RETURN_IF_ERROR(add_chat(absl::StrCat("pairs[", i, "].rejected"), pair.prompt,
-                                    pair.rejected));
+      RWKU_RETURN_IF_ERROR(
+          add_chat(absl::StrCat("pairs[", i, "].chosen"), pair.prompt, pair.chosen));
+      RWKU_RETURN_IF_ERROR(
+          add_chat(absl::StrCat("pairs[", i, "].rejected"), pair.prompt, pair.rejected));
     }
   } else {
     RWKU_ASSIGN_OR_RETURN(corpus.sequences, TokenizeTexts(field, plan.texts, plan.cutoff_tokens,

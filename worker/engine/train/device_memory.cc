@@ -35,8 +35,7 @@ int64_t AvailableBytes(at::Device device) {
   c10::DeviceAllocator* const allocator = c10::getDeviceAllocator(device.type());
   const auto index = device.has_index() ? device.index() : c10::DeviceIndex{0};
   const auto stats = allocator->getDeviceStats(index);
-  const auto aggregate =
-      static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
+  const auto aggregate = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
   return static_cast<int64_t>(allocator->getMemoryInfo(index).first) +
          stats.reserved_bytes[aggregate].current - stats.allocated_bytes[aggregate].current;
 }

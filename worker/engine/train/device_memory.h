@@ -3,9 +3,8 @@
 
 #include <cstdint>
 
-#include <ATen/core/Tensor.h>
-
 #include "absl/strings/string_view.h"
+#include <ATen/core/Tensor.h>
 
 namespace rwku::engine {
 

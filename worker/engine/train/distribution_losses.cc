@@ -52,13 +52,13 @@ at::Tensor Labels(const LabelledPack& pack, int64_t begin, const at::Tensor& log
 }  // namespace
 
 at::Tensor BackwardCeu(const CausalLm& model, const LabelledPack& pack, const BatchScale& scale) {
-  return BackwardAgainst(
-      model, LabelStates(model, pack), MeanWeight(scale.weight, scale.labelled),
-      /*less_entropy=*/false, [&](int64_t begin, const at::Tensor& logits) {
-        return logits
-            .scatter(-1, Labels(pack, begin, logits), -std::numeric_limits<float>::infinity())
-            .log_softmax(-1);
-      });
+  return BackwardAgainst(model, LabelStates(model, pack), MeanWeight(scale.weight, scale.labelled),
+                         /*less_entropy=*/false, [&](int64_t begin, const at::Tensor& logits) {
+                           return logits
+                               .scatter(-1, Labels(pack, begin, logits),
+                                        -std::numeric_limits<float>::infinity())
+                               .log_softmax(-1);
+                         });
 }
 
 at::Tensor BackwardUndial(const CausalLm& model, const LabelledPack& pack, double beta,

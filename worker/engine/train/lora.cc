@@ -66,8 +66,8 @@ void AttachLora(const LoraPlan& plan, const std::optional<LayerRange>& layers, u
                 CausalLm* model) {
   for (auto& [name, linear] : model->NamedLinears()) {
     const std::optional<int> layer = LayerOfName(name);
-    const bool is_chosen = layer.has_value() && (!layers.has_value() || (*layer >= layers->begin &&
-                                                                         *layer < layers->end));
+    const bool is_chosen = layer.has_value() && (!layers.has_value() ||
+                                                 (*layer >= layers->begin && *layer < layers->end));
     if (!is_chosen || !Targets(plan, name)) {
       continue;
     }

@@ -11,7 +11,8 @@
 
 namespace rwku::engine {
 
-// OK when rank and alpha are in their range and targets are named; INVALID_ARGUMENT names the field.
+// OK when rank and alpha are in their range and targets are named; INVALID_ARGUMENT names the
+// field.
 absl::Status ValidateLoraPlan(const LoraPlan& plan);
 
 // OK when the model's decoder layers have every target; INVALID_ARGUMENT lists the projections that

@@ -36,16 +36,14 @@ int64_t ActivationBytes(const MemoryRequest& request, int64_t tokens) {
 }
 
 int64_t LogitBytes(const MemoryRequest& request, int64_t tokens) {
-  const int64_t longest =
-      *std::max_element(request.item_tokens.begin(), request.item_tokens.end());
+  const int64_t longest = *std::max_element(request.item_tokens.begin(), request.item_tokens.end());
   const int64_t whole = request.keeps_items_whole ? longest : 0;
   const int64_t rows = std::min(tokens, std::max(request.chunk_rows, whole));
   // Logits and their narrow copy or a temporary; beside a reference also its logits,
   // probabilities, and both logarithms.
   const int64_t copies = request.has_reference_logits ? 6 : 2;
   const int64_t head = request.config.vocab_size * request.config.hidden_size * kFloatBytes;
-  return rows * request.config.vocab_size * kFloatBytes * copies +
-         (request.copies_head ? head : 0);
+  return rows * request.config.vocab_size * kFloatBytes * copies + (request.copies_head ? head : 0);
 }
 
 int64_t Needed(const MemoryPlan& plan) {
@@ -53,12 +51,12 @@ int64_t Needed(const MemoryPlan& plan) {
 }
 
 absl::Status DoesNotFit(const MemoryPlan& plan) {
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "out of memory before the training: one text or pair at a time, the longest of ",
-      plan.micro_batch_tokens, " tokens, needs ", Needed(plan), " bytes beyond the ",
-      plan.weight_bytes, " of the weights (gradients ", plan.gradient_bytes, ", optimizer ",
-      plan.optimizer_bytes, ", activations ", plan.activation_bytes, ", logits ", plan.logit_bytes,
-      "), the device has ", plan.available_bytes));
+  return absl::ResourceExhaustedError(
+      absl::StrCat("out of memory before the training: one text or pair at a time, the longest of ",
+                   plan.micro_batch_tokens, " tokens, needs ", Needed(plan), " bytes beyond the ",
+                   plan.weight_bytes, " of the weights (gradients ", plan.gradient_bytes,
+                   ", optimizer ", plan.optimizer_bytes, ", activations ", plan.activation_bytes,
+                   ", logits ", plan.logit_bytes, "), the device has ", plan.available_bytes));
 }
 
 }  // namespace
@@ -83,13 +81,13 @@ absl::StatusOr<ChosenMemoryPlan> PlanMemory(const MemoryRequest& request) {
   plan.gradient_bytes = kFloatBytes * request.trained_parameters;
   plan.optimizer_bytes = 2 * kFloatBytes * request.trained_parameters;
   plan.available_bytes = request.available_bytes;
-  const int64_t batch = std::min<int64_t>(request.batch_size,
-                                          static_cast<int64_t>(request.item_tokens.size()));
+  const int64_t batch =
+      std::min<int64_t>(request.batch_size, static_cast<int64_t>(request.item_tokens.size()));
   for (chosen.parts = request.smallest_parts;; chosen.parts *= 2) {
     const int64_t texts = (batch + chosen.parts - 1) / chosen.parts;
     plan.micro_batch_texts = static_cast<int>(texts);
-    plan.micro_batch_tokens = std::max(LargestSum(request.item_tokens, texts),
-                                       LargestSum(request.retain_tokens, texts));
+    plan.micro_batch_tokens =
+        std::max(LargestSum(request.item_tokens, texts), LargestSum(request.retain_tokens, texts));
     plan.activation_bytes = ActivationBytes(request, plan.micro_batch_tokens);
     plan.logit_bytes = LogitBytes(request, plan.micro_batch_tokens);
     if (plan.available_bytes == 0 || Needed(plan) <= plan.available_bytes) {

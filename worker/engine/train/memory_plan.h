@@ -36,9 +36,9 @@ struct ChosenMemoryPlan {
 };
 
 // The fewest parts of a batch, a power of two from smallest_parts, with which what is needed beyond
-// the weights fits into available_bytes: gradients, moments, adapters, activations and logits of the
-// largest micro-batch that the items could make in any order. RESOURCE_EXHAUSTED, with the figures,
-// if not even single items fit. Unknown memory counts as enough. At least one item.
+// the weights fits into available_bytes: gradients, moments, adapters, activations and logits of
+// the largest micro-batch that the items could make in any order. RESOURCE_EXHAUSTED, with the
+// figures, if not even single items fit. Unknown memory counts as enough. At least one item.
 absl::StatusOr<ChosenMemoryPlan> PlanMemory(const MemoryRequest& request);
 
 // What autograd keeps of one token that passes through one decoder layer.

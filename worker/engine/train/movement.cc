@@ -21,8 +21,7 @@ bool IsZero(const at::Tensor& tensor) {
 
 }  // namespace
 
-MovementCheck::MovementCheck(CausalLm& model, const TrainableWeights& weights)
-    : weights_(weights) {
+MovementCheck::MovementCheck(CausalLm& model, const TrainableWeights& weights) : weights_(weights) {
   std::unordered_set<const void*> trained;
   for (const at::Tensor& tensor : weights.tensors()) {
     trained.insert(tensor.unsafeGetTensorImpl());

@@ -14,9 +14,9 @@ namespace rwku::engine {
 
 struct LabelledPack {
   PackedSequences input;
-  at::Tensor positions;         // [N] int64, into the packed tokens, that predict a label
-  at::Tensor targets;           // [N] int64
-  std::vector<int64_t> ends;    // sequence i's labels end here (and begin where i - 1's end)
+  at::Tensor positions;       // [N] int64, into the packed tokens, that predict a label
+  at::Tensor targets;         // [N] int64
+  std::vector<int64_t> ends;  // sequence i's labels end here (and begin where i - 1's end)
 };
 
 LabelledPack PackSequences(absl::Span<const TrainingSequence* const> sequences, at::Device device);

@@ -37,14 +37,14 @@ absl::Status NotNegative(absl::string_view field, double value) {
 }
 
 absl::Status Finite(absl::string_view field, double value) {
-  return std::isfinite(value) ? absl::OkStatus()
-                              : absl::InvalidArgumentError(
-                                    absl::StrCat(field, " is ", value, ", must be a number"));
+  return std::isfinite(value)
+             ? absl::OkStatus()
+             : absl::InvalidArgumentError(absl::StrCat(field, " is ", value, ", must be a number"));
 }
 
 absl::Status ValidateCorpus(const TrainingPlan& plan) {
-  const int given = (plan.texts.empty() ? 0 : 1) + (plan.chats.empty() ? 0 : 1) +
-                    (plan.pairs.empty() ? 0 : 1);
+  const int given =
+      (plan.texts.empty() ? 0 : 1) + (plan.chats.empty() ? 0 : 1) + (plan.pairs.empty() ? 0 : 1);
   const bool wants_pairs = plan.objective == Objective::kDpo;
   if (given == 0) {
     return absl::InvalidArgumentError(

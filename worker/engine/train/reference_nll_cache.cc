@@ -23,9 +23,7 @@ namespace {
 
 constexpr size_t kCheckDigits = 16;
 
-std::string CheckOf(absl::string_view record) {
-  return Sha256Hex(record).substr(0, kCheckDigits);
-}
+std::string CheckOf(absl::string_view record) { return Sha256Hex(record).substr(0, kCheckDigits); }
 
 std::string LineOf(const ReferenceNllCache::Entry& entry) {
   const std::string record = absl::StrCat(
@@ -60,8 +58,8 @@ absl::Status Append(const std::filesystem::path& path, absl::string_view lines) 
   if (written < 0) {
     status = error();
   } else if (static_cast<size_t>(written) != lines.size()) {
-    status = absl::UnavailableError(absl::StrCat(path.string(), ": ", written, " of ",
-                                                 lines.size(), " bytes were written"));
+    status = absl::UnavailableError(
+        absl::StrCat(path.string(), ": ", written, " of ", lines.size(), " bytes were written"));
   }
   close(file);
   return status;

@@ -19,8 +19,8 @@
 namespace rwku::engine {
 
 // One file per weights checksum, `folder`/reference-nll-CHECKSUM.txt, of lines
-// `KEY VALUE CHECK`: the key, the 16 hexadecimal digits of the value's bits, and the first 16 of the
-// SHA-256 of "KEY VALUE". Lines are appended, never changed; a line that is torn or foreign is
+// `KEY VALUE CHECK`: the key, the 16 hexadecimal digits of the value's bits, and the first 16 of
+// the SHA-256 of "KEY VALUE". Lines are appended, never changed; a line that is torn or foreign is
 // ignored. Several processes may share a folder. Not thread-safe.
 class ReferenceNllCache {
  public:

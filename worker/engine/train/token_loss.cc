@@ -136,15 +136,14 @@ void BackwardThroughLogits(const CausalLm& model, const at::Tensor& hidden,
 
 void BackwardThroughHead(const CausalLm& model, const at::Tensor& hidden, const at::Tensor& targets,
                          const std::vector<int64_t>& chunk_ends, const LossWeights& weights) {
-  BackwardThroughLogits(
-      model, hidden, chunk_ends, [&](int64_t begin, at::Tensor& logits) {
-        const at::Tensor labels = targets.slice(0, begin, begin + logits.size(0)).unsqueeze(-1);
-        ChunkLoss loss = Evaluate(logits, labels);
-        const at::Tensor by_nll = weights(begin, loss.nll).unsqueeze(-1);
-        // dNLL/dlogit = softmax - onehot(label).
-        logits.mul_(by_nll / loss.sums);
-        logits.scatter_add_(-1, labels, -by_nll);
-      });
+  BackwardThroughLogits(model, hidden, chunk_ends, [&](int64_t begin, at::Tensor& logits) {
+    const at::Tensor labels = targets.slice(0, begin, begin + logits.size(0)).unsqueeze(-1);
+    ChunkLoss loss = Evaluate(logits, labels);
+    const at::Tensor by_nll = weights(begin, loss.nll).unsqueeze(-1);
+    // dNLL/dlogit = softmax - onehot(label).
+    logits.mul_(by_nll / loss.sums);
+    logits.scatter_add_(-1, labels, -by_nll);
+  });
 }
 
 }  // namespace rwku::engine

@@ -17,8 +17,7 @@ at::Tensor BackwardWeighted(const CausalLm& model, const LabelledPack& pack,
                             const std::function<at::Tensor(const at::Tensor&)>& weights) {
   const at::Tensor hidden = model.Hidden(pack.input).index_select(0, pack.positions);
   at::Tensor loss = at::zeros({}, hidden.options().dtype(at::kDouble).requires_grad(false));
-  const double weight =
-      scale.weight / static_cast<double>(std::max<int64_t>(scale.labelled, 1));
+  const double weight = scale.weight / static_cast<double>(std::max<int64_t>(scale.labelled, 1));
   BackwardThroughHead(model, hidden, pack.targets, ChunkEnds(model, pack.targets.size(0)),
                       [&](int64_t /*begin*/, const at::Tensor& nll) {
                         const at::Tensor by_nll = weights(nll) * weight;

@@ -170,8 +170,7 @@ class Trainer {
     request.has_reference_logits = plan_.objective == Objective::kCeu ||
                                    plan_.objective == Objective::kUndial ||
                                    plan_.retain.term == RetainTerm::kKl;
-    request.copies_head =
-        (forget_.head.defined() || retain_.head.defined()) && HeadChanges();
+    request.copies_head = (forget_.head.defined() || retain_.head.defined()) && HeadChanges();
     const int per_item = forget_.corpus.sequences_per_item;
     const std::vector<TrainingSequence>& sequences = forget_.corpus.sequences;
     request.item_tokens.resize(sequences.size() / per_item);
@@ -183,8 +182,7 @@ class Trainer {
     }
     request.batch_size = plan_.batch_size;
     request.smallest_parts = plan_.micro_batch_parts;
-    request.available_bytes =
-        context_.available_bytes.value_or(AvailableBytes(model_.device()));
+    request.available_bytes = context_.available_bytes.value_or(AvailableBytes(model_.device()));
     RWKU_ASSIGN_OR_RETURN(const ChosenMemoryPlan chosen, PlanMemory(request));
     report_.memory = chosen.plan;
     parts_ = chosen.parts;
@@ -218,16 +216,14 @@ class Trainer {
         static_cast<size_t>(CeilDivide(static_cast<int64_t>(items.size()), parts_));
     for (size_t begin = 0; begin < items.size(); begin += pack_size) {
       RWKU_RETURN_IF_ERROR(cancel_.Check());
-      const MicroBatch batch =
-          PackItems(corpus, items.subspan(begin, pack_size), model_.device());
+      const MicroBatch batch = PackItems(corpus, items.subspan(begin, pack_size), model_.device());
       *loss += backward(batch, scale);
     }
     return absl::OkStatus();
   }
 
   // Adds the gradients of a step's batches; returns the mean of their losses.
-  absl::StatusOr<LossAndNorm> Backward(const std::vector<Batch>& batches,
-                                                     const AdamW& optimizer) {
+  absl::StatusOr<LossAndNorm> Backward(const std::vector<Batch>& batches, const AdamW& optimizer) {
     const double share = 1.0 / static_cast<double>(batches.size());
     at::Tensor loss = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
     for (const Batch& batch : batches) {
@@ -249,7 +245,7 @@ class Trainer {
 
   // Backward, in smaller and smaller parts while memory runs out.
   absl::StatusOr<LossAndNorm> BackwardThatFits(const std::vector<Batch>& batches,
-                                                             AdamW* optimizer) {
+                                               AdamW* optimizer) {
     const auto largest = static_cast<int>(batches.front().items.size());
     while (true) {
       auto result = CatchTorch([&] { return Backward(batches, *optimizer); });
@@ -276,8 +272,8 @@ class Trainer {
         plan_.learning_rate * CosineWithWarmup(step.step, plan_.warmup_steps, total_steps_);
     RWKU_RETURN_IF_ERROR(CheckFinite(step));
     for (const Batch& batch : batches) {
-      attends_ = attends_ || Attends(forget_.corpus, batch.items) ||
-                 Attends(retain_.corpus, batch.retain);
+      attends_ =
+          attends_ || Attends(forget_.corpus, batch.items) || Attends(retain_.corpus, batch.retain);
     }
     const bool is_due = movement->IsDue(step.learning_rate, step.gradient_norm);
     if (is_due) {

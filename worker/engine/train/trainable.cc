@@ -19,8 +19,8 @@ bool IsChosen(const TrainableChoice& choice, absl::string_view name) {
     const bool precedes_layers = absl::StartsWith(name, "model.embed_tokens");
     return !choice.layers.has_value() && (!choice.loss_layer.has_value() || precedes_layers);
   }
-  const bool in_range = !choice.layers.has_value() ||
-                        (*layer >= choice.layers->begin && *layer < choice.layers->end);
+  const bool in_range =
+      !choice.layers.has_value() || (*layer >= choice.layers->begin && *layer < choice.layers->end);
   return in_range && (!choice.loss_layer.has_value() || *layer <= *choice.loss_layer);
 }
 
