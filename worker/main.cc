@@ -32,6 +32,7 @@ absl::StatusOr<rwku::agent::EngineSetup> MakeEngine(const rwku::agent::EngineReq
   rwku::engine::EngineOptions options;
   options.device = device;
   options.threads = request.threads;
+  options.cache_folder = request.cache_folder;
   return rwku::agent::EngineSetup{.engine = rwku::engine::CreateTorchEngine(options),
                                   .device = device,
                                   .description = device == "cpu" ? "" : "NVIDIA GPU",

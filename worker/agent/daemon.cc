@@ -46,6 +46,7 @@ struct Flags {
   std::string datasets;
   std::string device = "auto";
   int threads = 1;
+  std::string cache_dir;
   std::string drain_timeout = "30s";
   std::string log_level = "info";
 };
@@ -141,6 +142,9 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
       ->envname("RWKU_THREADS")
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
+  app.add_option("--cache-dir", flags->cache_dir,
+                 "Folder for what the engine keeps over restarts (default: nothing is kept)")
+      ->envname("RWKU_CACHE_DIR");
   app.add_option("--drain-timeout", flags->drain_timeout,
                  "How long the present attempt may go on after SIGTERM")
       ->envname("RWKU_DRAIN_TIMEOUT")
@@ -185,8 +189,9 @@ absl::StatusOr<Setup> SetUp(const Flags& flags, const EngineFactory& make_engine
                         absl::StrCat("--server: ", channel.status().message()));
   }
   setup.channel = *std::move(channel);
-  RWKU_ASSIGN_OR_RETURN(setup.engine,
-                        make_engine({.device = flags.device, .threads = flags.threads}));
+  RWKU_ASSIGN_OR_RETURN(setup.engine, make_engine({.device = flags.device,
+                                                   .threads = flags.threads,
+                                                   .cache_folder = flags.cache_dir}));
   return setup;
 }
 
@@ -213,6 +218,7 @@ absl::Status Serve(const Flags& flags, const Setup& base,
       .With("datasets", flags.datasets)
       .With("device", setup.device)
       .With("threads", flags.threads)
+      .With("cache_dir", flags.cache_dir)
       .With("drain_timeout", flags.drain_timeout)
       .With("log_level", flags.log_level);
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -14,8 +15,9 @@
 namespace rwku::agent {
 
 struct EngineRequest {
-  std::string device;  // "cpu", "cuda:0" or "auto"
-  int threads = 1;     // of computation on the CPU
+  std::string device;                       // "cpu", "cuda:0" or "auto"
+  int threads = 1;                          // of computation on the CPU
+  std::filesystem::path cache_folder = {};  // kept over restarts; empty: none
 };
 
 struct EngineSetup {

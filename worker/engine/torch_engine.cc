@@ -30,6 +30,7 @@
 #include "worker/engine/steering.h"
 #include "worker/engine/torch_language_model.h"
 #include "worker/engine/torch_status.h"
+#include "worker/engine/train/reference_nll_cache.h"
 #include "worker/engine/train/train.h"
 
 namespace rwku::engine {
@@ -94,7 +95,8 @@ class TorchEngine final : public Engine {
       : device_(options.device),
         language_model_(resident_, {.max_decode_batch = std::max(1, options.max_decode_batch),
                                     .caches = {.bytes = options.cache_bytes,
-                                               .share_prefixes = options.share_prefixes}}) {
+                                               .share_prefixes = options.share_prefixes}}),
+        reference_nlls_(options.cache_folder) {
     at::set_num_threads(std::max(1, options.threads));
     if (absl::StartsWith(device_, "cuda")) {
       PrepareCuda();
@@ -131,9 +133,28 @@ class TorchEngine final : public Engine {
       return absl::FailedPreconditionError("no model is loaded");
     }
     resident_.runner.reset();
+    TrainingContext context;
+    context.original.weights = resident_.is_changed ? &resident_.pristine : nullptr;
+    context.original.checksum = resident_.info.weights_checksum;
+    context.original.cache = &reference_nlls_;
     resident_.is_changed = true;
+    TrainingCallbacks wrapped = callbacks;
+    if (callbacks.on_epoch) {
+      wrapped.on_epoch = [&](int epoch) -> absl::StatusOr<EpochVerdict> {
+        // The runner's weights are those of before; asking the model makes one of the present ones,
+        // which must not take memory from the next epoch.
+        resident_.runner.reset();
+        absl::StatusOr<EpochVerdict> verdict = callbacks.on_epoch(epoch);
+        const bool goes_on =
+            verdict.ok() && *verdict == EpochVerdict::kContinue && epoch < plan.epochs;
+        if (goes_on) {
+          resident_.runner.reset();
+        }
+        return verdict;
+      };
+    }
     return CatchTorch([&] {
-      return TrainModel(*resident_.model, *resident_.tokenizer, plan, callbacks, cancel);
+      return TrainModel(*resident_.model, *resident_.tokenizer, plan, wrapped, cancel, context);
     });
   }
 
@@ -217,6 +238,7 @@ class TorchEngine final : public Engine {
   const std::string device_;
   Resident resident_;
   TorchLanguageModel language_model_;
+  ReferenceNllCache reference_nlls_;
 };
 
 }  // namespace

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,10 @@ struct EngineOptions {
   // Whether what prompts or texts of one call have in common at their beginnings is computed once.
   // Changes no bit of any answer.
   bool share_prefixes = true;
+  // Where log-probabilities of training texts under weights as loaded are kept over processes,
+  // which may share it; made when first needed. Empty: in memory alone. Changes no bit of any
+  // training.
+  std::filesystem::path cache_folder;
 };
 
 std::unique_ptr<Engine> CreateTorchEngine(const EngineOptions& options = {});

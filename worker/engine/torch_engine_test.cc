@@ -386,6 +386,82 @@ TEST_F(TorchEngineTest, WhatATrainingMadeIsExportedAndLoadsAsTheSameModel) {
   std::filesystem::remove_all(root);
 }
 
+TEST_F(TorchEngineTest, TheModelCanBeAskedAfterEveryEpochAndStopTheTraining) {
+  TrainingPlan plan = Plan();
+  plan.learning_rate = 1e-2;
+  plan.epochs = 4;
+  std::vector<std::vector<std::string>> answers = {*Generate()};
+  const auto report =
+      engine_->Train(plan,
+                     {.on_step = nullptr,
+                      .on_epoch = [&](int epoch) -> absl::StatusOr<EpochVerdict> {
+                        answers.push_back(*Generate());
+                        return epoch == 3 ? EpochVerdict::kStop : EpochVerdict::kContinue;
+                      }},
+                     cancel_);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_EQ(report->epochs, 3);
+  ASSERT_EQ(answers.size(), 4U);
+  EXPECT_NE(answers[1], answers[0]);
+  EXPECT_NE(answers[3], answers[1]);
+  EXPECT_EQ(*Generate(), answers[3]);
+}
+
+TEST_F(TorchEngineTest, AnErrorOfACallbackEndsTheTrainingWithIt) {
+  const auto report = engine_->Train(
+      Plan(),
+      {.on_step = nullptr,
+       .on_epoch = [](int) -> absl::StatusOr<EpochVerdict> { return absl::DataLossError("bad"); }},
+      cancel_);
+  EXPECT_EQ(report.status(), absl::DataLossError("bad"));
+}
+
+// What is known of the original model: over methods, over trainings without a restore between, and
+// over engines with the same folder.
+TEST_F(TorchEngineTest, TheOriginalIsAskedOnceForEachText) {
+  const auto folder =
+      std::filesystem::path(testing::TempDir()) / absl::StrCat("reference_cache_", getpid());
+  std::filesystem::remove_all(folder);
+  EngineOptions options;
+  options.cache_folder = folder;
+  TrainingPlan npo = Plan();
+  npo.objective = Objective::kNpo;
+  npo.beta = 0.1;
+  TrainingPlan dpo = Plan();
+  dpo.texts.clear();
+  dpo.pairs = {{"Who?", "Anna.", "Bert."}, {"Who?", "Anna.", "Carl."}};
+  dpo.objective = Objective::kDpo;
+  dpo.beta = 0.1;
+  TrainingReport without;
+  TrainingReport dpo_without;
+  {
+    const auto engine = CreateTorchEngine();
+    ASSERT_TRUE(engine->Load(folder_, cancel_).ok());
+    without = *engine->Train(npo, {}, cancel_);
+    dpo_without = *engine->Train(dpo, {}, cancel_);
+    EXPECT_EQ(without.reference_texts_computed, 3);
+    EXPECT_EQ(dpo_without.reference_texts_computed + dpo_without.reference_texts_cached, 4);
+  }
+  for (const bool is_first : {true, false}) {
+    const auto engine = CreateTorchEngine(options);
+    ASSERT_TRUE(engine->Load(folder_, cancel_).ok());
+    const TrainingReport report = *engine->Train(npo, {}, cancel_);
+    EXPECT_EQ(report.reference_texts_computed, is_first ? 3 : 0);
+    EXPECT_EQ(report.reference_texts_cached, is_first ? 0 : 3);
+    // Without a restore: the reference is still the model as it was loaded.
+    const TrainingReport next = *engine->Train(dpo, {}, cancel_);
+    EXPECT_EQ(next.reference_texts_computed, is_first ? dpo_without.reference_texts_computed : 0);
+    for (size_t i = 0; i < report.steps.size(); ++i) {
+      EXPECT_EQ(report.steps[i].loss, without.steps[i].loss);
+    }
+    for (size_t i = 0; i < next.steps.size(); ++i) {
+      EXPECT_EQ(next.steps[i].loss, dpo_without.steps[i].loss);
+    }
+    EXPECT_EQ(*engine->Restore(), info_.weights_checksum);
+  }
+  std::filesystem::remove_all(folder);
+}
+
 TEST_F(TorchEngineTest, CancelledWorkGivesTheReason) {
   CancelToken cancelled;
   cancelled.Cancel(absl::AbortedError("lease lost"));

@@ -38,9 +38,11 @@ void XorShift(at::Tensor& x, int64_t shift, at::Tensor& scratch) {
   x.bitwise_xor_(scratch);
 }
 
+}  // namespace
+
 // The sum over i of SplitMix64's finaliser of bits_i ^ (i + 1) * kWeight, modulo 2^64, on the
 // tensor's device. Signed products wrap there as unsigned ones do.
-uint64_t SumOfMixedBits(const at::Tensor& tensor) {
+uint64_t TensorChecksum(const at::Tensor& tensor) {
   const at::Tensor bits = tensor.detach().contiguous().view({-1}).view(at::kInt);
   const auto options = bits.options().dtype(at::kLong);
   const int64_t chunk = tensor.is_cpu() ? kChunkCpu : kChunkGpu;
@@ -60,8 +62,6 @@ uint64_t SumOfMixedBits(const at::Tensor& tensor) {
   return static_cast<uint64_t>(sum.item<int64_t>());
 }
 
-}  // namespace
-
 std::string WeightsChecksum(const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
   uint64_t state = tensors.size();
   for (const auto& [name, tensor] : tensors) {
@@ -70,7 +70,7 @@ std::string WeightsChecksum(const std::vector<std::pair<std::string, at::Tensor>
       state = Mix(state + kWeight + static_cast<unsigned char>(letter));
     }
     state = Mix(state + kWeight + static_cast<uint64_t>(tensor.numel()));
-    state = Mix(state + kWeight + SumOfMixedBits(tensor));
+    state = Mix(state + kWeight + TensorChecksum(tensor));
   }
   return absl::StrCat(absl::Hex(state, absl::kZeroPad16));
 }

@@ -1,13 +1,16 @@
 #include "worker/engine/train/adamw.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/_foreach_add.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/_fused_adamw.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
@@ -58,9 +61,27 @@ void AdamW::Step(double learning_rate, double norm) {
                     /*max_exp_avg_sqs=*/{}, steps_, learning_rate, options_.beta1, options_.beta2,
                     options_.weight_decay, options_.epsilon, /*amsgrad=*/false,
                     /*maximize=*/false, divisor, /*found_inf=*/std::nullopt);
+  DropGradients();
+}
+
+void AdamW::DropGradients() {
   for (const at::Tensor& parameter : parameters_) {
     parameter.mutable_grad().reset();
   }
+}
+
+bool AdamW::RoundsAway(size_t index, double learning_rate) const {
+  const c10::AutoGradMode no_grad(false);
+  // The kernel works in float32: an update at the very edge of rounding may go either way.
+  constexpr double kEdge = 0.999;
+  const auto steps = steps_[index].item<double>();
+  const at::Tensor mean =
+      first_moments_[index].to(at::kDouble) / (1 - std::pow(options_.beta1, steps));
+  const at::Tensor square =
+      second_moments_[index].to(at::kDouble) / (1 - std::pow(options_.beta2, steps));
+  const at::Tensor update = mean / (square.sqrt() + options_.epsilon) * (learning_rate * kEdge);
+  const at::Tensor& parameter = parameters_[index];
+  return at::equal((parameter.to(at::kDouble) - update).to(at::kFloat), parameter);
 }
 
 }  // namespace rwku::engine

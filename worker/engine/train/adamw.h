@@ -1,6 +1,7 @@
 // AdamW with clipping over float32 weights (Loshchilov and Hutter, 2019).
 #pragma once
 
+#include <cstddef>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -28,6 +29,13 @@ class AdamW {
   // min(1, max_gradient_norm / (norm + 1e-6)), as torch's clip_grad_norm_ does; `norm` is what
   // GradientNorm() returned and is finite. Drops the gradients.
   void Step(double learning_rate, double norm);
+
+  // Frees all gradients without an update.
+  void DropGradients();
+
+  // Whether the newest Step, at `learning_rate`, was too small for float32 to show in any element
+  // of parameter `index`. Without weight decay.
+  bool RoundsAway(size_t index, double learning_rate) const;
 
  private:
   const std::vector<at::Tensor> parameters_;

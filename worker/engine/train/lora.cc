@@ -8,20 +8,18 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
+#include <c10/core/GradMode.h>
 
 #include "base/near_match.h"
 #include "base/random.h"
+#include "worker/engine/train/trainable.h"
 
 namespace rwku::engine {
 namespace {
-
-const std::vector<std::string>& Projections() {
-  static const auto* const kNames = new std::vector<std::string>{
-      "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
-  return *kNames;
-}
 
 bool Targets(const LoraPlan& plan, const std::string& linear) {
   return std::any_of(
@@ -44,8 +42,19 @@ absl::Status ValidateLoraPlan(const LoraPlan& plan) {
   if (plan.target_modules.empty()) {
     return absl::InvalidArgumentError("lora.target_modules is empty, at least one is needed");
   }
+  return absl::OkStatus();
+}
+
+absl::Status ValidateLoraTargets(const LoraPlan& plan, CausalLm& model) {
+  std::vector<std::string> known;
+  for (const auto& [name, linear] : model.NamedLinears()) {
+    const std::string last = name.substr(name.rfind('.') + 1);
+    if (LayerOfName(name).has_value() &&
+        std::find(known.begin(), known.end(), last) == known.end()) {
+      known.push_back(last);
+    }
+  }
   for (const std::string& module : plan.target_modules) {
-    const std::vector<std::string>& known = Projections();
     if (std::find(known.begin(), known.end(), module) == known.end()) {
       return absl::InvalidArgumentError(UnknownNameMessage("lora.target_modules", module, known));
     }
@@ -53,9 +62,13 @@ absl::Status ValidateLoraPlan(const LoraPlan& plan) {
   return absl::OkStatus();
 }
 
-void AttachLora(const LoraPlan& plan, uint64_t seed, CausalLm* model) {
+void AttachLora(const LoraPlan& plan, const std::optional<LayerRange>& layers, uint64_t seed,
+                CausalLm* model) {
   for (auto& [name, linear] : model->NamedLinears()) {
-    if (!Targets(plan, name)) {
+    const std::optional<int> layer = LayerOfName(name);
+    const bool is_chosen = layer.has_value() && (!layers.has_value() ||
+                                                 (*layer >= layers->begin && *layer < layers->end));
+    if (!is_chosen || !Targets(plan, name)) {
       continue;
     }
     const int64_t outputs = linear->weight.size(0);
@@ -74,6 +87,16 @@ void AttachLora(const LoraPlan& plan, uint64_t seed, CausalLm* model) {
     adapter.scale = plan.alpha / plan.rank;
     linear->adapter = adapter;
   }
+}
+
+void MergeAdapters(CausalLm* model) {
+  const c10::AutoGradMode no_grad(false);
+  for (auto& [name, linear] : model->NamedLinears()) {
+    if (linear->adapter.has_value()) {
+      linear->weight.add_(at::mm(linear->adapter->b, linear->adapter->a), linear->adapter->scale);
+    }
+  }
+  model->RemoveAdapters();
 }
 
 }  // namespace rwku::engine

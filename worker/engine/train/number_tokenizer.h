@@ -1,4 +1,5 @@
 // A tokenizer for tests: a text is its ids, written as decimal numbers with spaces between.
+// Ids 0 to 3 are the chat template's, 3 ends a turn.
 #pragma once
 
 #include <optional>
@@ -35,9 +36,10 @@ class NumberTokenizer final : public text::Tokenizer {
   absl::StatusOr<std::string> Decode(absl::Span<const int32_t> ids) const override {
     return absl::StrJoin(ids, " ");
   }
-  absl::StatusOr<std::string> ApplyChatTemplate(absl::Span<const text::ChatMessage> /*messages*/,
+  // "0 1 CONTENT 2" for a user turn with the generation prompt: 0 begins, 1 and 2 name the roles.
+  absl::StatusOr<std::string> ApplyChatTemplate(absl::Span<const text::ChatMessage> messages,
                                                 bool /*add_generation_prompt*/) const override {
-    return absl::FailedPreconditionError("numbers have no chat template");
+    return absl::StrCat("0 1 ", messages.front().content, " 2");
   }
   std::optional<int32_t> TokenToId(absl::string_view /*token*/) const override {
     return std::nullopt;
@@ -45,7 +47,7 @@ class NumberTokenizer final : public text::Tokenizer {
   int vocabulary_size() const override { return vocabulary_size_; }
   std::optional<int32_t> bos_id() const override { return std::nullopt; }
   int32_t eos_id() const override { return end_ids_.front(); }
-  int32_t end_of_turn_id() const override { return eos_id(); }
+  int32_t end_of_turn_id() const override { return 3; }
   const std::vector<int32_t>& end_ids() const override { return end_ids_; }
 
  private:

@@ -1,32 +1,30 @@
-// What a batch of texts loses, as derivatives by each labelled token's NLL.
+// The objectives of engine.h, one call for all.
 #pragma once
-
-#include <cstdint>
-#include <vector>
 
 #include <ATen/core/Tensor.h>
 
 #include "worker/engine/engine.h"
 #include "worker/engine/model/causal_lm.h"
-#include "worker/engine/train/corpus.h"
+#include "worker/engine/train/batch_loss.h"
+#include "worker/engine/train/pack.h"
 
 namespace rwku::engine {
 
-// The part of a batch's loss that a pack of its texts carries, in the scale of the whole batch.
-struct BatchScale {
-  int64_t texts = 0;     // of the whole batch
-  int64_t labelled = 0;  // tokens of the whole batch
-  double share = 1;      // of the batch in its step: 1 / batches of the step
-};
+// What an objective or retain term wants to know of the original model.
+enum class ReferenceKind { kNone, kNll, kLabelStates, kPositionStates, kLayerStates };
 
-// Runs one pack forwards and backwards, adding to the gradients; returns the pack's share of the
-// step's loss, a float64 scalar on the model's device. `reference_nll` holds, for kNpo, each text's
-// summed NLL under the reference.
-at::Tensor BackwardPack(const CausalLm& model, const LabelledPack& pack, Objective objective,
-                        double beta, const std::vector<double>& reference_nll,
-                        const BatchScale& scale);
+ReferenceKind ReferenceOf(Objective objective);
+ReferenceKind ReferenceOf(RetainTerm term);
 
-// The summed NLL of each text of the pack, without gradients.
-std::vector<double> TextNll(const CausalLm& model, const LabelledPack& pack);
+// The states that `kind` names, of the model as it is.
+at::Tensor StatesOf(ReferenceKind kind, const CausalLm& model, const LabelledPack& pack, int layer);
+
+// `direction` is RandomDirection's, for kRmu.
+at::Tensor BackwardForget(const CausalLm& model, const LabelledPack& pack, const TrainingPlan& plan,
+                          const PackReference& reference, const at::Tensor& direction,
+                          const BatchScale& scale);
+
+at::Tensor BackwardRetain(const CausalLm& model, const LabelledPack& pack, const TrainingPlan& plan,
+                          const PackReference& reference, const BatchScale& scale);
 
 }  // namespace rwku::engine

@@ -15,12 +15,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/random.h"
+#include "worker/engine/train/adamw.h"
 #include "worker/engine/train/corpus.h"
 #include "worker/engine/train/lora.h"
+#include "worker/engine/train/movement.h"
 #include "worker/engine/train/number_tokenizer.h"
 #include "worker/engine/train/objective.h"
+#include "worker/engine/train/original.h"
+#include "worker/engine/train/pack.h"
 #include "worker/engine/train/pretrain.h"
+#include "worker/engine/train/reference_nll_cache.h"
+#include "worker/engine/train/retain_stream.h"
 #include "worker/engine/train/schedule.h"
+#include "worker/engine/train/sequence_objectives.h"
 #include "worker/engine/train/token_loss.h"
 #include "worker/engine/train/trainable.h"
 
@@ -62,6 +70,13 @@ absl::StatusOr<TrainingReport> Train(
   const CancelToken cancel;
   return TrainModel(model, NumberTokenizer(32, kEos), plan,
                     {.on_step = on_step, .on_epoch = nullptr}, cancel);
+}
+
+TrainingPlan PlanOf(Objective objective, double beta) {
+  TrainingPlan plan;
+  plan.objective = objective;
+  plan.beta = beta;
+  return plan;
 }
 
 std::vector<NamedTensor> Copy(const std::vector<NamedTensor>& tensors) {
@@ -106,22 +121,23 @@ TEST(CorpusTest, TheFinalEosAndEveryOtherIsReadButNeverLearned) {
   TrainingPlan plan = Plan();
   plan.texts = {"5 4 6", "7 8 9 10 11 12", ""};
   plan.cutoff_tokens = 5;
-  const auto texts = TokenizeTexts(plan, NumberTokenizer(32, kEos), 32);
+  const auto texts =
+      TokenizeTexts("texts", plan.texts, plan.cutoff_tokens, NumberTokenizer(32, kEos), 32);
   ASSERT_TRUE(texts.ok()) << texts.status();
   EXPECT_THAT((*texts)[0].tokens, ElementsAre(5, 4, 6, kEos));
   EXPECT_THAT((*texts)[1].tokens, ElementsAre(7, 8, 9, 10, 11));
   EXPECT_THAT((*texts)[2].tokens, ElementsAre(kEos));
-  const LabelledPack pack = PackTexts({&(*texts)[0], &(*texts)[1], &(*texts)[2]}, kEos, at::kCPU);
+  const LabelledPack pack = PackSequences({&(*texts)[0], &(*texts)[1], &(*texts)[2]}, at::kCPU);
   EXPECT_TRUE(at::equal(pack.positions, at::tensor(std::vector<int64_t>{1, 4, 5, 6, 7})));
   EXPECT_TRUE(at::equal(pack.targets, at::tensor(std::vector<int64_t>{6, 8, 9, 10, 11})));
-  EXPECT_THAT(pack.text_ends, ElementsAre(1, 5, 5));
+  EXPECT_THAT(pack.ends, ElementsAre(1, 5, 5));
 }
 
 TEST(ObjectiveTest, NpoWeighsTheSumOfATextsNllNotItsMean) {
   const auto model = TinyModel();
-  const auto texts = *TokenizeTexts(Plan(), NumberTokenizer(32, kEos), 32);
-  const LabelledPack pack = PackTexts({&texts[0], &texts[2]}, kEos, at::kCPU);
-  const std::vector<double> nll = TextNll(*model, pack);
+  const auto texts = *TokenizeTexts("texts", Plan().texts, 512, NumberTokenizer(32, kEos), 32);
+  const LabelledPack pack = PackSequences({&texts[0], &texts[2]}, at::kCPU);
+  const std::vector<double> nll = SequenceNll(*model, pack);
   EXPECT_GT(nll[0], 3 * 2.0);  // three labels of about log(32) each
   EXPECT_GT(nll[1], 5 * 2.0);
   const double beta = 0.2;
@@ -130,18 +146,18 @@ TEST(ObjectiveTest, NpoWeighsTheSumOfATextsNllNotItsMean) {
     expected += -(2 / beta) * -std::log1p(std::exp(-beta * (sum - 5.0))) / 2;
   }
   const TrainableWeights weights(model.get(), TrainedWeights::kFull);
-  const at::Tensor loss =
-      BackwardPack(*model, pack, Objective::kNpo, beta, {5.0, 5.0}, {2, 8, 1.0});
+  const at::Tensor loss = BackwardForget(*model, pack, PlanOf(Objective::kNpo, beta),
+                                         {{5.0, 5.0}, {}, {}}, {}, {2, 8, 8, 1.0});
   EXPECT_NEAR(loss.item<double>(), expected, 1e-5);
 }
 
 TEST(ObjectiveTest, TheGradientThroughTheChunkedHeadIsThatOfTheLoss) {
   for (const bool tied : {true, false}) {
     const auto model = TinyModel(tied);
-    const auto texts = *TokenizeTexts(Plan(), NumberTokenizer(32, kEos), 32);
-    const LabelledPack pack = PackTexts({&texts[0], &texts[2]}, kEos, at::kCPU);
+    const auto texts = *TokenizeTexts("texts", Plan().texts, 512, NumberTokenizer(32, kEos), 32);
+    const LabelledPack pack = PackSequences({&texts[0], &texts[2]}, at::kCPU);
     const TrainableWeights weights(model.get(), TrainedWeights::kFull);
-    BackwardPack(*model, pack, Objective::kCausalLm, 0, {0, 0}, {2, 8, 1.0});
+    BackwardForget(*model, pack, PlanOf(Objective::kCausalLm, 0), {}, {}, {2, 8, 8, 1.0});
     const std::vector<NamedTensor> parameters = model->NamedParameters();
     std::vector<at::Tensor> ours;
     for (const auto& [name, tensor] : parameters) {
@@ -168,19 +184,24 @@ TEST(ObjectiveTest, TheGradientOfNpoOverSeveralChunksOfATextIsThatOfTheLoss) {
   config.head_dim = 8;
   config.vocab_size = 8192;  // 64 rows a chunk
   const auto model = CausalLm::Random(config, 3, 0.1);
-  TrainingText long_text{{5}, 149};
-  TrainingText short_text{{6}, 9};
+  TrainingSequence long_text{{5}, {}};
+  TrainingSequence short_text{{6}, {}};
   while (long_text.tokens.size() < 150) {
     long_text.tokens.push_back(static_cast<int32_t>(10 + long_text.tokens.size() * 37 % 8000));
   }
   while (short_text.tokens.size() < 10) {
     short_text.tokens.push_back(static_cast<int32_t>(9 + short_text.tokens.size()));
   }
-  const LabelledPack pack = PackTexts({&long_text, &short_text}, kEos, at::kCPU);
+  for (TrainingSequence* const text : {&long_text, &short_text}) {
+    text->is_label.assign(text->tokens.size(), true);
+    text->is_label[0] = false;
+  }
+  const LabelledPack pack = PackSequences({&long_text, &short_text}, at::kCPU);
   const std::vector<double> reference = {149 * 9.0 + 1, 9 * 9.0 - 1};
   const double beta = 0.1;
   const TrainableWeights weights(model.get(), TrainedWeights::kFull);
-  BackwardPack(*model, pack, Objective::kNpo, beta, reference, {2, 158, 1.0});
+  BackwardForget(*model, pack, PlanOf(Objective::kNpo, beta), {reference, {}, {}}, {},
+                 {2, 158, 158, 1.0});
   const std::vector<NamedTensor> parameters = model->NamedParameters();
   std::vector<at::Tensor> ours;
   for (const auto& [name, tensor] : parameters) {
@@ -205,11 +226,12 @@ TEST(ObjectiveTest, TheGradientOfNpoOverSeveralChunksOfATextIsThatOfTheLoss) {
 
 TEST(ObjectiveTest, AnEmptyTextCarriesNoGradient) {
   const auto model = TinyModel();
-  const TrainingText empty{{kEos}, 0};
-  const LabelledPack pack = PackTexts({&empty}, kEos, at::kCPU);
+  const TrainingSequence empty{{kEos}, {false}};
+  const LabelledPack pack = PackSequences({&empty}, at::kCPU);
   const TrainableWeights weights(model.get(), TrainedWeights::kFull);
   for (const Objective objective : {Objective::kCausalLm, Objective::kNpo}) {
-    const at::Tensor loss = BackwardPack(*model, pack, objective, 0.2, {0}, {1, 0, 1.0});
+    const at::Tensor loss =
+        BackwardForget(*model, pack, PlanOf(objective, 0.2), {{0}, {}, {}}, {}, {1, 0, 0, 1.0});
     EXPECT_TRUE(std::isfinite(loss.item<double>()));
     EXPECT_FALSE(weights.tensors().front().grad().defined());
   }
@@ -344,7 +366,7 @@ TEST(TrainTest, BadPlansAreRefusedByTheirField) {
          p.trained = TrainedWeights::kLora;
          p.lora.rank = 0;
        }},
-      {"q_proj",
+      {"lora.target_modules \"query\"",
        [](TrainingPlan& p) {
          p.trained = TrainedWeights::kLora;
          p.lora.target_modules = {"query"};
@@ -357,6 +379,280 @@ TEST(TrainTest, BadPlansAreRefusedByTheirField) {
     EXPECT_EQ(report.status().code(), absl::StatusCode::kInvalidArgument) << message;
     EXPECT_THAT(std::string(report.status().message()), HasSubstr(message));
   }
+}
+
+TEST(TrainTest, PlansThatDoNotFitTheModelOrTheObjectiveAreRefusedByTheirField) {
+  const auto model = TinyModel();
+  const std::vector<std::pair<std::string, std::function<void(TrainingPlan&)>>> cases = {
+      {"layers is 1-3, the model has the layers 0-2",
+       [](TrainingPlan& p) {
+         p.layers = LayerRange{1, 3};
+       }},
+      {"layers is 1-1",
+       [](TrainingPlan& p) {
+         p.layers = LayerRange{1, 1};
+       }},
+      {"layer is 2, the model has 0 to 1",
+       [](TrainingPlan& p) {
+         p.objective = Objective::kRmu;
+         p.strength = 1;
+         p.layer = 2;
+       }},
+      {"none of them has a part in the output of layer 0",
+       [](TrainingPlan& p) {
+         p.objective = Objective::kRmu;
+         p.strength = 1;
+         p.layers = LayerRange{1, 2};
+       }},
+      {"pairs is empty", [](TrainingPlan& p) { p.objective = Objective::kDpo; }},
+      {"pairs has 1, the objective needs texts or chats",
+       [](TrainingPlan& p) {
+         p.texts.clear();
+         p.pairs = {{"5", "6", "7"}};
+       }},
+      {"only one of the three",
+       [](TrainingPlan& p) {
+         p.chats = {{"5", "6"}};
+       }},
+      {"retain.texts is empty", [](TrainingPlan& p) { p.retain.term = RetainTerm::kNll; }},
+      {"retain.weight is -1",
+       [](TrainingPlan& p) {
+         p.retain = {RetainTerm::kNll, -1, {"5 6 7"}};
+       }},
+      {"retain.texts[0]: the tokenizer gives id 99",
+       [](TrainingPlan& p) {
+         p.retain = {RetainTerm::kNll, 1, {"5 99"}};
+       }},
+      {"forget_weight is 0", [](TrainingPlan& p) { p.forget_weight = 0; }},
+      {"strength is 0", [](TrainingPlan& p) { p.objective = Objective::kRmu; }},
+      {"lora.target_modules \"qkv_proj\"",
+       [](TrainingPlan& p) {
+         p.trained = TrainedWeights::kLora;
+         p.lora.target_modules = {"qkv_proj"};
+       }},
+  };
+  for (const auto& [message, change] : cases) {
+    TrainingPlan plan = Plan();
+    change(plan);
+    const auto report = Train(*model, plan);
+    EXPECT_EQ(report.status().code(), absl::StatusCode::kInvalidArgument) << message;
+    EXPECT_THAT(std::string(report.status().message()), HasSubstr(message));
+  }
+}
+
+TEST(TrainTest, OnlyTheChosenLayersTrain) {
+  const auto model = TinyModel();
+  const std::vector<NamedTensor> before = Copy(model->NamedParameters());
+  TrainingPlan plan = Plan();
+  plan.layers = LayerRange{1, 2};
+  ASSERT_TRUE(Train(*model, plan).ok());
+  const std::vector<NamedTensor> after = model->NamedParameters();
+  for (size_t i = 0; i < before.size(); ++i) {
+    const bool is_chosen = before[i].first.find("model.layers.1.") == 0;
+    EXPECT_EQ(at::equal(before[i].second, after[i].second), !is_chosen) << before[i].first;
+  }
+  plan.trained = TrainedWeights::kLora;
+  ASSERT_TRUE(Train(*model, plan).ok());
+  for (const auto& [name, linear] : model->NamedLinears()) {
+    EXPECT_EQ(linear->adapter.has_value(), name == "model.layers.1.self_attn.q_proj" ||
+                                               name == "model.layers.1.self_attn.v_proj");
+  }
+}
+
+TEST(TrainTest, AdaptersOfAnEarlierTrainingAreMergedFirst) {
+  const auto model = TinyModel();
+  TrainingPlan plan = Plan();
+  plan.trained = TrainedWeights::kLora;
+  plan.learning_rate = 0.05;
+  ASSERT_TRUE(Train(*model, plan).ok());
+  const PackedSequences input = MakePacked({{5, 6, 7}}, at::kCPU);
+  const at::Tensor adapted = model->Hidden(input).detach();
+  const Linear& q_proj = model->layers[0].q_proj;
+  ASSERT_TRUE(q_proj.adapter.has_value());
+  MergeAdapters(model.get());
+  EXPECT_FALSE(q_proj.adapter.has_value());
+  EXPECT_LT((model->Hidden(input) - adapted).abs().max().item<double>(), 1e-5);
+}
+
+TEST(TrainTest, AnEpochsVerdictEndsTheTrainingWithItsSchedule) {
+  const auto model = TinyModel();
+  TrainingPlan plan = Plan();
+  plan.epochs = 5;
+  const CancelToken cancel;
+  std::vector<int> epochs;
+  const TrainingCallbacks callbacks{
+      .on_step = nullptr, .on_epoch = [&](int epoch) -> absl::StatusOr<EpochVerdict> {
+        epochs.push_back(epoch);
+        return epoch == 2 ? EpochVerdict::kStop : EpochVerdict::kContinue;
+      }};
+  const auto report = TrainModel(*model, NumberTokenizer(32, kEos), plan, callbacks, cancel);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(epochs, ElementsAre(1, 2));
+  EXPECT_EQ(report->epochs, 2);
+  EXPECT_EQ(report->steps.size(), 6U);
+  EXPECT_EQ(report->steps.back().total_steps, 15);
+}
+
+TEST(TrainTest, ASecondTrainingOverKnownTextsAsksTheOriginalNothing) {
+  ReferenceNllCache cache;
+  TrainingContext context;
+  context.original.checksum = "abc";
+  context.original.cache = &cache;
+  const CancelToken cancel;
+  TrainingPlan plan = Plan();
+  plan.objective = Objective::kNpo;
+  const auto train = [&](CausalLm& model, const TrainingContext& with) {
+    return *TrainModel(model, NumberTokenizer(32, kEos), plan, {}, cancel, with);
+  };
+  const auto first = TinyModel();
+  const TrainingReport fresh = train(*first, context);
+  EXPECT_EQ(fresh.reference_texts_computed, 5);
+  EXPECT_EQ(fresh.reference_texts_cached, 0);
+  const auto second = TinyModel();
+  const TrainingReport known = train(*second, context);
+  EXPECT_EQ(known.reference_texts_computed, 0);
+  EXPECT_EQ(known.reference_texts_cached, 5);
+  const auto third = TinyModel();
+  EXPECT_EQ(train(*third, {}).reference_texts_computed, 5);
+  EXPECT_TRUE(at::equal(first->embedding, second->embedding));
+  EXPECT_TRUE(at::equal(first->embedding, third->embedding));
+  plan.texts.emplace_back("21 22");
+  plan.learning_rate = 5e-3;
+  EXPECT_EQ(train(*third, context).reference_texts_computed, 1);
+}
+
+TEST(TrainTest, TheReferenceIsTheOriginalWhateverTheModelHasBecome) {
+  const auto original = TinyModel();
+  std::vector<at::Tensor> kept;
+  for (const auto& [name, tensor] : original->NamedParameters()) {
+    kept.push_back(tensor.clone());
+  }
+  const auto model = TinyModel();
+  ASSERT_TRUE(Train(*model, Plan()).ok());
+  const at::Tensor present = model->embedding.clone();
+  const auto texts = *TokenizeTexts("texts", Plan().texts, 512, NumberTokenizer(32, kEos), 32);
+  const LabelledPack pack = PackSequences({&texts[0]}, at::kCPU);
+  OriginalModel where;
+  where.weights = &kept;
+  {
+    const OriginalWeightsScope scope(*model, where);
+    EXPECT_EQ(SequenceNll(*model, pack), SequenceNll(*original, pack));
+  }
+  EXPECT_TRUE(at::equal(model->embedding, present));
+  EXPECT_NE(SequenceNll(*model, pack), SequenceNll(*original, pack));
+}
+
+TEST(TrainTest, TooLittleMemorySplitsTheBatchAndThenRefuses) {
+  TrainingPlan plan = Plan();
+  plan.batch_size = 4;
+  plan.epochs = 1;
+  const CancelToken cancel;
+  const auto whole = TinyModel();
+  const auto all = TrainModel(*whole, NumberTokenizer(32, kEos), plan, {}, cancel);
+  ASSERT_TRUE(all.ok()) << all.status();
+  EXPECT_EQ(all->memory.micro_batch_texts, 4);
+  EXPECT_GT(all->memory.available_bytes, 0);
+  TrainingContext context;
+  context.available_bytes = all->memory.gradient_bytes + all->memory.optimizer_bytes +
+                            all->memory.logit_bytes + all->memory.activation_bytes - 1;
+  const auto parts = TinyModel();
+  const auto split = TrainModel(*parts, NumberTokenizer(32, kEos), plan, {}, cancel, context);
+  ASSERT_TRUE(split.ok()) << split.status();
+  EXPECT_EQ(split->memory.micro_batch_texts, 2);
+  for (size_t i = 0; i < all->steps.size(); ++i) {
+    EXPECT_NEAR(split->steps[i].loss, all->steps[i].loss, 1e-5);
+    EXPECT_NEAR(split->steps[i].gradient_norm, all->steps[i].gradient_norm, 1e-5);
+  }
+  context.available_bytes = 1000;
+  EXPECT_EQ(
+      TrainModel(*parts, NumberTokenizer(32, kEos), plan, {}, cancel, context).status().code(),
+      absl::StatusCode::kResourceExhausted);
+}
+
+TEST(RetainStreamTest, EveryRoundVisitsEachTextOnceInAnOrderOfItsOwn) {
+  RetainStream stream(42, 4);
+  std::vector<int> seen = stream.Take(3);
+  for (const int text : stream.Take(5)) {
+    seen.push_back(text);
+  }
+  const uint64_t seed = Random(42, "retain").Next();
+  std::vector<int> expected = EpochOrder(seed, 0, 4);
+  for (const int text : EpochOrder(seed, 1, 4)) {
+    expected.push_back(text);
+  }
+  EXPECT_EQ(seen, expected);
+}
+
+class MovementTest : public testing::Test {
+ protected:
+  // One update of all weights by the gradient of plain fine-tuning; `tamper` comes before the
+  // update, `after` after it.
+  absl::Status Update(const std::vector<int32_t>& tokens, double learning_rate,
+                      const std::function<void()>& tamper, const std::function<void()>& after,
+                      const TrainableChoice& choice = {}) {
+    const TrainableWeights weights(model_.get(), choice);
+    AdamW optimizer(weights.tensors(), {});
+    MovementCheck check(*model_, weights);
+    TrainingSequence text{tokens, std::vector<bool>(tokens.size(), true)};
+    text.is_label[0] = false;
+    const auto labels = static_cast<int64_t>(tokens.size()) - 1;
+    BackwardForget(*model_, PackSequences({&text}, at::kCPU), PlanOf(Objective::kCausalLm, 0), {},
+                   {}, {1, labels, labels, 1.0});
+    tamper();
+    const double norm = optimizer.GradientNorm();
+    EXPECT_TRUE(check.IsDue(learning_rate, norm));
+    EXPECT_FALSE(check.IsDue(0, norm));
+    if (const absl::Status status = check.Before(labels > 1); !status.ok()) {
+      return status;
+    }
+    optimizer.Step(learning_rate, norm);
+    after();
+    return check.After(optimizer, learning_rate);
+  }
+
+  const std::unique_ptr<CausalLm> model_ = TinyModel();
+};
+
+TEST_F(MovementTest, AnOrdinaryUpdatePasses) {
+  EXPECT_EQ(Update(
+                {5, 6, 7, 8}, 1e-3, [] {}, [] {}),
+            absl::OkStatus());
+}
+
+TEST_F(MovementTest, ATrainedWeightWithoutAGradientIsNamed) {
+  const absl::Status status = Update(
+      {5, 6, 7, 8}, 1e-3, [&] { model_->layers[1].up_proj.weight.mutable_grad().zero_(); }, [] {});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("model.layers.1.mlp.up_proj.weight: its gradient is exactly zero"));
+}
+
+TEST_F(MovementTest, ATrainedWeightThatStaysIsNamed) {
+  const at::Tensor kept = model_->layers[0].o_proj.weight.clone();
+  const absl::Status status = Update(
+      {5, 6, 7, 8}, 1e-3, [] {}, [&] { model_->layers[0].o_proj.weight.detach().copy_(kept); });
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("o_proj.weight: it did not move"));
+}
+
+TEST_F(MovementTest, AFrozenWeightThatMovesIsNamed) {
+  const absl::Status status = Update(
+      {5, 6, 7, 8}, 1e-3, [] {}, [&] { model_->final_norm.detach().add_(1e-3); },
+      {TrainedWeights::kFull, LayerRange{0, 1}, std::nullopt});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("model.norm.weight: it changed"));
+}
+
+TEST_F(MovementTest, AnUpdateThatFloat32RoundsAwayIsNoError) {
+  EXPECT_EQ(Update(
+                {5, 6, 7, 8}, 1e-12, [] {}, [] {}),
+            absl::OkStatus());
+}
+
+TEST_F(MovementTest, AttentionToASingleTokenNeedsNoQueriesAndKeys) {
+  EXPECT_EQ(Update(
+                {5, 6}, 1e-3, [] {}, [] {}),
+            absl::OkStatus());
 }
 
 TEST(PretrainerTest, AModelLearnsItsRowsAndOnlyWhatIsWeighted) {
