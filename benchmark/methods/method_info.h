@@ -10,11 +10,29 @@
 
 namespace rwku::methods {
 
-// What training minimises.
+// What training minimises. The formulas stand with the methods and in worker/engine/engine.h.
 enum class Objective {
-  kNone,            // nothing trains
-  kGradientAscent,  // minus the causal language modelling loss
-  kNpo,             // negative preference optimisation
+  kNone,  // nothing trains
+  kCausalLm,
+  kGradientAscent,
+  kNpo,
+  kDpo,
+  kSimNpo,
+  kRmu,
+  kUndial,
+  kWga,
+  kSatImp,
+  kCeu,
+};
+
+// Settings that only some methods read. One that a method does not read is refused, not ignored.
+struct ReadSettings {
+  bool beta = false;
+  bool beta2 = false;
+  bool margin = false;
+  bool strength = false;
+  bool layer = false;
+  bool retain = false;  // and forget_weight
 };
 
 struct MethodInfo {
@@ -24,16 +42,24 @@ struct MethodInfo {
   std::string corpus;   // kind of corpus that it trains on, e.g. "positive"; empty = none
   Objective objective = Objective::kNone;
   bool uses_icu_prefix = false;  // every prompt and membership text gets protocol::IcuPrefix
-  bool uses_beta = false;
+  bool steers = false;           // a control vector instead of a training
+  ReadSettings reads;
   // The published recipe of each tuning that the method has, the default one first. All settings
   // are filled in; `label` is empty.
   std::vector<Recipe> defaults;
+  // Where it is published apart: for batches of targets at once. A tuning that is not here has the
+  // recipe of `defaults`.
+  std::vector<Recipe> batch_defaults;
 };
 
-// "none", "full", "lora".
+// "none", "full", "lora", "partial".
 absl::string_view TuningName(Tuning tuning);
 
-// The default recipe of `tuning`, or nullptr where the method has none.
-const Recipe* FindDefault(const MethodInfo& method, Tuning tuning);
+// "none", "nll", "kl", "hidden".
+absl::string_view RetainTermName(RetainTerm term);
+
+// The default recipe of `tuning`, or nullptr where the method has none. `batch`: for a job of
+// several targets at once.
+const Recipe* FindDefault(const MethodInfo& method, Tuning tuning, bool batch = false);
 
 }  // namespace rwku::methods

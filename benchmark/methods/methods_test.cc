@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "benchmark/methods/family.h"
 #include "benchmark/methods/registry.h"
 #include "benchmark/methods/resolve.h"
 
@@ -36,17 +37,72 @@ TEST(MethodsTest, EveryDefaultResolvesToItself) {
         RecipeRequest request;
         request.method = method.name;
         request.tuning = expected.tuning;
-        const auto recipe = ResolveRecipe(request, family);
+        const auto recipe = ResolveRecipe(request, {family});
         ASSERT_TRUE(recipe.ok()) << recipe.status();
         EXPECT_EQ(recipe->learning_rate, expected.learning_rate);
-        EXPECT_EQ(recipe->label, method.name + (expected.tuning == Tuning::kLora ? "-lora" : ""));
+        EXPECT_EQ(recipe->label, method.name + (expected.tuning == Tuning::kLora      ? "-lora"
+                                                : expected.tuning == Tuning::kPartial ? "-partial"
+                                                                                      : ""));
       }
     }
   }
 }
 
-TEST(MethodsTest, FamiliesAreThoseWithDefaultsOfTheirOwn) {
-  EXPECT_THAT(Families(), ElementsAre("llama"));
+TEST(MethodsTest, EveryMethodOfTheBenchmarkAndBeyondIsThere) {
+  std::vector<std::string> names;
+  for (const MethodInfo& method : ListMethods("llama")) {
+    names.push_back(method.name);
+    const bool trains = method.objective != Objective::kNone;
+    EXPECT_EQ(method.defaults.size(), trains ? 3U : 1U) << method.name;
+  }
+  EXPECT_THAT(names, ElementsAre("original", "icu", "repe", "ga-passage", "ga", "dpo", "npo", "rt",
+                                 "memorize", "graddiff", "kl", "simnpo", "rmu", "undial", "wga",
+                                 "satimp", "ceu"));
+}
+
+TEST(MethodsTest, AdaptersGoToTheProjectionsThatTheFamilyHas) {
+  EXPECT_THAT(Families(), ElementsAre("llama", "mistral", "phi3", "qwen2"));
+  for (const std::string& family : Families()) {
+    for (const std::string& module : DefaultLoraModules(family)) {
+      EXPECT_THAT(Projections(family), ::testing::Contains(module));
+    }
+  }
+  const auto phi =
+      ResolveRecipe(Request("ga", [](RecipeRequest* r) { r->tuning = Tuning::kLora; }), {"phi3"});
+  ASSERT_TRUE(phi.ok()) << phi.status();
+  EXPECT_THAT(phi->lora.target_modules, ElementsAre("qkv_proj"));
+}
+
+TEST(MethodsTest, BatchesOfTargetsHaveTheirOwnPublishedSettings) {
+  const auto of = [](const std::string& method, Tuning tuning) {
+    return *ResolveRecipe(Request(method, [&](RecipeRequest* r) { r->tuning = tuning; }),
+                          {.family = "llama", .layers = 32, .batch = true});
+  };
+  EXPECT_EQ(of("ga", Tuning::kFull).learning_rate, 3e-8);
+  EXPECT_EQ(of("ga", Tuning::kFull).epochs, 2);
+  EXPECT_EQ(of("npo", Tuning::kFull).learning_rate, 1e-6);
+  EXPECT_EQ(of("npo", Tuning::kFull).beta, 0.2);
+  EXPECT_EQ(of("dpo", Tuning::kFull).learning_rate, 2e-6);
+  EXPECT_EQ(of("rt", Tuning::kFull).learning_rate, 1e-7);
+  // Nothing is published for adapters and batches.
+  EXPECT_EQ(of("ga", Tuning::kLora).learning_rate, 1e-5);
+}
+
+TEST(MethodsTest, PartialTuningTrainsTheLayersThatTheModelHas) {
+  const auto partial = [](int model_layers, const std::string& layers) {
+    return ResolveRecipe(Request("ga",
+                                 [&](RecipeRequest* r) {
+                                   r->tuning = Tuning::kPartial;
+                                   r->layers = layers;
+                                 }),
+                         {"llama", model_layers});
+  };
+  EXPECT_EQ(partial(32, "")->layers, (Layers{0, 4}));
+  EXPECT_EQ(partial(2, "")->layers, (Layers{0, 2}));
+  EXPECT_EQ(partial(32, "28-32")->layers, (Layers{28, 32}));
+  EXPECT_EQ(partial(0, "28-32")->layers, (Layers{28, 32}));
+  EXPECT_EQ(partial(32, "30-33").status().message(),
+            "layers: found 30-33, but the model has 32 layers, counted from 0");
 }
 
 TEST(MethodsTest, TheDefaultsAreThePublishedOnes) {
@@ -61,10 +117,21 @@ TEST(MethodsTest, TheDefaultsAreThePublishedOnes) {
   };
   for (const Case& c : std::vector<Case>{{"ga", Tuning::kFull, 6e-8, 8, 1, 3, 0},
                                          {"ga", Tuning::kLora, 1e-5, 8, 1, 3, 0},
+                                         {"ga", Tuning::kPartial, 6e-8, 8, 1, 3, 0},
+                                         {"ga-passage", Tuning::kFull, 1e-6, 4, 1, 4, 0},
+                                         {"ga-passage", Tuning::kLora, 2e-5, 4, 1, 6, 0},
+                                         {"dpo", Tuning::kFull, 5e-6, 2, 4, 3, 0.1},
+                                         {"dpo", Tuning::kLora, 6e-5, 4, 2, 3, 0.1},
+                                         {"rt", Tuning::kFull, 4e-7, 8, 1, 3, 0},
+                                         {"rt", Tuning::kLora, 3e-5, 8, 1, 3, 0},
+                                         {"simnpo", Tuning::kFull, 1e-5, 8, 4, 10, 4.5},
+                                         {"undial", Tuning::kFull, 1e-4, 8, 4, 10, 10},
+                                         {"wga", Tuning::kFull, 1e-5, 8, 4, 5, 1},
+                                         {"satimp", Tuning::kFull, 1e-5, 8, 4, 10, 5},
                                          {"npo", Tuning::kFull, 2e-6, 16, 1, 3, 0.2},
                                          {"npo", Tuning::kLora, 5e-5, 8, 2, 3, 0.2}}) {
-    const auto recipe =
-        ResolveRecipe(Request(c.method, [&](RecipeRequest* r) { r->tuning = c.tuning; }), "llama");
+    const auto recipe = ResolveRecipe(
+        Request(c.method, [&](RecipeRequest* r) { r->tuning = c.tuning; }), {"llama"});
     ASSERT_TRUE(recipe.ok()) << recipe.status();
     EXPECT_EQ(recipe->learning_rate, c.learning_rate);
     EXPECT_EQ(recipe->batch_size, c.batch_size);
@@ -82,7 +149,7 @@ TEST(MethodsTest, TheDefaultsAreThePublishedOnes) {
 
 TEST(MethodsTest, UnsetTuningIsFullWhereSomethingTrainsAndNoneElsewhere) {
   const auto tuning = [](const std::string& method) {
-    return ResolveRecipe(Request(method, [](RecipeRequest*) {}), "llama")->tuning;
+    return ResolveRecipe(Request(method, [](RecipeRequest*) {}), {"llama"})->tuning;
   };
   EXPECT_EQ(tuning("original"), Tuning::kNone);
   EXPECT_EQ(tuning("icu"), Tuning::kNone);
@@ -105,7 +172,7 @@ TEST(MethodsTest, WhatIsSetIsTaken) {
   request.cutoff_tokens = 2;
   request.max_texts = 40;
   request.label = "npo α";
-  const auto recipe = ResolveRecipe(request, "llama");
+  const auto recipe = ResolveRecipe(request, {"llama"});
   ASSERT_TRUE(recipe.ok()) << recipe.status();
   EXPECT_EQ(recipe->lora.rank, 4);
   EXPECT_EQ(recipe->lora.alpha, 8);
@@ -134,7 +201,7 @@ class WrongRecipeTest : public testing::TestWithParam<WrongCase> {};
 TEST_P(WrongRecipeTest, IsRefusedByField) {
   std::vector<FieldError> errors;
   const auto recipe =
-      ResolveRecipe(Request(GetParam().method, GetParam().change), "llama", &errors);
+      ResolveRecipe(Request(GetParam().method, GetParam().change), {"llama", 32}, &errors);
   EXPECT_EQ(recipe.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(recipe.status().message()), HasSubstr(GetParam().message));
   ASSERT_THAT(errors, SizeIs(1));
@@ -149,7 +216,7 @@ INSTANTIATE_TEST_SUITE_P(
         {"Tuning", "icu", [](RecipeRequest* r) { r->tuning = Tuning::kLora; },
          "tuning: found lora, allowed for icu: none"},
         {"NoTuning", "ga", [](RecipeRequest* r) { r->tuning = Tuning::kNone; },
-         "tuning: found none, allowed for ga: full, lora"},
+         "tuning: found none, allowed for ga: full, lora, partial"},
         {"NegativeRate", "ga", [](RecipeRequest* r) { r->learning_rate = -1; },
          "learning_rate: found -1, allowed: above 0 and at most 1"},
         {"ZeroRate", "ga", [](RecipeRequest* r) { r->learning_rate = 0; }, "learning_rate: found 0"},
@@ -185,7 +252,45 @@ INSTANTIATE_TEST_SUITE_P(
            r->tuning = Tuning::kLora;
            r->lora = LoraRequest{{}, {}, {"q_proj", "q_proj"}};
          },
-         "lora.target_modules: found \"q_proj\", allowed: names of projections"},
+         "lora.target_modules: found \"q_proj\" twice, allowed: each once"},
+        {"UnknownModule", "ga",
+         [](RecipeRequest* r) {
+           r->tuning = Tuning::kLora;
+           r->lora = LoraRequest{{}, {}, {"q_prj"}};
+         },
+         "lora.target_modules: unknown projection \"q_prj\"; did you mean \"q_proj\""},
+        {"LayersOfFull", "ga", [](RecipeRequest* r) { r->layers = "0-4"; },
+         "layers: is not used by ga with tuning full"},
+        {"LayersBackwards", "ga",
+         [](RecipeRequest* r) {
+           r->tuning = Tuning::kPartial;
+           r->layers = "4-4";
+         },
+         "layers: found \"4-4\", allowed: A-B with A below B"},
+        {"LayerOfRmu", "rmu", [](RecipeRequest* r) { r->layer = 32; },
+         "layer: found 32, but the model has 32 layers"},
+        {"LayerOfGa", "ga", [](RecipeRequest* r) { r->layer = 1; },
+         "layer: is not used by ga with tuning full"},
+        {"Strength", "repe", [](RecipeRequest* r) { r->strength = 0; },
+         "strength: found 0, allowed: above 0"},
+        {"Margin", "simnpo", [](RecipeRequest* r) { r->margin = 101; },
+         "margin: found 101, allowed: -100 to 100"},
+        {"Beta2", "satimp", [](RecipeRequest* r) { r->beta2 = -1; },
+         "beta2: found -1, allowed: 0 to 100"},
+        {"RetainOfDpo", "dpo",
+         [](RecipeRequest* r) { r->retain = RetainRequest{RetainTerm::kNll, {}, {}}; },
+         "retain: is not used by dpo with tuning full"},
+        {"RetainWeightOfNone", "undial",
+         [](RecipeRequest* r) { r->retain = RetainRequest{{}, 2.0, {}}; },
+         "retain.weight: is not used without a retain term"},
+        {"RetainWeight", "graddiff",
+         [](RecipeRequest* r) { r->retain = RetainRequest{{}, 0.0, {}}; },
+         "retain.weight: found 0, allowed: above 0"},
+        {"HiddenRetain", "kl",
+         [](RecipeRequest* r) { r->retain = RetainRequest{RetainTerm::kHidden, {}, {}}; },
+         "retain.term: found hidden, which only rmu has"},
+        {"ForgetWeight", "ga", [](RecipeRequest* r) { r->forget_weight = 2; },
+         "forget_weight: is not used by ga with tuning full"},
         {"Label", "ga", [](RecipeRequest* r) { r->label = "a\nb"; },
          "label: found 3 bytes with control characters"}}),
     [](const testing::TestParamInfo<WrongCase>& info) { return info.param.name; });
@@ -197,10 +302,10 @@ TEST(MethodsTest, AllProblemsAreToldAtOnce) {
                                               r->epochs = 0;
                                               r->beta = 1;
                                             }),
-                                    "llama", &errors);
+                                    {"llama"}, &errors);
   EXPECT_FALSE(recipe.ok());
   EXPECT_THAT(errors, SizeIs(2));
-  ASSERT_TRUE(ResolveRecipe(Request("ga", [](RecipeRequest*) {}), "llama", &errors).ok());
+  ASSERT_TRUE(ResolveRecipe(Request("ga", [](RecipeRequest*) {}), {"llama"}, &errors).ok());
   EXPECT_THAT(errors, IsEmpty());
 }
 

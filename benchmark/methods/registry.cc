@@ -25,22 +25,40 @@ absl::string_view TuningName(Tuning tuning) {
   CheckFailed(__FILE__, __LINE__, "a value of Tuning");
 }
 
-const Recipe* FindDefault(const MethodInfo& method, Tuning tuning) {
-  for (const Recipe& recipe : method.defaults) {
-    if (recipe.tuning == tuning) {
-      return &recipe;
+absl::string_view RetainTermName(RetainTerm term) {
+  switch (term) {
+    case RetainTerm::kNone:
+      return "none";
+    case RetainTerm::kNll:
+      return "nll";
+    case RetainTerm::kKl:
+      return "kl";
+    case RetainTerm::kHidden:
+      return "hidden";
+  }
+  CheckFailed(__FILE__, __LINE__, "a value of RetainTerm");
+}
+
+const Recipe* FindDefault(const MethodInfo& method, Tuning tuning, bool batch) {
+  for (const auto* const recipes : {&method.batch_defaults, &method.defaults}) {
+    if (recipes == &method.batch_defaults && !batch) {
+      continue;
+    }
+    for (const Recipe& recipe : *recipes) {
+      if (recipe.tuning == tuning) {
+        return &recipe;
+      }
     }
   }
   return nullptr;
 }
 
-const std::vector<std::string>& Families() {
-  static const auto* const families = new std::vector<std::string>{"llama"};
-  return *families;
-}
-
 std::vector<MethodInfo> ListMethods(absl::string_view family) {
-  return {OriginalMethod(family), IcuMethod(family), GaMethod(family), NpoMethod(family)};
+  return {
+#define RWKU_DESCRIBE_METHOD(Name) Name##Method(family),
+      RWKU_METHODS(RWKU_DESCRIBE_METHOD)
+#undef RWKU_DESCRIBE_METHOD
+  };
 }
 
 absl::StatusOr<MethodInfo> FindMethod(absl::string_view name, absl::string_view family) {

@@ -11,9 +11,6 @@
 
 namespace rwku::methods {
 
-// The families that defaults are published for and kept here, e.g. "llama".
-const std::vector<std::string>& Families();
-
 // All methods with their defaults for models of `family` ("llama", "phi3", ...; any name is taken,
 // an unknown family gets the settings published for Llama 3). In the order of the paper's table.
 std::vector<MethodInfo> ListMethods(absl::string_view family);

@@ -18,6 +18,12 @@ struct LoraRequest {
   std::vector<std::string> target_modules;  // empty = the default
 };
 
+struct RetainRequest {
+  std::optional<RetainTerm> term;
+  std::optional<double> weight;
+  std::optional<RetainSource> source;
+};
+
 // Unset fields take the published default of the method for the model's family and the tuning.
 // Names and ranges are those of proto/rwku/v1/recipe.proto.
 struct RecipeRequest {
@@ -30,10 +36,24 @@ struct RecipeRequest {
   std::optional<int> epochs;
   std::optional<int> warmup_steps;
   std::optional<double> beta;
+  std::optional<double> beta2;
+  std::optional<double> margin;
+  std::optional<double> strength;
+  std::optional<int> layer;
+  std::optional<double> forget_weight;
+  std::optional<RetainRequest> retain;
+  std::string layers;  // "0-4"; empty = the default
   std::optional<double> max_gradient_norm;
   std::optional<int> cutoff_tokens;
   std::optional<int> max_texts;
   std::string label;  // empty = made from method and tuning: "ga", "ga-lora"
+};
+
+// What a recipe is for.
+struct RecipeContext {
+  std::string family;  // of the model
+  int layers = 0;      // of the model; 0 = unknown, ranges are not held to it
+  bool batch = false;  // several targets at once: their own published settings, where there are any
 };
 
 // One thing wrong with one field of a request.
@@ -45,7 +65,7 @@ struct FieldError {
 // The recipe, or INVALID_ARGUMENT with every problem as "field: description", joined by "; ". A
 // setting that the method does not read is an error, not ignored. With `errors` (may be null), the
 // same problems one by one; it is cleared first.
-absl::StatusOr<Recipe> ResolveRecipe(const RecipeRequest& request, absl::string_view family,
+absl::StatusOr<Recipe> ResolveRecipe(const RecipeRequest& request, const RecipeContext& context,
                                      std::vector<FieldError>* errors = nullptr);
 
 }  // namespace rwku::methods

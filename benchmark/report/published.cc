@@ -101,9 +101,8 @@ const PublishedTable* FindPublishedTable(const Published& published, absl::strin
 
 const PublishedRow* FindPublishedRow(const PublishedTable& table, absl::string_view method,
                                      absl::string_view tuning) {
-  const absl::string_view wanted = method == "ga_passage" ? "ga*" : method;
   for (const PublishedRow& row : table.rows) {
-    if (absl::string_view(row.method) == wanted &&
+    if (absl::string_view(row.method) == method &&
         (row.tuning.empty() || absl::string_view(row.tuning) == tuning)) {
       return &row;
     }

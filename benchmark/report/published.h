@@ -45,7 +45,7 @@ Published BuiltinPublished();
 // "Phi-3-mini-4k-instruct"), or nullptr. Other sizes and versions are other models.
 const PublishedTable* FindPublishedTable(const Published& published, absl::string_view model);
 
-// The row of a method ("ga", "original"; "ga_passage" for GA*) and tuning ("full", "lora"; ignored
+// The row of a method ("ga", "original"; "ga-passage" for GA*) and tuning ("full", "lora"; ignored
 // for methods that do not train), or nullptr.
 const PublishedRow* FindPublishedRow(const PublishedTable& table, absl::string_view method,
                                      absl::string_view tuning);

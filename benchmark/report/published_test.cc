@@ -38,7 +38,7 @@ TEST(PublishedTest, FindsARowByMethodAndTuning) {
   EXPECT_EQ(Find(published, "llama3", "icu", "")->name, "ICU");
   EXPECT_EQ(Find(published, "llama3", "ga", "full")->name, "GA (Full)");
   EXPECT_EQ(Find(published, "llama3", "ga", "lora")->name, "GA (LoRA)");
-  EXPECT_EQ(Find(published, "llama3", "ga_passage", "full")->name, "GA* (Full)");
+  EXPECT_EQ(Find(published, "llama3", "ga-passage", "full")->name, "GA* (Full)");
   EXPECT_EQ(Find(published, "phi3", "npo", "full")->values.at(3), 23.8);
   EXPECT_EQ(Find(published, "phi3", "npo", "lora"), nullptr);
   EXPECT_EQ(Find(published, "llama3", "wga", "full"), nullptr);

@@ -48,7 +48,10 @@ TEST(RecipeSyntaxTest, EveryKeySetsItsField) {
 
 TEST(RecipeSyntaxTest, ARecipeIsWrittenAsItIsRead) {
   for (const char* text : {"original", "ga:full,lr=6e-08,epochs=3,warmup=0",
-                           "npo:lora,beta=0.1,label=mine,rank=4,alpha=8,modules=q_proj+k_proj"}) {
+                           "npo:lora,beta=0.1,label=mine,rank=4,alpha=8,modules=q_proj+k_proj",
+                           "rmu:partial,strength=2,layer=3,layers=0-4,gamma=2,retain=hidden,"
+                           "retain-weight=3,retain-from=neighbors",
+                           "satimp:full,beta2=2", "simnpo,margin=1"}) {
     EXPECT_EQ(RecipeText(*ParseRecipe(text)), text);
   }
 }
@@ -70,7 +73,7 @@ TEST_P(BadRecipeTest, IsRefusedWithTheReason) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, BadRecipeTest,
     ::testing::Values(BadRecipe{"NoName", ":lora", "name of the method is missing"},
-                      BadRecipe{"Tuning", "ga:half", "allowed: full, lora"},
+                      BadRecipe{"Tuning", "ga:half", "allowed: full, lora, partial"},
                       BadRecipe{"NoValue", "ga,lr", "not of the form key=value"},
                       BadRecipe{"EmptyValue", "ga,lr=", "lr has no value"},
                       BadRecipe{"NearKey", "ga,epoch=3", "epochs"},
@@ -78,6 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
                       BadRecipe{"Infinite", "ga,lr=inf", "not a number"},
                       BadRecipe{"NotWhole", "ga,epochs=1.5", "not a whole number"},
                       BadRecipe{"Twice", "ga,lr=1,learning_rate=2", "given twice"},
+                      BadRecipe{"Choice", "kl,retain=some", "allowed: none, nll, kl, hidden"},
                       BadRecipe{"RankOfFull", "ga:full,rank=4", "write ga:lora"}),
     [](const auto& info) { return info.param.name; });
 

@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 
 #include "base/near_match.h"
@@ -17,32 +18,91 @@
 namespace rwku::cli {
 namespace {
 
-enum class Kind { kReal, kWhole, kText, kNames };
+enum class Kind { kReal, kWhole, kText, kNames, kChoice };
 
-// A key of the shorthand and the field of v1.Recipe (or of its Lora) that it sets.
+// Where the field of a key is.
+enum class Place {
+  kRecipe,
+  kLora,  // only with :lora
+  kRetain,
+};
+
+// A key of the shorthand and the field of v1.Recipe (or of a part of it) that it sets.
 struct Key {
   const char* name;
   const char* field;
   Kind kind;
-  bool adapters;  // only with :lora
+  Place place;
   const char* help;
 };
 
 constexpr Key kKeys[] = {
-    {"lr", "learning_rate", Kind::kReal, false, "peak learning rate"},
-    {"batch", "batch_size", Kind::kWhole, false, "texts in one batch"},
-    {"accumulation", "accumulation", Kind::kWhole, false, "batches in one optimizer step"},
-    {"epochs", "epochs", Kind::kWhole, false, "passes over the corpus"},
-    {"warmup", "warmup_steps", Kind::kWhole, false, "optimizer steps of linear warm-up"},
-    {"beta", "beta", Kind::kReal, false, "inverse temperature of npo"},
-    {"clip", "max_gradient_norm", Kind::kReal, false, "largest global norm of the gradients"},
-    {"cutoff", "cutoff_tokens", Kind::kWhole, false, "tokens at which texts are cut off"},
-    {"max-texts", "max_texts", Kind::kWhole, false, "train on the first N texts only, 0 = all"},
-    {"label", "label", Kind::kText, false, "name of the row in tables"},
-    {"rank", "rank", Kind::kWhole, true, "rank of the adapters"},
-    {"alpha", "alpha", Kind::kReal, true, "scale of the adapters times their rank"},
-    {"modules", "target_modules", Kind::kNames, true, "adapted projections, as q_proj+v_proj"},
+    {"lr", "learning_rate", Kind::kReal, Place::kRecipe, "peak learning rate"},
+    {"batch", "batch_size", Kind::kWhole, Place::kRecipe, "texts in one batch"},
+    {"accumulation", "accumulation", Kind::kWhole, Place::kRecipe, "batches in one optimizer step"},
+    {"epochs", "epochs", Kind::kWhole, Place::kRecipe, "passes over the corpus"},
+    {"warmup", "warmup_steps", Kind::kWhole, Place::kRecipe, "optimizer steps of linear warm-up"},
+    {"beta", "beta", Kind::kReal, Place::kRecipe, "beta of npo, dpo, simnpo, undial, wga, satimp"},
+    {"beta2", "beta2", Kind::kReal, Place::kRecipe, "second exponent of satimp"},
+    {"margin", "margin", Kind::kReal, Place::kRecipe, "margin of simnpo"},
+    {"strength", "strength", Kind::kReal, Place::kRecipe, "strength of repe, length of rmu"},
+    {"layer", "layer", Kind::kWhole, Place::kRecipe, "decoder layer of rmu"},
+    {"layers", "layers", Kind::kText, Place::kRecipe, "decoder layers A to B - 1, as 0-4"},
+    {"gamma", "forget_weight", Kind::kReal, Place::kRecipe, "weight of the forget loss"},
+    {"retain", "term", Kind::kChoice, Place::kRetain, "retain term"},
+    {"retain-weight", "weight", Kind::kReal, Place::kRetain, "weight of the retain term"},
+    {"retain-from", "source", Kind::kChoice, Place::kRetain, "where retain texts come from"},
+    {"clip", "max_gradient_norm", Kind::kReal, Place::kRecipe, "largest global gradient norm"},
+    {"cutoff", "cutoff_tokens", Kind::kWhole, Place::kRecipe, "tokens that texts are cut off at"},
+    {"max-texts", "max_texts", Kind::kWhole, Place::kRecipe, "first N texts of a target, 0 = all"},
+    {"label", "label", Kind::kText, Place::kRecipe, "name of the row in tables"},
+    {"rank", "rank", Kind::kWhole, Place::kLora, "rank of the adapters"},
+    {"alpha", "alpha", Kind::kReal, Place::kLora, "scale of the adapters times their rank"},
+    {"modules", "target_modules", Kind::kNames, Place::kLora, "projections, as q_proj+v_proj"},
 };
+
+// The part of the recipe that holds the key's field.
+const google::protobuf::Message& PartOf(const Key& key, const v1::Recipe& recipe) {
+  switch (key.place) {
+    case Place::kLora:
+      return recipe.lora();
+    case Place::kRetain:
+      return recipe.retain();
+    default:
+      return recipe;
+  }
+}
+
+google::protobuf::Message& MutablePartOf(const Key& key, v1::Recipe& recipe) {
+  switch (key.place) {
+    case Place::kLora:
+      return *recipe.mutable_lora();
+    case Place::kRetain:
+      return *recipe.mutable_retain();
+    default:
+      return recipe;
+  }
+}
+
+const google::protobuf::FieldDescriptor* FieldOf(const Key& key) {
+  return PartOf(key, v1::Recipe::default_instance()).GetDescriptor()->FindFieldByName(key.field);
+}
+
+// "nll" of RETAIN_TERM_KIND_NLL: what its type's name does not say.
+std::string ChoiceName(const google::protobuf::EnumValueDescriptor& value) {
+  std::string prefix = value.type()->value(0)->name();
+  prefix.resize(prefix.size() - absl::string_view("UNSPECIFIED").size());
+  return absl::AsciiStrToLower(value.name().substr(prefix.size()));
+}
+
+// What a choice can be; the first value of an enumeration stands for the default.
+std::vector<std::string> ChoiceNames(const google::protobuf::EnumDescriptor& type) {
+  std::vector<std::string> names;
+  for (int i = 1; i < type.value_count(); ++i) {
+    names.push_back(ChoiceName(*type.value(i)));
+  }
+  return names;
+}
 
 const Key* FindKey(absl::string_view name) {
   for (const Key& key : kKeys) {
@@ -60,8 +120,7 @@ absl::Status Wrong(absl::string_view recipe, absl::string_view what) {
 // Sets the field of `key` in `message`, found by reflection so that a key is one line of the table.
 absl::Status SetField(absl::string_view recipe, const Key& key, absl::string_view value,
                       google::protobuf::Message& message) {
-  const google::protobuf::FieldDescriptor* field =
-      message.GetDescriptor()->FindFieldByName(key.field);
+  const google::protobuf::FieldDescriptor* field = FieldOf(key);
   const google::protobuf::Reflection* reflection = message.GetReflection();
   if (value.empty()) {
     return Wrong(recipe, absl::StrCat(key.name, " has no value"));
@@ -86,6 +145,15 @@ absl::Status SetField(absl::string_view recipe, const Key& key, absl::string_vie
     case Kind::kText:
       reflection->SetString(&message, field, std::string(value));
       return absl::OkStatus();
+    case Kind::kChoice:
+      for (int i = 1; i < field->enum_type()->value_count(); ++i) {
+        if (ChoiceName(*field->enum_type()->value(i)) == value) {
+          reflection->SetEnum(&message, field, field->enum_type()->value(i));
+          return absl::OkStatus();
+        }
+      }
+      return Wrong(recipe, absl::StrCat(key.name, "=", value, " is unknown; allowed: ",
+                                        absl::StrJoin(ChoiceNames(*field->enum_type()), ", ")));
     case Kind::kNames:
       for (const absl::string_view name : absl::StrSplit(value, '+')) {
         if (name.empty()) {
@@ -107,14 +175,15 @@ absl::Status ParseHead(absl::string_view recipe, absl::string_view head, v1::Rec
   if (parts.size() == 1) {
     return absl::OkStatus();
   }
-  if (parts[1] == "full") {
-    out.set_tuning(v1::TUNING_KIND_FULL);
-  } else if (parts[1] == "lora") {
-    out.set_tuning(v1::TUNING_KIND_LORA);
-  } else {
-    return Wrong(recipe, absl::StrCat("tuning \"", parts[1], "\" is unknown; allowed: full, lora"));
+  for (const v1::TuningKind tuning :
+       {v1::TUNING_KIND_FULL, v1::TUNING_KIND_LORA, v1::TUNING_KIND_PARTIAL}) {
+    if (parts[1] == TuningName(tuning)) {
+      out.set_tuning(tuning);
+      return absl::OkStatus();
+    }
   }
-  return absl::OkStatus();
+  return Wrong(recipe,
+               absl::StrCat("tuning \"", parts[1], "\" is unknown; allowed: full, lora, partial"));
 }
 
 std::vector<std::string> KeyNames() {
@@ -148,44 +217,54 @@ absl::StatusOr<v1::Recipe> ParseRecipe(absl::string_view text) {
       }
     }
     seen.push_back(key);
-    if (key->adapters && recipe.tuning() != v1::TUNING_KIND_LORA) {
+    if (key->place == Place::kLora && recipe.tuning() != v1::TUNING_KIND_LORA) {
       return Wrong(text, absl::StrCat(key->name, " belongs to low-rank adapters: write ",
                                       recipe.method(), ":lora"));
     }
-    google::protobuf::Message* message = &recipe;
-    if (key->adapters) {
-      message = recipe.mutable_lora();
-    }
-    RWKU_RETURN_IF_ERROR(SetField(text, *key, absl::StripAsciiWhitespace(pair[1]), *message));
+    RWKU_RETURN_IF_ERROR(
+        SetField(text, *key, absl::StripAsciiWhitespace(pair[1]), MutablePartOf(*key, recipe)));
   }
   return recipe;
 }
 
+namespace {
+
+// What stands after the "=" in the help.
+std::string FormOf(const Key& key) {
+  switch (key.kind) {
+    case Kind::kReal:
+      return "X";
+    case Kind::kWhole:
+      return "N";
+    case Kind::kText:
+      return "TEXT";
+    case Kind::kNames:
+      return "A+B";
+    case Kind::kChoice:
+      return absl::StrJoin(ChoiceNames(*FieldOf(key)->enum_type()), "|");
+  }
+  return "";
+}
+
+}  // namespace
+
 std::string RecipeSyntaxHelp() {
   std::string help;
   for (const Key& key : kKeys) {
-    const char* form = key.kind == Kind::kReal    ? "X"
-                       : key.kind == Kind::kWhole ? "N"
-                       : key.kind == Kind::kText  ? "TEXT"
-                                                  : "A+B";
-    absl::StrAppendFormat(&help, "  %-18s %s%s\n", absl::StrCat(key.name, "=", form), key.help,
-                          key.adapters ? " (lora)" : "");
+    absl::StrAppendFormat(&help, "  %-18s %s%s\n", absl::StrCat(key.name, "=", FormOf(key)),
+                          key.help, key.place == Place::kLora ? " (lora)" : "");
   }
   return help;
 }
 
 std::string RecipeText(const v1::Recipe& recipe) {
   std::string text = recipe.method();
-  if (recipe.tuning() == v1::TUNING_KIND_FULL || recipe.tuning() == v1::TUNING_KIND_LORA) {
+  if (recipe.tuning() != v1::TUNING_KIND_UNSPECIFIED && recipe.tuning() != v1::TUNING_KIND_NONE) {
     absl::StrAppend(&text, ":", TuningName(recipe.tuning()));
   }
   for (const Key& key : kKeys) {
-    const google::protobuf::Message* message = &recipe;
-    if (key.adapters) {
-      message = &recipe.lora();
-    }
-    const google::protobuf::FieldDescriptor* field =
-        message->GetDescriptor()->FindFieldByName(key.field);
+    const google::protobuf::Message* message = &PartOf(key, recipe);
+    const google::protobuf::FieldDescriptor* field = FieldOf(key);
     const google::protobuf::Reflection* reflection = message->GetReflection();
     const int size = field->is_repeated() ? reflection->FieldSize(*message, field)
                                           : static_cast<int>(reflection->HasField(*message, field));
@@ -202,6 +281,9 @@ std::string RecipeText(const v1::Recipe& recipe) {
         break;
       case Kind::kText:
         absl::StrAppend(&text, reflection->GetString(*message, field));
+        break;
+      case Kind::kChoice:
+        absl::StrAppend(&text, ChoiceName(*reflection->GetEnum(*message, field)));
         break;
       case Kind::kNames:
         for (int i = 0; i < size; ++i) {
@@ -221,6 +303,7 @@ std::string RecipeName(const v1::Recipe& recipe) {
   switch (recipe.tuning()) {
     case v1::TUNING_KIND_FULL:
     case v1::TUNING_KIND_LORA:
+    case v1::TUNING_KIND_PARTIAL:
       return absl::StrCat(recipe.method(), "-", TuningName(recipe.tuning()));
     default:
       return recipe.method();
@@ -235,6 +318,8 @@ absl::string_view TuningName(v1::TuningKind tuning) {
       return "full";
     case v1::TUNING_KIND_LORA:
       return "lora";
+    case v1::TUNING_KIND_PARTIAL:
+      return "partial";
     default:
       return "default";
   }

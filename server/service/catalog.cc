@@ -20,6 +20,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr double kMaxLayers = 100000;
 constexpr uintmax_t kMaxConfigBytes = uintmax_t{1} << 20U;
 // Values of config.json's model_type that worker/engine/model loads.
 constexpr std::array<absl::string_view, 1> kModelTypes = {"llama"};
@@ -103,6 +104,10 @@ ModelInfo Describe(const fs::path& folder, std::string name) {
     info.problem = absl::StrCat("config.json: found model_type \"", info.family, "\", allowed ",
                                 absl::StrJoin(kModelTypes, ", "));
     return info;
+  }
+  if (const auto layers = json.fields().find("num_hidden_layers"); layers != json.fields().end()) {
+    const double count = layers->second.number_value();
+    info.layers = count >= 1 && count <= kMaxLayers ? static_cast<int>(count) : 0;
   }
   std::error_code ignored;
   if (!fs::is_regular_file(folder / "tokenizer.json", ignored)) {

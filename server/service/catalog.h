@@ -19,6 +19,7 @@ namespace rwku::service {
 struct ModelInfo {
   std::string name;     // folder below the root, e.g. "tiny" or "meta-llama/Llama-3.1-8B"
   std::string family;   // model_type of config.json; empty if that could not be read
+  int layers = 0;       // num_hidden_layers of config.json; 0 = not given
   std::string problem;  // why it cannot be used; empty = it can
 };
 

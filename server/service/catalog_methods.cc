@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/near_match.h"
+#include "benchmark/methods/family.h"
 #include "benchmark/methods/registry.h"
 #include "net/status.h"
 #include "server/service/finish.h"

@@ -1,8 +1,89 @@
 #include "server/service/recipe_convert.h"
 
+#include <string>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+#include "base/status_macros.h"
+#include "benchmark/methods/layers.h"
+#include "net/status.h"
 
 namespace rwku::service {
+namespace {
+
+absl::Status UnknownValue(absl::string_view field, int found,
+                          const google::protobuf::EnumDescriptor& type) {
+  std::vector<std::string> allowed;
+  for (int i = 1; i < type.value_count(); ++i) {
+    allowed.push_back(type.value(i)->name());
+  }
+  return net::InvalidFields({{std::string(field), absl::StrCat("found ", found, ", allowed: ",
+                                                               absl::StrJoin(allowed, ", "))}});
+}
+
+absl::StatusOr<methods::RetainRequest> RetainFromProto(const v1::Retain& retain) {
+  methods::RetainRequest request;
+  switch (retain.term()) {
+    case v1::RETAIN_TERM_KIND_UNSPECIFIED:
+      break;
+    case v1::RETAIN_TERM_KIND_NONE:
+      request.term = methods::RetainTerm::kNone;
+      break;
+    case v1::RETAIN_TERM_KIND_NLL:
+      request.term = methods::RetainTerm::kNll;
+      break;
+    case v1::RETAIN_TERM_KIND_KL:
+      request.term = methods::RetainTerm::kKl;
+      break;
+    case v1::RETAIN_TERM_KIND_HIDDEN:
+      request.term = methods::RetainTerm::kHidden;
+      break;
+    default:
+      return UnknownValue("retain.term", retain.term(), *v1::RetainTermKind_descriptor());
+  }
+  switch (retain.source()) {
+    case v1::RETAIN_SOURCE_UNSPECIFIED:
+      break;
+    case v1::RETAIN_SOURCE_TARGETS:
+      request.source = methods::RetainSource::kTargets;
+      break;
+    case v1::RETAIN_SOURCE_NEIGHBORS:
+      request.source = methods::RetainSource::kNeighbors;
+      break;
+    default:
+      return UnknownValue("retain.source", retain.source(), *v1::RetainSource_descriptor());
+  }
+  if (retain.has_weight()) {
+    request.weight = retain.weight();
+  }
+  return request;
+}
+
+v1::Retain RetainToProto(const methods::RetainSettings& retain) {
+  v1::Retain proto;
+  switch (retain.term) {
+    case methods::RetainTerm::kNone:
+      proto.set_term(v1::RETAIN_TERM_KIND_NONE);
+      return proto;
+    case methods::RetainTerm::kNll:
+      proto.set_term(v1::RETAIN_TERM_KIND_NLL);
+      break;
+    case methods::RetainTerm::kKl:
+      proto.set_term(v1::RETAIN_TERM_KIND_KL);
+      break;
+    case methods::RetainTerm::kHidden:
+      proto.set_term(v1::RETAIN_TERM_KIND_HIDDEN);
+      break;
+  }
+  proto.set_weight(retain.weight);
+  proto.set_source(retain.source == methods::RetainSource::kNeighbors ? v1::RETAIN_SOURCE_NEIGHBORS
+                                                                      : v1::RETAIN_SOURCE_TARGETS);
+  return proto;
+}
+
+}  // namespace
 
 absl::StatusOr<methods::RecipeRequest> FromProto(const v1::Recipe& recipe) {
   methods::RecipeRequest request;
@@ -23,8 +104,7 @@ absl::StatusOr<methods::RecipeRequest> FromProto(const v1::Recipe& recipe) {
       request.tuning = methods::Tuning::kPartial;
       break;
     default:
-      return absl::InvalidArgumentError(absl::StrCat(
-          "found ", recipe.tuning(), ", expected one of TUNING_KIND_NONE, _FULL, _LORA, _PARTIAL"));
+      return UnknownValue("tuning", recipe.tuning(), *v1::TuningKind_descriptor());
   }
   if (recipe.has_lora()) {
     methods::LoraRequest& lora = request.lora.emplace();
@@ -64,6 +144,25 @@ absl::StatusOr<methods::RecipeRequest> FromProto(const v1::Recipe& recipe) {
   if (recipe.has_max_texts()) {
     request.max_texts = recipe.max_texts();
   }
+  if (recipe.has_beta2()) {
+    request.beta2 = recipe.beta2();
+  }
+  if (recipe.has_margin()) {
+    request.margin = recipe.margin();
+  }
+  if (recipe.has_strength()) {
+    request.strength = recipe.strength();
+  }
+  if (recipe.has_layer()) {
+    request.layer = recipe.layer();
+  }
+  if (recipe.has_forget_weight()) {
+    request.forget_weight = recipe.forget_weight();
+  }
+  if (recipe.has_retain()) {
+    RWKU_ASSIGN_OR_RETURN(request.retain, RetainFromProto(recipe.retain()));
+  }
+  request.layers = recipe.layers();
   request.label = recipe.label();
   return request;
 }
@@ -99,6 +198,17 @@ v1::Recipe ToProto(const methods::Recipe& recipe) {
   proto.set_max_gradient_norm(recipe.max_gradient_norm);
   proto.set_cutoff_tokens(recipe.cutoff_tokens);
   proto.set_max_texts(recipe.max_texts);
+  proto.set_beta2(recipe.beta2);
+  proto.set_margin(recipe.margin);
+  proto.set_strength(recipe.strength);
+  proto.set_forget_weight(recipe.forget_weight);
+  *proto.mutable_retain() = RetainToProto(recipe.retain);
+  if (recipe.layer.has_value()) {
+    proto.set_layer(*recipe.layer);
+  }
+  if (recipe.layers.has_value()) {
+    proto.set_layers(methods::LayersText(*recipe.layers));
+  }
   proto.set_label(recipe.label);
   return proto;
 }

@@ -9,7 +9,8 @@
 
 namespace rwku::service {
 
-// INVALID_ARGUMENT for a tuning that this version does not know.
+// INVALID_ARGUMENT, with the field in its violations (net/status.h), for a value of an enumeration
+// that this version does not know.
 absl::StatusOr<methods::RecipeRequest> FromProto(const v1::Recipe& recipe);
 
 // Every field set.

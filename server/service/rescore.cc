@@ -170,8 +170,7 @@ class Rescorer {
     return Context{words_.get(), method.uses_icu_prefix};
   }
 
-  static absl::StatusOr<std::string> ScoredAnew(const Context& context,
-                                                absl::string_view bytes) {
+  static absl::StatusOr<std::string> ScoredAnew(const Context& context, absl::string_view bytes) {
     v1::Prediction proto;
     if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
       return absl::DataLossError("it cannot be read");

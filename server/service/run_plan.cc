@@ -73,6 +73,7 @@ class Planner {
     CheckPrimers();
     CheckSeeds();
     CheckCorpora();
+    CheckRetain();
     if (!errors_.empty()) {
       return net::InvalidFields(errors_);
     }
@@ -113,9 +114,9 @@ class Planner {
   }
 
   void CheckModel() {
-    const absl::StatusOr<ModelInfo> model = catalog_.FindModel(plan_.spec.model());
+    absl::StatusOr<ModelInfo> model = catalog_.FindModel(plan_.spec.model());
     if (model.ok()) {
-      family_ = model->family;
+      model_ = *std::move(model);
     } else {
       Error("spec.model", Message(model.status()));
     }
@@ -152,11 +153,19 @@ class Planner {
       const std::string field = absl::StrCat("spec.recipes[", i, "]");
       const absl::StatusOr<methods::RecipeRequest> request = FromProto(plan_.spec.recipes(i));
       if (!request.ok()) {
-        Error(absl::StrCat(field, ".tuning"), Message(request.status()));
+        const v1::ErrorDetails details = net::DetailsOf(request.status());
+        for (const v1::FieldViolation& violation : details.violations()) {
+          Error(absl::StrCat(field, ".", violation.field()), violation.description());
+        }
         continue;
       }
       std::vector<methods::FieldError> problems;
-      const auto recipe = methods::ResolveRecipe(*request, family_, &problems);
+      const auto recipe =
+          methods::ResolveRecipe(*request,
+                                 {.family = model_.family,
+                                  .layers = model_.layers,
+                                  .batch = plan_.spec.target_mode() == v1::TARGET_MODE_BATCH},
+                                 &problems);
       if (!recipe.ok()) {
         for (const methods::FieldError& problem : problems) {
           Error(absl::StrCat(field, ".", problem.field), problem.description);
@@ -188,7 +197,7 @@ class Planner {
     bool any_trains = false;
     for (int i = 0; i < spec.recipes_size(); ++i) {
       const std::string& name = spec.recipes(i).method();
-      const auto method = methods::FindMethod(name, family_);
+      const auto method = methods::FindMethod(name, model_.family);
       if (!method.ok()) {
         any_trains = true;  // refused elsewhere
         continue;
@@ -196,7 +205,11 @@ class Planner {
       const bool trains = !method->corpus.empty();
       any_trains = any_trains || trains;
       const std::string field = absl::StrCat("spec.recipes[", i, "].method");
-      if (sequential && !trains && name != kOriginal) {
+      if (group && method->steers) {
+        Error(field, absl::StrCat("\"", name,
+                                  "\" steers away from one target; allowed with "
+                                  "TARGET_MODE_SINGLE"));
+      } else if (sequential && !trains && name != kOriginal) {
         Error(field, absl::StrCat("\"", name,
                                   "\" does not train, so nothing is left from target to target; "
                                   "allowed with TARGET_MODE_SEQUENTIAL are methods that train, and "
@@ -297,7 +310,7 @@ class Planner {
     size_t missing = 0;
     for (int i = 0; i < plan_.spec.recipes_size(); ++i) {
       const std::string& name = plan_.spec.recipes(i).method();
-      const auto method = methods::FindMethod(name, family_);
+      const auto method = methods::FindMethod(name, model_.family);
       if (!method.ok() || method->corpus.empty()) {
         continue;
       }
@@ -307,7 +320,7 @@ class Planner {
         continue;
       }
       const std::string corpus =
-          std::filesystem::path(dataset::CorpusFile(*kind, family_)).stem().string();
+          std::filesystem::path(dataset::CorpusFile(*kind, model_.family)).stem().string();
       for (const dataset::TargetInfo* target : targets_) {
         if (std::find(target->corpora.begin(), target->corpora.end(), corpus) !=
             target->corpora.end()) {
@@ -326,15 +339,45 @@ class Planner {
     }
   }
 
+  // Retain texts come from the targets' neighbor probes, or from targets that are not forgotten.
+  void CheckRetain() {
+    for (int i = 0; i < plan_.spec.recipes_size() && dataset_ != nullptr; ++i) {
+      const v1::Retain& retain = plan_.spec.recipes(i).retain();
+      const std::string field = absl::StrCat("spec.recipes[", i, "].retain.source");
+      if (retain.term() == v1::RETAIN_TERM_KIND_UNSPECIFIED ||
+          retain.term() == v1::RETAIN_TERM_KIND_NONE) {
+        continue;
+      }
+      if (retain.source() == v1::RETAIN_SOURCE_NEIGHBORS) {
+        const auto without = std::find_if(targets_.begin(), targets_.end(), [](const auto* target) {
+          return !HasProbeSet(*target, "neighbor_level1") &&
+                 !HasProbeSet(*target, "neighbor_level2");
+        });
+        if (without != targets_.end()) {
+          Error(field, absl::StrCat("found neighbors, but ", Describe(**without),
+                                    " has no neighbor probes"));
+        }
+        continue;
+      }
+      for (const JobTargets& choice : choices_) {
+        if (choice.targets.size() >= dataset_->targets().size()) {
+          Error(field, absl::StrCat("found targets, but \"", choice.name,
+                                    "\" leaves no other target of the dataset"));
+          break;
+        }
+      }
+    }
+  }
+
   absl::StatusOr<RunPlan> Expand() {
     const v1::RunSpec& spec = plan_.spec;
     const size_t count = choices_.size() * static_cast<size_t>(spec.recipes_size()) *
                          static_cast<size_t>(spec.seeds_size());
     if (count > kMaxJobs) {
       return net::InvalidFields(
-          {{"spec", absl::StrCat(choices_.size(), " targets x ", spec.recipes_size(),
-                                 " recipes x ", spec.seeds_size(), " seeds are ", count,
-                                 " jobs, allowed at most ", kMaxJobs)}});
+          {{"spec", absl::StrCat(choices_.size(), " targets x ", spec.recipes_size(), " recipes x ",
+                                 spec.seeds_size(), " seeds are ", count, " jobs, allowed at most ",
+                                 kMaxJobs)}});
     }
     plan_.run.payload = spec.SerializeAsString();
     plan_.run.request_id = request_.request_id();
@@ -380,7 +423,7 @@ class Planner {
     }
     *job.mutable_protocol() = spec.protocol();
     job.set_evaluate_epochs(spec.evaluate_epochs());
-    const auto method = methods::FindMethod(recipe.method(), family_);
+    const auto method = methods::FindMethod(recipe.method(), model_.family);
     if (spec.export_weights() && method.ok() && !method->corpus.empty()) {
       // The run has no id yet, which the folder's name starts with; WorkerService completes it.
       job.set_export_folder(absl::StrCat(index));
@@ -391,7 +434,7 @@ class Planner {
   const v1::CreateRunRequest& request_;
   const Catalog& catalog_;
   RunPlan plan_;
-  std::string family_;
+  ModelInfo model_;
   std::shared_ptr<const dataset::Dataset> dataset_;
   std::vector<JobTargets> choices_;                  // one a job of each recipe and seed
   std::vector<const dataset::TargetInfo*> targets_;  // of all choices

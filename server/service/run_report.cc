@@ -32,6 +32,8 @@ std::string TuningName(v1::TuningKind tuning) {
       return "full";
     case v1::TUNING_KIND_LORA:
       return "lora";
+    case v1::TUNING_KIND_PARTIAL:
+      return "partial";
     default:
       return "none";
   }

@@ -23,8 +23,8 @@ using Selectors = google::protobuf::RepeatedPtrField<std::string>;
 Targets Select(const dataset::Dataset& data, const Selectors& selectors, const std::string& field,
                const ErrorSink& error) {
   if (selectors.size() > kMaxSelectors) {
-    error(field, absl::StrCat("found ", selectors.size(), " selectors, allowed at most ",
-                              kMaxSelectors));
+    error(field,
+          absl::StrCat("found ", selectors.size(), " selectors, allowed at most ", kMaxSelectors));
     return {};
   }
   bool good = true;
@@ -41,8 +41,8 @@ Targets Select(const dataset::Dataset& data, const Selectors& selectors, const s
   const std::vector<std::string> all(selectors.begin(), selectors.end());
   auto selected = data.Select(all);
   if (!selected.ok() || selected->empty()) {
-    error(field, selected.ok() ? "the dataset has no targets"
-                               : std::string(selected.status().message()));
+    error(field,
+          selected.ok() ? "the dataset has no targets" : std::string(selected.status().message()));
     return {};
   }
   return *std::move(selected);

@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/status_macros.h"
 #include "base/utf8.h"
+#include "benchmark/methods/layers.h"
 
 namespace rwku::agent {
 namespace {
@@ -35,6 +36,25 @@ absl::StatusOr<methods::Tuning> ToTuning(v1::TuningKind kind) {
   }
 }
 
+// Unset in jobs of servers that know no retain terms: none.
+absl::StatusOr<methods::RetainTerm> ToRetainTerm(v1::RetainTermKind kind) {
+  switch (kind) {
+    case v1::RETAIN_TERM_KIND_UNSPECIFIED:
+    case v1::RETAIN_TERM_KIND_NONE:
+      return methods::RetainTerm::kNone;
+    case v1::RETAIN_TERM_KIND_NLL:
+      return methods::RetainTerm::kNll;
+    case v1::RETAIN_TERM_KIND_KL:
+      return methods::RetainTerm::kKl;
+    case v1::RETAIN_TERM_KIND_HIDDEN:
+      return methods::RetainTerm::kHidden;
+    default:
+      return absl::InvalidArgumentError(
+          absl::StrCat("spec.recipe.retain.term: ", static_cast<int>(kind),
+                       "; none, nll, kl or hidden is allowed"));
+  }
+}
+
 absl::StatusOr<methods::Recipe> ToRecipe(const v1::Recipe& proto) {
   methods::Recipe recipe;
   recipe.method = proto.method();
@@ -54,6 +74,25 @@ absl::StatusOr<methods::Recipe> ToRecipe(const v1::Recipe& proto) {
   recipe.max_gradient_norm = proto.max_gradient_norm();
   recipe.cutoff_tokens = proto.cutoff_tokens();
   recipe.max_texts = proto.max_texts();
+  recipe.beta2 = proto.beta2();
+  recipe.margin = proto.margin();
+  recipe.strength = proto.strength();
+  if (proto.has_layer()) {
+    recipe.layer = proto.layer();
+  }
+  if (proto.has_forget_weight()) {
+    recipe.forget_weight = proto.forget_weight();
+  }
+  RWKU_ASSIGN_OR_RETURN(recipe.retain.term, ToRetainTerm(proto.retain().term()));
+  if (proto.retain().has_weight()) {
+    recipe.retain.weight = proto.retain().weight();
+  }
+  recipe.retain.source = proto.retain().source() == v1::RETAIN_SOURCE_NEIGHBORS
+                             ? methods::RetainSource::kNeighbors
+                             : methods::RetainSource::kTargets;
+  if (!proto.layers().empty()) {
+    RWKU_ASSIGN_OR_RETURN(recipe.layers, methods::ParseLayers(proto.layers()));
+  }
   recipe.label = proto.label();
   return recipe;
 }

@@ -1,6 +1,5 @@
 #include "worker/job/run_attempt.h"
 
-#include <algorithm>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -14,9 +13,12 @@
 #include "benchmark/dataset/dataset.h"
 #include "benchmark/evaluate/score_prediction.h"
 #include "benchmark/methods/registry.h"
+#include "benchmark/protocol/prompts.h"
 #include "worker/job/collapse.h"
 #include "worker/job/export_folder.h"
 #include "worker/job/target_evaluations.h"
+#include "worker/job/training_data.h"
+#include "worker/job/training_plan.h"
 
 namespace rwku::job {
 namespace {
@@ -94,15 +96,14 @@ class AttemptRun {
     if (!spec_.export_folder.empty() && roots_.exports.empty()) {
       return MakeRoomForExport(roots_.exports, spec_.export_folder).status();
     }
-    RWKU_ASSIGN_OR_RETURN(const engine::ModelInfo model, engine_.Load(model_folder, cancel_));
-    family_ = model.family;
-    result_.model_loads = model.was_resident ? 0 : 1;
-    result_.original_weights_checksum = model.weights_checksum;
+    RWKU_ASSIGN_OR_RETURN(model_, engine_.Load(model_folder, cancel_));
+    result_.model_loads = model_.was_resident ? 0 : 1;
+    result_.original_weights_checksum = model_.weights_checksum;
     if (absl::Status status = Restore(); !status.ok()) {
       engine_.Unload();  // what is in memory is good for no attempt
       return status;
     }
-    RWKU_ASSIGN_OR_RETURN(method_, methods::FindMethod(spec_.recipe.method, family_));
+    RWKU_ASSIGN_OR_RETURN(method_, methods::FindMethod(spec_.recipe.method, model_.family));
     return absl::OkStatus();
   }
 
@@ -149,20 +150,15 @@ class AttemptRun {
   }
 
   absl::Status ReadCorpus(const std::vector<const dataset::TargetInfo*>& targets) {
-    RWKU_ASSIGN_OR_RETURN(const dataset::CorpusKind kind, dataset::ParseCorpusKind(method_.corpus));
-    std::vector<std::string> texts;
-    for (const dataset::TargetInfo* target : targets) {
-      RWKU_ASSIGN_OR_RETURN(std::vector<std::string> more,
-                            data_->LoadCorpus(*target, kind, family_));
-      texts.insert(texts.end(), std::make_move_iterator(more.begin()),
-                   std::make_move_iterator(more.end()));
-    }
-    const auto limit = static_cast<size_t>(std::max(0, spec_.recipe.max_texts));
-    if (limit > 0 && texts.size() > limit) {
-      texts.resize(limit);
-    }
-    result_.corpus_texts += static_cast<int>(texts.size());
-    RWKU_ASSIGN_OR_RETURN(engine::TrainingPlan plan, MakeTrainingPlan(spec_, std::move(texts)));
+    RWKU_ASSIGN_OR_RETURN(
+        TrainingData data,
+        ReadTrainingData(*data_, targets, method_, spec_.recipe, model_.family, spec_.seed));
+    result_.corpus_texts += static_cast<int>(data.size());
+    const TrainingSettings settings{.seed = spec_.seed,
+                                    .micro_batch_halvings = spec_.micro_batch_halvings,
+                                    .model_layers = model_.layers};
+    RWKU_ASSIGN_OR_RETURN(engine::TrainingPlan plan,
+                          MakeTrainingPlan(method_, spec_.recipe, settings, std::move(data)));
     trainings_.push_back(std::move(plan));
     return absl::OkStatus();
   }
@@ -178,6 +174,9 @@ class AttemptRun {
 
   absl::Status Unlearn() {
     const StageTimer timer(clock_, &result_.timings.unlearn);
+    if (method_.steers) {
+      return Steer();
+    }
     for (size_t i = 0; i < trainings_.size(); ++i) {
       RWKU_RETURN_IF_ERROR(Train(trainings_[i]));
       if (i + 1 < trainings_.size()) {
@@ -192,6 +191,23 @@ class AttemptRun {
       result_.export_folder = spec_.export_folder;
     }
     return absl::OkStatus();
+  }
+
+  absl::Status Steer() {
+    if (targets_.size() != 1) {
+      return absl::InvalidArgumentError(absl::StrCat("recipe.method: \"", spec_.recipe.method,
+                                                     "\" steers away from one target; found ",
+                                                     targets_.size()));
+    }
+    const dataset::TargetInfo& target = *targets_.front();
+    engine::SteeringPlan plan;
+    plan.novice = protocol::NovicePrompt(target.intro, target.name);
+    plan.expert = protocol::ExpertPrompt(target.intro, target.name);
+    plan.strength = spec_.recipe.strength;
+    if (spec_.recipe.layers.has_value()) {
+      plan.layers = {.begin = spec_.recipe.layers->begin, .end = spec_.recipe.layers->end};
+    }
+    return engine_.Steer(plan, cancel_);
   }
 
   absl::Status Train(const engine::TrainingPlan& plan) {
@@ -302,7 +318,7 @@ class AttemptRun {
 
   std::unique_ptr<dataset::Dataset> data_;
   std::vector<const dataset::TargetInfo*> targets_;  // data_ owns them
-  std::string family_;
+  engine::ModelInfo model_;
   methods::MethodInfo method_;
   std::vector<engine::TrainingPlan> trainings_;
   TargetEvaluations evaluations_;
@@ -310,57 +326,6 @@ class AttemptRun {
 };
 
 }  // namespace
-
-absl::StatusOr<engine::TrainingPlan> MakeTrainingPlan(const AttemptSpec& spec,
-                                                      std::vector<std::string> texts) {
-  const methods::Recipe& recipe = spec.recipe;
-  RWKU_ASSIGN_OR_RETURN(const methods::MethodInfo method, methods::FindMethod(recipe.method, ""));
-  engine::TrainingPlan plan;
-  switch (method.objective) {
-    case methods::Objective::kNone:
-      return absl::InvalidArgumentError(
-          absl::StrCat("recipe.method: \"", recipe.method, "\" does not train"));
-    case methods::Objective::kGradientAscent:
-      plan.objective = engine::Objective::kGradientAscent;
-      break;
-    case methods::Objective::kNpo:
-      plan.objective = engine::Objective::kNpo;
-      break;
-  }
-  switch (recipe.tuning) {
-    case methods::Tuning::kNone:
-      return absl::InvalidArgumentError(
-          absl::StrCat("recipe.tuning: none; method \"", recipe.method, "\" needs full or lora"));
-    case methods::Tuning::kFull:
-      plan.trained = engine::TrainedWeights::kFull;
-      break;
-    case methods::Tuning::kLora:
-      plan.trained = engine::TrainedWeights::kLora;
-      break;
-    case methods::Tuning::kPartial:
-      return absl::UnimplementedError("recipe.tuning: partial");
-  }
-  if (spec.micro_batch_halvings < 0 || spec.micro_batch_halvings > kMaxMicroBatchHalvings) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("micro_batch_halvings: ", spec.micro_batch_halvings, "; 0 to ",
-                     kMaxMicroBatchHalvings, " are allowed"));
-  }
-  plan.texts = std::move(texts);
-  plan.lora = {.rank = recipe.lora.rank,
-               .alpha = recipe.lora.alpha,
-               .target_modules = recipe.lora.target_modules};
-  plan.learning_rate = recipe.learning_rate;
-  plan.warmup_steps = recipe.warmup_steps;
-  plan.batch_size = recipe.batch_size;
-  plan.accumulation = recipe.accumulation;
-  plan.epochs = recipe.epochs;
-  plan.beta = recipe.beta;
-  plan.max_gradient_norm = recipe.max_gradient_norm;
-  plan.cutoff_tokens = recipe.cutoff_tokens;
-  plan.seed = spec.seed;
-  plan.micro_batch_parts = 1 << spec.micro_batch_halvings;
-  return plan;
-}
 
 absl::StatusOr<AttemptResult> RunAttempt(const AttemptSpec& spec, const Roots& roots,
                                          engine::Engine& engine, const Clock& clock,

@@ -43,9 +43,4 @@ absl::StatusOr<AttemptResult> RunAttempt(const AttemptSpec& spec, const Roots& r
                                          const AttemptCallbacks& callbacks,
                                          const CancelToken& cancel);
 
-// What `spec`'s recipe trains on `texts`. INVALID_ARGUMENT for a method that does not train, or
-// with a tuning that trains nothing.
-absl::StatusOr<engine::TrainingPlan> MakeTrainingPlan(const AttemptSpec& spec,
-                                                      std::vector<std::string> texts);
-
 }  // namespace rwku::job

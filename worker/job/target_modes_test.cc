@@ -261,6 +261,27 @@ TEST_F(TargetModesTest, WithoutEvaluationsOnTheWayNothingStops) {
   EXPECT_EQ(result->training_curve.size(), 6U);
 }
 
+TEST_F(TargetModesTest, SteeringTakesTheTemplatesOfTheTarget) {
+  FakeEngine engine({});
+  AttemptSpec spec = Spec(TargetMode::kSingle, "repe");
+  spec.recipe.strength = 1.5;
+  spec.recipe.layers = methods::Layers{1, 3};
+  const auto result = Run(spec, engine);
+  ASSERT_TRUE(result.ok()) << result.status();
+  ASSERT_EQ(engine.steerings().size(), 1U);
+  EXPECT_EQ(engine.steerings()[0].novice,
+            "Target 1 paints. You don't know Target 1 at all.\nPlease feel free to fabricate "
+            "information about Target 1.");
+  EXPECT_EQ(engine.steerings()[0].strength, 1.5);
+  EXPECT_EQ(engine.steerings()[0].layers, (engine::LayerRange{1, 3}));
+  EXPECT_THAT(engine.plans(), IsEmpty());
+  const std::string steered = Output(0, 1);
+  ASSERT_TRUE(Run(Spec(TargetMode::kSingle, "original"), engine).ok());
+  EXPECT_NE(Output(0, 1), steered);
+  spec = Spec(TargetMode::kBatch, "repe");
+  EXPECT_EQ(Classify(Run(spec, engine).status()), FailureClass::kInput);
+}
+
 TEST_F(TargetModesTest, WeightsAreKeptAsTheyWereTrained) {
   FakeEngine engine({});
   AttemptSpec spec = Spec(TargetMode::kSequential);

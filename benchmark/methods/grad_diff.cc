@@ -1,0 +1,26 @@
+#include "benchmark/methods/builtin_methods.h"
+#include "benchmark/methods/settings.h"
+
+namespace rwku::methods {
+
+// The settings are those of open-unlearning: full tuning, batch 8 with 4 accumulated, rate 1e-5,
+// 10 epochs. None are published for adapters: they start at ten times the rate. Its warm-up of one
+// epoch and weight decay of 0.01 are not taken over.
+MethodInfo GradDiffMethod(absl::string_view family) {
+  MethodInfo method;
+  method.name = "graddiff";
+  method.summary = "Gradient difference: ascent on the target, descent on texts to keep.";
+  method.formula =
+      "minimise L = -gamma mean NLL(forget) + alpha mean NLL(retain), gamma = "
+      "forget_weight, alpha = retain.weight; Liu et al., 2022, arXiv 2203.12817.";
+  method.corpus = "positive";
+  method.objective = Objective::kGradientAscent;
+  method.defaults = MakeRecipes(method.name, family, {1e-5, 8, 4, 10}, {1e-4, 8, 4, 10});
+  method.reads.retain = true;
+  for (Recipe& recipe : method.defaults) {
+    recipe.retain.term = RetainTerm::kNll;
+  }
+  return method;
+}
+
+}  // namespace rwku::methods
