@@ -1,8 +1,12 @@
 #include <cmath>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -187,6 +191,48 @@ TEST(MethodsTest, WhatIsSetIsTaken) {
   EXPECT_EQ(recipe->cutoff_tokens, 2);
   EXPECT_EQ(recipe->max_texts, 40);
   EXPECT_EQ(recipe->label, "npo α");
+}
+
+// "| `npo` | lora | 5e-05 | 8 | 2 | 3 | beta 0.2 |"
+std::string DocumentedRow(const Recipe& recipe, const ReadSettings& reads, bool batch) {
+  std::vector<std::string> others;
+  const auto add = [&](bool is_read, absl::string_view name, double value) {
+    if (is_read) {
+      others.push_back(absl::StrCat(name, " ", value));
+    }
+  };
+  add(reads.beta, "beta", recipe.beta);
+  add(reads.beta2, "beta2", recipe.beta2);
+  add(reads.margin, "margin", recipe.margin);
+  add(reads.strength, "strength", recipe.strength);
+  add(recipe.forget_weight != 1, "gamma", recipe.forget_weight);
+  if (recipe.retain.term != RetainTerm::kNone) {
+    others.push_back(
+        absl::StrCat("retain ", RetainTermName(recipe.retain.term), " x ", recipe.retain.weight));
+  }
+  add(recipe.tuning != Tuning::kNone && recipe.warmup_steps != 20, "warmup", recipe.warmup_steps);
+  const std::string start = absl::StrCat("| `", recipe.method, "` | ", TuningName(recipe.tuning),
+                                         batch ? ", batch of targets" : "", " | ");
+  const std::string end = absl::StrCat(absl::StrJoin(others, ", "), others.empty() ? "|" : " |");
+  if (recipe.tuning == Tuning::kNone) {
+    return absl::StrCat(start, "| | | | ", end);
+  }
+  return absl::StrCat(start, recipe.learning_rate, " | ", recipe.batch_size, " | ",
+                      recipe.accumulation, " | ", recipe.epochs, " | ", end);
+}
+
+TEST(MethodsTest, TheDocumentationHasEveryDefault) {
+  std::ifstream file("docs/methods.md");
+  const std::string page((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+  ASSERT_FALSE(page.empty()) << "docs/methods.md is read from the project's folder";
+  for (const MethodInfo& method : ListMethods("llama")) {
+    for (const Recipe& recipe : method.defaults) {
+      EXPECT_THAT(page, HasSubstr(DocumentedRow(recipe, method.reads, false) + "\n"));
+    }
+    for (const Recipe& recipe : method.batch_defaults) {
+      EXPECT_THAT(page, HasSubstr(DocumentedRow(recipe, method.reads, true) + "\n"));
+    }
+  }
 }
 
 struct WrongCase {
