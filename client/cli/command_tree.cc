@@ -118,6 +118,7 @@ void AddAllCommands(CommandTree& tree) {
   AddReport(tree);
   AddCompare(tree);
   AddRescore(tree);
+  AddExport(tree);
   AddPredictions(tree);
   AddCancel(tree);
   AddDelete(tree);

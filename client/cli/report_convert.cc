@@ -91,16 +91,17 @@ report::Selection FromProto(const v1::Selection& proto) {
   report::Selection selection{
       {.neighbor = proto.neighbor_budget(), .utility = proto.utility_budget()}, {}};
   for (const v1::SelectionArm& arm : proto.arms()) {
-    selection.arms.push_back({.label = arm.label(),
-                              .run = arm.run(),
-                              .forget = Value(arm.has_forget(), arm.forget()),
-                              .neighbor = Value(arm.has_neighbor(), arm.neighbor()),
-                              .neighbor_share = Value(arm.has_neighbor_share(), arm.neighbor_share()),
-                              .utility_share = Value(arm.has_utility_share(), arm.utility_share()),
-                              .on_front = arm.on_front(),
-                              .within_budget = arm.within_budget(),
-                              .selected = arm.selected(),
-                              .excluded = arm.excluded()});
+    selection.arms.push_back(
+        {.label = arm.label(),
+         .run = arm.run(),
+         .forget = Value(arm.has_forget(), arm.forget()),
+         .neighbor = Value(arm.has_neighbor(), arm.neighbor()),
+         .neighbor_share = Value(arm.has_neighbor_share(), arm.neighbor_share()),
+         .utility_share = Value(arm.has_utility_share(), arm.utility_share()),
+         .on_front = arm.on_front(),
+         .within_budget = arm.within_budget(),
+         .selected = arm.selected(),
+         .excluded = arm.excluded()});
   }
   return selection;
 }

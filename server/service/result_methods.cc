@@ -109,33 +109,34 @@ UnlearningService::Reactor* UnlearningService::GetReport(Context* context,
     }
   }
   Reactor* reactor = context->DefaultReactor();
-  ReadOnPool(context, reactor,
-             [this, context, reactor, runs = *runs, details = request->details(), budget = *budget,
-              response](const coordinator::View& view) -> absl::StatusOr<std::function<void()>> {
-               std::vector<RunCopy> copies;
-               for (const RunId& run : runs) {
-                 absl::StatusOr<RunCopy> copy = CopyRun(view, run);
-                 if (!copy.ok()) {
-                   return copy.status();
-                 }
-                 copies.push_back(*std::move(copy));
-               }
-               return [this, context, reactor, details, budget, response, copies = std::move(copies)] {
-                 const absl::StatusOr<report::Report> report = BuildReport(
-                     store_, "RWKU", copies, [context] { return context->IsCancelled(); });
-                 if (report.ok()) {
-                   const report::ReportTable& main = *report::FindTable(*report, "main");
-                   *response->mutable_table() = ToProto(main);
-                   if (budget) {
-                     *response->mutable_selection() = ToProto(report::Select(main, *budget));
-                   }
-                   if (details) {
-                     *response->mutable_report() = ToProto(*report);
-                   }
-                 }
-                 FinishWith(context, reactor, report.status());
-               };
-             });
+  ReadOnPool(
+      context, reactor,
+      [this, context, reactor, runs = *runs, details = request->details(), budget = *budget,
+       response](const coordinator::View& view) -> absl::StatusOr<std::function<void()>> {
+        std::vector<RunCopy> copies;
+        for (const RunId& run : runs) {
+          absl::StatusOr<RunCopy> copy = CopyRun(view, run);
+          if (!copy.ok()) {
+            return copy.status();
+          }
+          copies.push_back(*std::move(copy));
+        }
+        return [this, context, reactor, details, budget, response, copies = std::move(copies)] {
+          const absl::StatusOr<report::Report> report =
+              BuildReport(store_, "RWKU", copies, [context] { return context->IsCancelled(); });
+          if (report.ok()) {
+            const report::ReportTable& main = *report::FindTable(*report, "main");
+            *response->mutable_table() = ToProto(main);
+            if (budget) {
+              *response->mutable_selection() = ToProto(report::Select(main, *budget));
+            }
+            if (details) {
+              *response->mutable_report() = ToProto(*report);
+            }
+          }
+          FinishWith(context, reactor, report.status());
+        };
+      });
   return reactor;
 }
 

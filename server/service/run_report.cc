@@ -75,13 +75,11 @@ class CurveBuilder {
     std::unique_ptr<report::ReportBuilder>& builder = checkpoints_[prediction.checkpoint()];
     if (builder == nullptr) {
       builder = std::make_unique<report::ReportBuilder>(label_);
-      builder->AddRow(absl::StrCat(checkpoint_, " ", prediction.checkpoint()), run_, 0,
-                                 0);
+      builder->AddRow(absl::StrCat(checkpoint_, " ", prediction.checkpoint()), run_, 0, 0);
     }
     for (const v1::Score& score : prediction.scores()) {
-      builder->AddScore(
-          0, prediction.target(), set, prediction.type(), score.name(),
-          score.has_value() ? std::optional<double>(score.value()) : std::nullopt);
+      builder->AddScore(0, prediction.target(), set, prediction.type(), score.name(),
+                        score.has_value() ? std::optional<double>(score.value()) : std::nullopt);
     }
   }
 
@@ -192,9 +190,9 @@ absl::StatusOr<report::Report> BuildReport(store::Store* store, const std::strin
       }
     }
     for (const RowSource& source : rows) {
-      const size_t row = builder.AddRow(source.label, RunName(run.run),
-                                        static_cast<int>(source.succeeded.size()), source.jobs,
-                                        source.recipe, source.collapsed);
+      const size_t row =
+          builder.AddRow(source.label, RunName(run.run), static_cast<int>(source.succeeded.size()),
+                         source.jobs, source.recipe, source.collapsed);
       CurveBuilder curve(source.label, RunName(run.run), source.checkpoint);
       PredictionWalk walk(store, source.succeeded, {}, {}, cancelled);
       RWKU_RETURN_IF_ERROR(walk.Next([&](const PredictionSource& /*job*/,
