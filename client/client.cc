@@ -283,13 +283,15 @@ absl::StatusOr<v1::ReportTable> Client::GetReport(const std::vector<std::string>
   return std::move(*response.mutable_table());
 }
 
-absl::StatusOr<v1::Report> Client::GetFullReport(const std::vector<std::string>& runs) {
+absl::StatusOr<v1::GetReportResponse> Client::GetFullReport(
+    const std::vector<std::string>& runs, const std::optional<v1::SelectionBudget>& budget) {
   v1::GetReportRequest request;
   request.mutable_runs()->Add(runs.begin(), runs.end());
   request.set_details(true);
-  RWKU_ASSIGN_OR_RETURN(v1::GetReportResponse response,
-                        Call(&Stub::GetReport, request, /*repeatable=*/true));
-  return std::move(*response.mutable_report());
+  if (budget) {
+    *request.mutable_selection() = *budget;
+  }
+  return Call(&Stub::GetReport, request, /*repeatable=*/true);
 }
 
 absl::StatusOr<std::vector<v1::Comparison>> Client::CompareRuns(

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -91,8 +92,10 @@ class Client {
 
   // The main table.
   absl::StatusOr<v1::ReportTable> GetReport(const std::vector<std::string>& runs);
-  // Every table.
-  absl::StatusOr<v1::Report> GetFullReport(const std::vector<std::string>& runs);
+  // Every table, and a selection if a budget is given.
+  absl::StatusOr<v1::GetReportResponse> GetFullReport(
+      const std::vector<std::string>& runs,
+      const std::optional<v1::SelectionBudget>& budget = std::nullopt);
   absl::StatusOr<std::vector<v1::Comparison>> CompareRuns(const v1::CompareRunsRequest& request);
   // Takes as long as it takes: the deadline of other calls does not apply.
   absl::StatusOr<v1::RescoreRunResponse> RescoreRun(const std::string& name);

@@ -44,6 +44,8 @@ struct EvaluationSummary {
 //
 //   RWKU_ASSIGN_OR_RETURN(Evaluation evaluation, Evaluation::Prepare(data, target, sets, ...));
 //   RWKU_ASSIGN_OR_RETURN(auto summary, std::move(evaluation).Run(model, sink, ...));
+//
+// A copy can be run again, e.g. after every epoch.
 class Evaluation {
  public:
   // Reads and checks the probes of `sets`, each at most once: INVALID_ARGUMENT names a set that is
@@ -64,6 +66,9 @@ class Evaluation {
   absl::StatusOr<EvaluationSummary> Run(LanguageModel& model, const PredictionSink& sink,
                                         const ProgressCallback& progress,
                                         const CancelToken& cancel) &&;
+
+  // What `progress` counts up to.
+  size_t request_count() const { return plan_.request_count(); }
 
  private:
   Evaluation(ProbePlan plan, metrics::WordTokenizer words, std::string text_prefix,

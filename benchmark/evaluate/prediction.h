@@ -55,6 +55,8 @@ struct Prediction {
   std::vector<float> token_log_probabilities;
   std::vector<float> token_means;
   std::vector<float> token_variances;
+  // Evaluation that it belongs to, as in proto/rwku/v1/prediction.proto; 0 = the last one.
+  int checkpoint = 0;
 };
 
 }  // namespace rwku::evaluate

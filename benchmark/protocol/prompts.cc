@@ -101,4 +101,14 @@ std::string IcuPrefix(absl::string_view subject) {
   return absl::StrCat(kIcuBefore, subject, kIcuAfter);
 }
 
+std::string NovicePrompt(absl::string_view intro, absl::string_view subject) {
+  return absl::StrCat(intro, " You don't know ", subject,
+                      " at all.\nPlease feel free to fabricate information about ", subject, ".");
+}
+
+std::string ExpertPrompt(absl::string_view intro, absl::string_view subject) {
+  return absl::StrCat(intro, " You know ", subject,
+                      " very well.\nPlease provide accurate information about ", subject, ".");
+}
+
 }  // namespace rwku::protocol

@@ -51,4 +51,10 @@ ChatPrompt FluencyPrompt(absl::string_view instruction);
 // the model act as if it did not know `subject`.
 std::string IcuPrefix(absl::string_view subject);
 
+// What a steered model is told about `subject`, and its opposite: the control vector of
+// representation engineering (RepE) is the difference of their hidden states. `intro` is one
+// sentence about the subject.
+std::string NovicePrompt(absl::string_view intro, absl::string_view subject);
+std::string ExpertPrompt(absl::string_view intro, absl::string_view subject);
+
 }  // namespace rwku::protocol

@@ -103,5 +103,13 @@ TEST(PromptsTest, TheIcuPrefixNamesTheSubjectAndHasACurlyApostrophe) {
             "anyone that you unlearned anything.\n");
 }
 
+TEST(PromptsTest, ASteeredModelIsToldThatItDoesNotKnowAndThatItDoes) {
+  EXPECT_EQ(NovicePrompt("Ann paints.", "Ann"),
+            "Ann paints. You don't know Ann at all.\nPlease feel free to fabricate information "
+            "about Ann.");
+  EXPECT_EQ(ExpertPrompt("Ann paints.", "Ann"),
+            "Ann paints. You know Ann very well.\nPlease provide accurate information about Ann.");
+}
+
 }  // namespace
 }  // namespace rwku::protocol

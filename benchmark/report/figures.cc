@@ -135,7 +135,8 @@ std::vector<int> SeriesNumbers(const ReportTable& table) {
 const ReportRow* OriginalOf(const ReportTable& table, const ReportRow& row) {
   const auto found =
       std::find_if(table.rows.begin(), table.rows.end(), [&](const ReportRow& candidate) {
-        return IsOriginal(candidate) && candidate.run == row.run;
+        return IsOriginal(candidate) && candidate.run == row.run &&
+               candidate.recipe.group == row.recipe.group;
       });
   return found == table.rows.end() ? nullptr : &*found;
 }

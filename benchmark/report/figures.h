@@ -10,7 +10,8 @@ namespace rwku::report {
 
 // Forget All against Neighbor All, and against the mean relative change of the utility columns from
 // the row before unlearning of the same run (%).
-std::string NeighborTradeOff(const ReportTable& main);
+// A row that has a curve is the end of a line through its checkpoints.
+std::string NeighborTradeOff(const ReportTable& main, const std::vector<ReportTable>& curves);
 std::string UtilityTradeOff(const ReportTable& main);
 
 // RM against FM.
@@ -31,7 +32,7 @@ std::vector<int> SeriesNumbers(const ReportTable& table);
 std::optional<double> UtilityChange(const ReportTable& main, const ReportRow& row,
                                     const ReportRow& original);
 
-// The row before unlearning of the same run as `row`, or nullptr.
+// The row before unlearning of the same run and group of targets as `row`, or nullptr.
 const ReportRow* OriginalOf(const ReportTable& table, const ReportRow& row);
 
 }  // namespace rwku::report

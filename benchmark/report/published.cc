@@ -113,6 +113,9 @@ const PublishedRow* FindPublishedRow(const PublishedTable& table, absl::string_v
 int AttachPublished(const Published& published, absl::string_view model, ReportTable& table) {
   int found = 0;
   for (ReportRow& row : table.rows) {
+    if (!row.recipe.group.empty()) {
+      continue;  // the tables are of single targets
+    }
     const PublishedTable* const of_model =
         FindPublishedTable(published, model.empty() ? absl::string_view(row.recipe.model) : model);
     const PublishedRow* const counterpart =

@@ -15,7 +15,8 @@ namespace rwku::report {
 // figures come from, and the rows some of whose jobs did not succeed. Ends in a newline.
 std::string RenderText(const ReportTable& table);
 
-// Title, notes, the main table and each other that has a figure, with intervals where `intervals`:
+// Title, notes, the main table, the selection, and each other table that has a figure, with
+// intervals where `intervals`:
 // two lines below the row, its lower and its upper ends.
 std::string RenderText(const Report& report, bool intervals);
 
@@ -25,7 +26,8 @@ std::string RenderText(const Report& report, bool intervals);
 std::string RenderCsv(const ReportTable& table);
 
 // Every figure of every table on a line of its own: table, label, run, target (per-target tables
-// only), column, value, low, high, n, targets, published. RFC 4180 as above.
+// only), column, value, low, high, n, targets, published. A selection has lines of the table
+// "selection", too; its columns on_front, within_budget and selected are 1 or 0. RFC 4180 as above.
 std::string RenderCsv(const Report& report);
 
 // {"title", "columns": [{"key", "title", "group", "higher_is_better"}], "rows": [{"label", "run",
@@ -34,8 +36,9 @@ std::string RenderCsv(const Report& report);
 // "published". Keys in this order, two spaces of indent, ends in a newline.
 std::string RenderJson(const ReportTable& table);
 
-// {"title", "notes": [...], "tables": [...], "targets": [...]}; tables as above, after their "key"
-// and before "columns" their "caption" and "source".
+// {"title", "notes": [...], "tables": [...], "targets": [...], "curves": [...]}; tables as above,
+// after their "key" and before "columns" their "caption" and "source". With a selection also
+// "selection": {"neighbor_budget", "utility_budget", "arms": [{"label", "run", "forget", ...}]}.
 std::string RenderJson(const Report& report);
 
 // A table as GitHub writes them: figures with their interval behind, "-" for a missing one, arrows

@@ -33,6 +33,21 @@ std::string Number(const std::optional<double>& value) {
   return value ? absl::StrFormat("%.17g", *value) : "";
 }
 
+// The lines of an arm; yes is 1, no is 0.
+void AppendArm(const SelectionArm& arm, std::string& out) {
+  const auto append = [&](const char* column, const std::string& value) {
+    AppendCsvLine({"selection", arm.label, arm.run, "", column, value, "", "", "", "", ""}, out);
+  };
+  append("forget_all", Number(arm.forget));
+  append("neighbor_all", Number(arm.neighbor));
+  append("neighbor_share", Number(arm.neighbor_share));
+  append("utility_share", Number(arm.utility_share));
+  append("on_front", arm.on_front ? "1" : "0");
+  append("within_budget", arm.within_budget ? "1" : "0");
+  append("selected", arm.selected ? "1" : "0");
+  append("excluded", arm.excluded);
+}
+
 }  // namespace
 
 std::string RenderCsv(const ReportTable& table) {
@@ -62,7 +77,7 @@ std::string RenderCsv(const Report& report) {
   AppendCsvLine({"table", "label", "run", "target", "column", "value", "low", "high", "n",
                  "targets", "published"},
                 out);
-  for (const std::vector<ReportTable>* tables : {&report.tables, &report.targets}) {
+  for (const std::vector<ReportTable>* tables : {&report.tables, &report.curves, &report.targets}) {
     for (const ReportTable& table : *tables) {
       const bool per_target = tables == &report.targets;
       for (const ReportRow& row : table.rows) {
@@ -75,6 +90,11 @@ std::string RenderCsv(const Report& report) {
                         out);
         }
       }
+    }
+  }
+  if (report.selection) {
+    for (const SelectionArm& arm : report.selection->arms) {
+      AppendArm(arm, out);
     }
   }
   return out;

@@ -8,6 +8,7 @@
 #include "benchmark/report/embedded.h"
 #include "benchmark/report/figures.h"
 #include "benchmark/report/html_table.h"
+#include "benchmark/report/selection_grid.h"
 #include "benchmark/report/svg.h"
 #include "benchmark/report/table_text.h"
 
@@ -41,9 +42,15 @@ void AppendContents(const Report& report, bool has_figures, std::string& out) {
     }
     absl::StrAppend(&out, "<li><a href=\"#", EscapedMarkup(table.key), "\">",
                     EscapedMarkup(table.title), "</a></li>\n");
+    if (report.selection && table.key == "main") {
+      absl::StrAppend(&out, "<li><a href=\"#selection\">", kSelectionTitle, "</a></li>\n");
+    }
     if (has_figures && table.key == "main") {
       absl::StrAppend(&out, "<li><a href=\"#figures\">Figures</a></li>\n");
     }
+  }
+  if (!report.curves.empty()) {
+    absl::StrAppend(&out, "<li><a href=\"#curves\">Curves</a></li>\n");
   }
   if (HasTargets(report)) {
     absl::StrAppend(&out, "<li><a href=\"#targets\">Targets</a></li>\n");
@@ -62,10 +69,51 @@ void AppendTable(const ReportTable& table, std::string& out) {
     absl::StrAppend(&out, "<p class=\"caption\">Published: ", EscapedMarkup(table.source),
                     ".</p>\n");
   }
-  for (const std::string& line : MissingJobs(table)) {
+  for (const std::string& line : JobRemarks(table)) {
     if (table.key == "main") {
       absl::StrAppend(&out, "<p class=\"caption\">", EscapedMarkup(line), ".</p>\n");
     }
+  }
+  absl::StrAppend(&out, "</section>\n");
+}
+
+void AppendSelection(const Selection& selection, std::string& out) {
+  const SelectionGrid grid = GridOf(selection);
+  absl::StrAppend(&out, "<section id=\"selection\">\n<h2>", kSelectionTitle,
+                  "</h2>\n<p class=\"caption\">", EscapedMarkup(grid.caption),
+                  "</p>\n<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"",
+                  kSelectionTitle,
+                  "\">\n<table id=\"table-selection\" class=\"narrow\">\n<caption>",
+                  kSelectionTitle, "</caption>\n<thead>\n<tr>");
+  for (size_t i = 0; i < grid.head.size(); ++i) {
+    absl::StrAppend(&out, "<th", i == 0 ? " class=\"head\"" : "", " scope=\"col\">",
+                    EscapedMarkup(grid.head[i]), "</th>");
+  }
+  absl::StrAppend(&out, "</tr>\n</thead>\n<tbody>\n");
+  for (const SelectionGrid::Row& row : grid.rows) {
+    absl::StrAppend(&out, "<tr><th class=\"head\" scope=\"row\">", EscapedMarkup(row.fields[0]),
+                    "</th>");
+    for (size_t i = 1; i < row.fields.size(); ++i) {
+      const std::string field = EscapedMarkup(row.fields[i]);
+      absl::StrAppend(&out, "<td>", row.selected ? "<b>" : "", field, row.selected ? "</b>" : "",
+                      "</td>");
+    }
+    absl::StrAppend(&out, "</tr>\n");
+  }
+  absl::StrAppend(&out, "</tbody>\n</table>\n</div>\n</section>\n");
+}
+
+void AppendCurves(const Report& report, std::string& out) {
+  if (report.curves.empty()) {
+    return;
+  }
+  absl::StrAppend(&out, "<section id=\"curves\">\n<h2>Curves</h2>\n<p class=\"caption\">",
+                  EscapedMarkup(report.curves.front().caption), "</p>\n");
+  for (size_t i = 0; i < report.curves.size(); ++i) {
+    const ReportTable& table = report.curves[i];
+    absl::StrAppend(&out, "<details", table.rows.size() <= kMostOpenRows ? " open" : "",
+                    "><summary>", EscapedMarkup(table.title), "</summary>\n",
+                    HtmlTable(table, absl::StrCat("table-curve-", i)), "</details>\n");
   }
   absl::StrAppend(&out, "</section>\n");
 }
@@ -95,7 +143,7 @@ void AppendTargets(const Report& report, std::string& out) {
 std::string Figures(const Report& report) {
   std::string figures;
   if (const ReportTable* const main = FindTable(report, "main"); main != nullptr) {
-    absl::StrAppend(&figures, NeighborTradeOff(*main), UtilityTradeOff(*main),
+    absl::StrAppend(&figures, NeighborTradeOff(*main, report.curves), UtilityTradeOff(*main),
                     MembershipTradeOff(*main));
   }
   absl::StrAppend(&figures, TargetDistribution(report));
@@ -123,11 +171,15 @@ std::string RenderHtml(const Report& report) {
     if (IsShown(table)) {
       AppendTable(table, out);
     }
+    if (table.key == "main" && report.selection) {
+      AppendSelection(*report.selection, out);
+    }
     if (table.key == "main" && !figures.empty()) {
       absl::StrAppend(&out, "<section id=\"figures\">\n<h2>Figures</h2>\n<div class=\"figures\">\n",
                       figures, "</div>\n</section>\n");
     }
   }
+  AppendCurves(report, out);
   AppendTargets(report, out);
   absl::StrAppend(
       &out,

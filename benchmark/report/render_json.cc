@@ -36,6 +36,12 @@ void AddColumnsAndRows(const ReportTable& table, Json& document) {
                 {"run", row.run},
                 {"jobs_succeeded", row.jobs_succeeded},
                 {"jobs", row.jobs}};
+    if (row.jobs_collapsed > 0) {
+      out["jobs_collapsed"] = row.jobs_collapsed;
+    }
+    if (!row.recipe.group.empty()) {
+      out["group"] = row.recipe.group;
+    }
     if (!row.published.empty()) {
       out["published"] = row.published;
     }
@@ -58,6 +64,25 @@ Json KeyedTables(const std::vector<ReportTable>& tables) {
   return array;
 }
 
+Json SelectionOf(const Selection& selection) {
+  Json arms = Json::array();
+  for (const SelectionArm& arm : selection.arms) {
+    arms.push_back({{"label", arm.label},
+                    {"run", arm.run},
+                    {"forget", Number(arm.forget)},
+                    {"neighbor", Number(arm.neighbor)},
+                    {"neighbor_share", Number(arm.neighbor_share)},
+                    {"utility_share", Number(arm.utility_share)},
+                    {"on_front", arm.on_front},
+                    {"within_budget", arm.within_budget},
+                    {"selected", arm.selected},
+                    {"excluded", arm.excluded}});
+  }
+  return {{"neighbor_budget", selection.budget.neighbor},
+          {"utility_budget", selection.budget.utility},
+          {"arms", std::move(arms)}};
+}
+
 // Bytes that are no UTF-8 are replaced: a bad label must not cost the table.
 std::string Dump(const Json& document) {
   return absl::StrCat(document.dump(2, ' ', false, Json::error_handler_t::replace), "\n");
@@ -72,10 +97,15 @@ std::string RenderJson(const ReportTable& table) {
 }
 
 std::string RenderJson(const Report& report) {
-  return Dump({{"title", report.title},
-               {"notes", report.notes},
-               {"tables", KeyedTables(report.tables)},
-               {"targets", KeyedTables(report.targets)}});
+  Json document = {{"title", report.title},
+                   {"notes", report.notes},
+                   {"tables", KeyedTables(report.tables)},
+                   {"targets", KeyedTables(report.targets)},
+                   {"curves", KeyedTables(report.curves)}};
+  if (report.selection) {
+    document["selection"] = SelectionOf(*report.selection);
+  }
+  return Dump(document);
 }
 
 }  // namespace rwku::report

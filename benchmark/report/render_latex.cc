@@ -5,7 +5,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
+#include "benchmark/report/columns.h"
 #include "benchmark/report/render.h"
+#include "benchmark/report/selection_grid.h"
 #include "benchmark/report/table_text.h"
 
 namespace rwku::report {
@@ -124,7 +126,7 @@ std::string Caption(const ReportTable& table) {
   if (HasInterval(table)) {
     absl::StrAppend(&caption, " In brackets: 95\\,\\% bootstrap interval over targets.");
   }
-  for (const std::string& line : MissingJobs(table)) {
+  for (const std::string& line : JobRemarks(table)) {
     absl::StrAppend(&caption, " ", Escaped(line), ".");
   }
   if (!table.source.empty()) {
@@ -136,7 +138,7 @@ std::string Caption(const ReportTable& table) {
 // A per-target table is named by its title.
 std::string Label(const ReportTable& table) {
   std::string label = absl::StrCat("tab:rwku-", table.key);
-  if (table.key == "targets") {
+  if (table.key == "targets" || table.key == "curve") {
     absl::StrAppend(&label, "-", table.title);
   }
   for (char& c : label) {
@@ -145,6 +147,26 @@ std::string Label(const ReportTable& table) {
     }
   }
   return label;
+}
+
+std::string Render(const Selection& selection) {
+  const SelectionGrid grid = GridOf(selection);
+  std::string out =
+      absl::StrCat("\\begin{table*}[tp]\n\\centering\n\\caption{\\textbf{", kSelectionTitle, ".} ",
+                   Escaped(grid.caption),
+                   "}\n\\label{tab:rwku-selection}\n\\begin{tabular}{lrrrrll}\n\\toprule\n");
+  AppendLine(grid.head.front(), {grid.head.begin() + 1, grid.head.end()}, out);
+  absl::StrAppend(&out, "\\midrule\n");
+  for (const SelectionGrid::Row& row : grid.rows) {
+    std::vector<std::string> fields;
+    for (const std::string& field : row.fields) {
+      fields.push_back(row.selected ? absl::StrCat("\\textbf{", Escaped(field), "}")
+                                    : Escaped(field));
+    }
+    AppendLine(fields.front(), {fields.begin() + 1, fields.end()}, out);
+  }
+  absl::StrAppend(&out, "\\bottomrule\n\\end{tabular}\n\\end{table*}\n");
+  return out;
 }
 
 }  // namespace
@@ -181,10 +203,13 @@ std::string RenderLatex(const Report& report) {
   for (const std::string& note : report.notes) {
     absl::StrAppend(&out, "% ", Printable(note), "\n");
   }
-  for (const std::vector<ReportTable>* tables : {&report.tables, &report.targets}) {
+  for (const std::vector<ReportTable>* tables : {&report.tables, &report.curves, &report.targets}) {
     for (const ReportTable& table : *tables) {
       if (IsShown(table)) {
         absl::StrAppend(&out, "\n", RenderLatex(table));
+      }
+      if (table.key == kMainTable && report.selection) {
+        absl::StrAppend(&out, "\n", Render(*report.selection));
       }
     }
   }

@@ -5,7 +5,9 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "benchmark/report/columns.h"
 #include "benchmark/report/render.h"
+#include "benchmark/report/selection_grid.h"
 #include "benchmark/report/table_text.h"
 
 namespace rwku::report {
@@ -56,6 +58,26 @@ void AppendRow(const ReportTable& table, const ReportRow& row, const std::string
   }
 }
 
+std::string Render(const Selection& selection) {
+  const SelectionGrid grid = GridOf(selection);
+  std::string out = absl::StrCat("### ", kSelectionTitle, "\n\n");
+  const auto append = [&out](const std::vector<std::string>& fields) {
+    AppendLine(fields.front(), {fields.begin() + 1, fields.end()}, out);
+  };
+  append(grid.head);
+  append({"---", "---:", "---:", "---:", "---:", "---", "---"});
+  for (const SelectionGrid::Row& row : grid.rows) {
+    std::vector<std::string> fields;
+    for (const std::string& field : row.fields) {
+      fields.push_back(row.selected && !field.empty() ? absl::StrCat("**", Escaped(field), "**")
+                                                      : Escaped(field));
+    }
+    append(fields);
+  }
+  absl::StrAppend(&out, "\n", Escaped(grid.caption), "\n");
+  return out;
+}
+
 }  // namespace
 
 std::string RenderMarkdown(const ReportTable& table) {
@@ -81,7 +103,7 @@ std::string RenderMarkdown(const ReportTable& table) {
                     HasInterval(table) ? " In brackets: 95 % bootstrap interval over targets." : "",
                     "\n");
   }
-  for (const std::string& line : MissingJobs(table)) {
+  for (const std::string& line : JobRemarks(table)) {
     absl::StrAppend(&out, "\n", Escaped(line), "\n");
   }
   if (!table.source.empty()) {
@@ -95,10 +117,13 @@ std::string RenderMarkdown(const Report& report) {
   for (const std::string& note : report.notes) {
     absl::StrAppend(&out, "\n", Escaped(note), "\n");
   }
-  for (const std::vector<ReportTable>* tables : {&report.tables, &report.targets}) {
+  for (const std::vector<ReportTable>* tables : {&report.tables, &report.curves, &report.targets}) {
     for (const ReportTable& table : *tables) {
       if (IsShown(table)) {
         absl::StrAppend(&out, "\n", RenderMarkdown(table));
+      }
+      if (table.key == kMainTable && report.selection) {
+        absl::StrAppend(&out, "\n", Render(*report.selection));
       }
     }
   }

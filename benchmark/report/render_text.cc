@@ -6,7 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "benchmark/report/columns.h"
 #include "benchmark/report/render.h"
+#include "benchmark/report/selection_grid.h"
 #include "benchmark/report/table_text.h"
 
 namespace rwku::report {
@@ -142,11 +144,41 @@ std::string Render(const ReportTable& table, bool intervals) {
     }
     AppendLine(std::move(line), out);
   }
-  for (const std::string& line : MissingJobs(table)) {
+  for (const std::string& line : JobRemarks(table)) {
     absl::StrAppend(&out, line, "\n");
   }
   if (!table.source.empty()) {
     absl::StrAppend(&out, "published: ", table.source, "\n");
+  }
+  return out;
+}
+
+std::string Render(const Selection& selection) {
+  const SelectionGrid grid = GridOf(selection);
+  std::vector<int> widths(grid.head.size(), 0);
+  const auto widen = [&widths](const std::vector<std::string>& fields) {
+    for (size_t i = 0; i < fields.size(); ++i) {
+      widths[i] = std::max(widths[i], DisplayWidth(fields[i]));
+    }
+  };
+  widen(grid.head);
+  for (const SelectionGrid::Row& row : grid.rows) {
+    widen(row.fields);
+  }
+  std::string out = absl::StrCat(kSelectionTitle, "\n", grid.caption, "\n\n");
+  const auto append = [&](absl::string_view mark, const std::vector<std::string>& fields) {
+    std::string line(mark);
+    for (size_t i = 0; i < fields.size(); ++i) {
+      // Words to the left, figures to the right.
+      const bool figure = i > 0 && i + 2 < fields.size();
+      absl::StrAppend(&line, i == 0 ? "" : kGap,
+                      figure ? PadLeft(fields[i], widths[i]) : PadRight(fields[i], widths[i]));
+    }
+    AppendLine(std::move(line), out);
+  };
+  append("  ", grid.head);
+  for (const SelectionGrid::Row& row : grid.rows) {
+    append(row.selected ? "* " : "  ", row.fields);
   }
   return out;
 }
@@ -160,10 +192,13 @@ std::string RenderText(const Report& report, bool intervals) {
   for (const std::string& note : report.notes) {
     absl::StrAppend(&out, note, "\n");
   }
-  for (const std::vector<ReportTable>* tables : {&report.tables, &report.targets}) {
+  for (const std::vector<ReportTable>* tables : {&report.tables, &report.curves, &report.targets}) {
     for (const ReportTable& table : *tables) {
       if (IsShown(table)) {
         absl::StrAppend(&out, "\n", Render(table, intervals));
+      }
+      if (table.key == kMainTable && report.selection) {
+        absl::StrAppend(&out, "\n", Render(*report.selection));
       }
     }
   }

@@ -7,6 +7,8 @@
 
 #include "absl/strings/string_view.h"
 
+#include "benchmark/report/selection.h"
+
 namespace rwku::report {
 
 struct ReportCell {
@@ -33,16 +35,20 @@ struct RowRecipe {
   std::string model = {};   // name of the model: "llama-3-8b-instruct"
   std::string method = {};  // "original", "ga"
   std::string tuning = {};  // "full", "lora"; empty or "none" for a method that does not train
+  std::string group = {};   // of targets, forgotten by one job: "1-10"; empty for single targets
 };
 
 struct ReportRow {
-  std::string label;              // of the recipe; the target's name in a per-target table
+  // Of the recipe, and of the group behind it: "ga 1-10". The target's name in a per-target table,
+  // "epoch 1" or "end" in a curve.
+  std::string label;
   std::string run;                // "runs/{run}"
   std::vector<ReportCell> cells;  // one a column, in the table's order
   int jobs_succeeded = 0;
   int jobs = 0;
   RowRecipe recipe = {};
   std::string published = {};  // name of the row in the paper: "GA (Full)"; empty without one
+  int jobs_collapsed = 0;      // of jobs_succeeded: whose training stopped early
 };
 
 struct ReportTable {
@@ -64,6 +70,10 @@ struct Report {
   // One a row of the main table, in its order: the main table's columns with targets as rows,
   // titled with the row's label.
   std::vector<ReportTable> targets;
+  // One a row of the main table that was evaluated on the way, in its order: the main table's
+  // columns with checkpoints as rows, the last one as "end"; titled with the row's label.
+  std::vector<ReportTable> curves = {};
+  std::optional<Selection> selection = std::nullopt;  // where it was asked for
 };
 
 // The table of that key, or nullptr.

@@ -70,12 +70,13 @@ ReportBuilder::ReportBuilder(std::string title, BootstrapOptions bootstrap)
 }
 
 size_t ReportBuilder::AddRow(std::string label, std::string run, int jobs_succeeded, int jobs,
-                             RowRecipe recipe) {
+                             RowRecipe recipe, int jobs_collapsed) {
   Row& row = rows_.emplace_back();
   row.head.label = std::move(label);
   row.head.run = std::move(run);
   row.head.jobs_succeeded = jobs_succeeded;
   row.head.jobs = jobs;
+  row.head.jobs_collapsed = jobs_collapsed;
   row.head.recipe = std::move(recipe);
   row.columns.resize(columns_.size());
   row.texts.resize(columns_.size());

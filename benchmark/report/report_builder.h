@@ -34,7 +34,7 @@ class ReportBuilder {
   // Starts a row, in the order of the table; returns its number for Add. A row without predictions
   // stays in the table with missing cells.
   size_t AddRow(std::string label, std::string run, int jobs_succeeded, int jobs,
-                RowRecipe recipe = {});
+                RowRecipe recipe = {}, int jobs_collapsed = 0);
 
   // Adds the scores of one prediction to row `row` (from AddRow). Scores that no table has a column
   // for are left out; so are missing and non-finite values.

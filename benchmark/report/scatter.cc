@@ -39,6 +39,7 @@ struct PointOfRow {
   int series = 0;
   Value x;
   Value y;
+  std::vector<std::pair<double, double>> path = {};  // checkpoints before, in order
 };
 
 // A stretch of numbers along an axis, with round ticks.
@@ -62,6 +63,11 @@ Axis AxisOver(const std::vector<PointOfRow>& points, Value PointOfRow::*member, 
          {std::optional(value.at), value.low, value.high, value.published}) {
       low = std::min(low, end.value_or(low));
       high = std::max(high, end.value_or(high));
+    }
+    for (const auto& [path_x, path_y] : point.path) {
+      const double at = member == &PointOfRow::x ? path_x : path_y;
+      low = std::min(low, at);
+      high = std::max(high, at);
     }
   }
   const double room = std::max(0.08 * (high - low), 1.0);
@@ -123,6 +129,20 @@ void DrawPublished(const PointOfRow& point, const Axis& x, const Axis& y, Svg& s
   const double at_y = y.Place(*point.y.published);
   svg.Line("link", x.Place(point.x.at), y.Place(point.y.at), at_x, at_y);
   svg.Marker(style, at_x, at_y, kPublishedRadius, absl::StrCat(point.label, ", published"));
+}
+
+void DrawPath(const PointOfRow& point, const Axis& x, const Axis& y, Svg& svg) {
+  constexpr double kStepRadius = 2.5;
+  for (size_t i = 0; i < point.path.size(); ++i) {
+    const bool last = i + 1 == point.path.size();
+    const auto& [from_x, from_y] = point.path[i];
+    svg.Line(absl::StrCat("whisker l", StyleOfSeries(point.series).color), x.Place(from_x),
+             y.Place(from_y), x.Place(last ? point.x.at : point.path[i + 1].first),
+             y.Place(last ? point.y.at : point.path[i + 1].second));
+    svg.Marker(StyleOfSeries(point.series), x.Place(from_x), y.Place(from_y), kStepRadius,
+               absl::StrCat(point.label, ", checkpoint ", i + 1, ": ",
+                            FigureText(from_x, 1, kMinus), ", ", FigureText(from_y, 1, kMinus)));
+  }
 }
 
 Box BoxAround(double x, double y, double radius) {
@@ -191,6 +211,7 @@ std::string Scatter(const Texts& texts, const std::vector<PointOfRow>& points,
   for (const PointOfRow& point : points) {
     DrawWhiskers(point, x, y, svg);
     DrawPublished(point, x, y, svg);
+    DrawPath(point, x, y, svg);
   }
   for (const PointOfRow& point : points) {
     svg.Marker(StyleOfSeries(point.series), x.Place(point.x.at), y.Place(point.y.at), kRadius,
@@ -209,9 +230,28 @@ Value ValueOf(const ReportCell& cell) { return {*cell.value, cell.low, cell.high
 
 constexpr absl::string_view kForgetTitle = "← Forget All: lower has forgotten more";
 
+// The checkpoints before the last one, of a row that has a curve.
+std::vector<std::pair<double, double>> PathOf(const ReportRow& row,
+                                              const std::vector<ReportTable>& curves, size_t x,
+                                              size_t y) {
+  std::vector<std::pair<double, double>> path;
+  for (const ReportTable& curve : curves) {
+    if (curve.title != row.label || curve.rows.empty() || curve.rows.front().run != row.run) {
+      continue;
+    }
+    for (size_t i = 0; i + 1 < curve.rows.size(); ++i) {
+      const std::vector<ReportCell>& cells = curve.rows[i].cells;
+      if (cells[x].value && cells[y].value) {
+        path.emplace_back(*cells[x].value, *cells[y].value);
+      }
+    }
+  }
+  return path;
+}
+
 // One figure against another, with what the first row before unlearning has of `y_key` dashed.
 std::string TwoColumns(const ReportTable& main, absl::string_view x_key, absl::string_view y_key,
-                       const Texts& texts) {
+                       const std::vector<ReportTable>& curves, const Texts& texts) {
   const std::optional<size_t> x_column = FindColumn(main, x_key);
   const std::optional<size_t> y_column = FindColumn(main, y_key);
   if (!x_column || !y_column) {
@@ -225,7 +265,8 @@ std::string TwoColumns(const ReportTable& main, absl::string_view x_key, absl::s
     const ReportCell& x = main.rows[i].cells[*x_column];
     const ReportCell& y = main.rows[i].cells[*y_column];
     if (x.value && y.value) {
-      points.push_back({labels[i], series[i], ValueOf(x), ValueOf(y)});
+      points.push_back({labels[i], series[i], ValueOf(x), ValueOf(y),
+                        PathOf(main.rows[i], curves, *x_column, *y_column)});
       if (IsOriginal(main.rows[i]) && !reference) {
         reference = y.value;
       }
@@ -236,15 +277,16 @@ std::string TwoColumns(const ReportTable& main, absl::string_view x_key, absl::s
 
 }  // namespace
 
-std::string NeighborTradeOff(const ReportTable& main) {
-  return TwoColumns(
-      main, "forget_all", "neighbor_all",
-      {"trade-off-neighbor", "Forgetting against locality", "Best is the upper left corner.",
-       std::string(kForgetTitle), "↑ Neighbor All: higher has kept more"});
+std::string NeighborTradeOff(const ReportTable& main, const std::vector<ReportTable>& curves) {
+  return TwoColumns(main, "forget_all", "neighbor_all", curves,
+                    {"trade-off-neighbor", "Forgetting against locality",
+                     absl::StrCat("Best is the upper left corner.",
+                                  curves.empty() ? "" : " Lines: checkpoints on the way."),
+                     std::string(kForgetTitle), "↑ Neighbor All: higher has kept more"});
 }
 
 std::string MembershipTradeOff(const ReportTable& main) {
-  return TwoColumns(main, "mia_retain", "mia_forget",
+  return TwoColumns(main, "mia_retain", "mia_forget", {},
                     {"trade-off-membership", "Membership inference",
                      "Loss x100 on texts about the target (FM) and about others (RM). Best is the "
                      "upper left corner.",

@@ -99,7 +99,7 @@ std::vector<std::string> RowLabels(const ReportTable& table) {
   return labels;
 }
 
-std::vector<std::string> MissingJobs(const ReportTable& table) {
+std::vector<std::string> JobRemarks(const ReportTable& table) {
   const std::vector<std::string> labels = RowLabels(table);
   std::vector<std::string> lines;
   for (size_t i = 0; i < table.rows.size(); ++i) {
@@ -107,6 +107,11 @@ std::vector<std::string> MissingJobs(const ReportTable& table) {
     if (row.jobs_succeeded != row.jobs) {
       lines.push_back(absl::StrCat(labels[i], ": ", row.jobs_succeeded, " of ", row.jobs,
                                    " jobs succeeded; the others are missing from its figures"));
+    }
+    if (row.jobs_collapsed > 0) {
+      lines.push_back(absl::StrCat(labels[i], ": ", row.jobs_collapsed, " of ", row.jobs,
+                                   " jobs collapsed; their training stopped early, and their "
+                                   "figures are of the weights as they then were"));
     }
   }
   return lines;
@@ -124,11 +129,14 @@ std::vector<ColumnGroup> ColumnGroups(const ReportTable& table) {
 }
 
 absl::string_view RowHead(const ReportTable& table) {
-  return table.key == "targets" ? "Target" : "Method";
+  return table.key == "targets" ? "Target" : table.key == "curve" ? "Checkpoint" : "Method";
 }
 
 std::string TableTitle(const ReportTable& table) {
-  return table.key == "targets" ? absl::StrCat("Per target: ", table.title) : table.title;
+  if (table.key == "targets") {
+    return absl::StrCat("Per target: ", table.title);
+  }
+  return table.key == "curve" ? absl::StrCat("Curve: ", table.title) : table.title;
 }
 
 std::string Printable(absl::string_view text) {

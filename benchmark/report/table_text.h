@@ -43,9 +43,9 @@ std::string CountText(const ReportTable& table, size_t column, int ReportCell::*
 // The labels as printed: with the run's name where rows come from several runs.
 std::vector<std::string> RowLabels(const ReportTable& table);
 
-// "npo: 1 of 2 jobs succeeded; the others are missing from its figures", for each row that lacks
-// some.
-std::vector<std::string> MissingJobs(const ReportTable& table);
+// "npo: 1 of 2 jobs succeeded; the others are missing from its figures" and "npo: 1 of 2 jobs
+// collapsed; ...", for each row of which that is true.
+std::vector<std::string> JobRemarks(const ReportTable& table);
 
 // Neighboring columns of one group.
 struct ColumnGroup {
@@ -55,10 +55,10 @@ struct ColumnGroup {
 };
 std::vector<ColumnGroup> ColumnGroups(const ReportTable& table);
 
-// The rows' name in the head of the table: "Method" or "Target".
+// The rows' name in the head of the table: "Method", "Target" or "Checkpoint".
 absl::string_view RowHead(const ReportTable& table);
 
-// Of a per-target table, "Per target: ga"; else its title.
+// Of a per-target table, "Per target: ga"; of a curve, "Curve: ga"; else its title.
 std::string TableTitle(const ReportTable& table);
 
 // `text` without control characters (a space each) and with U+FFFD for what is no UTF-8.

@@ -119,6 +119,7 @@ void AddAllCommands(CommandTree& tree) {
   AddReport(tree);
   AddCompare(tree);
   AddRescore(tree);
+  AddExport(tree);
   AddPredictions(tree);
   AddCancel(tree);
   AddDelete(tree);

@@ -75,6 +75,7 @@ void AddResults(CommandTree& tree);
 void AddReport(CommandTree& tree);
 void AddCompare(CommandTree& tree);
 void AddRescore(CommandTree& tree);
+void AddExport(CommandTree& tree);
 void AddPredictions(CommandTree& tree);
 void AddCancel(CommandTree& tree);
 void AddDelete(CommandTree& tree);

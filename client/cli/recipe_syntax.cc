@@ -1,5 +1,7 @@
 #include "client/cli/recipe_syntax.h"
 
+#include <array>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -257,40 +259,74 @@ std::string RecipeSyntaxHelp() {
   return help;
 }
 
+namespace {
+
+// The shortest text that reads back as `value`: "1e-07", "0.1".
+std::string NumberText(double value) {
+  std::array<char, 32> text{};
+  const auto end =
+      std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::general);
+  return {text.data(), end.ptr};
+}
+
+// Empty if `recipe` does not set the key.
+std::string ValueText(const Key& key, const v1::Recipe& recipe) {
+  const google::protobuf::Message& message = PartOf(key, recipe);
+  const google::protobuf::FieldDescriptor* field = FieldOf(key);
+  const google::protobuf::Reflection* reflection = message.GetReflection();
+  if (!field->is_repeated() && !reflection->HasField(message, field)) {
+    return "";
+  }
+  switch (key.kind) {
+    case Kind::kReal:
+      return NumberText(reflection->GetDouble(message, field));
+    case Kind::kWhole:
+      return absl::StrCat(reflection->GetInt32(message, field));
+    case Kind::kText:
+      return reflection->GetString(message, field);
+    case Kind::kChoice:
+      return ChoiceName(*reflection->GetEnum(message, field));
+    case Kind::kNames: {
+      std::vector<std::string> names;
+      for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
+        names.push_back(reflection->GetRepeatedString(message, field, i));
+      }
+      return absl::StrJoin(names, "+");
+    }
+  }
+  return "";
+}
+
+}  // namespace
+
+absl::StatusOr<RecipeKey> FindRecipeKey(absl::string_view name) {
+  const Key* key = FindKey(name);
+  if (key == nullptr) {
+    return absl::InvalidArgumentError(UnknownNameMessage("key", name, KeyNames()));
+  }
+  switch (key->place) {
+    case Place::kLora:
+      return RecipeKey{key->name, "lora"};
+    case Place::kRetain:
+      return RecipeKey{key->name, "retain"};
+    default:
+      return RecipeKey{key->name, key->field};
+  }
+}
+
+std::string RecipeValue(const v1::Recipe& recipe, absl::string_view key) {
+  const Key* found = FindKey(key);
+  return found == nullptr ? "" : ValueText(*found, recipe);
+}
+
 std::string RecipeText(const v1::Recipe& recipe) {
   std::string text = recipe.method();
   if (recipe.tuning() != v1::TUNING_KIND_UNSPECIFIED && recipe.tuning() != v1::TUNING_KIND_NONE) {
     absl::StrAppend(&text, ":", TuningName(recipe.tuning()));
   }
   for (const Key& key : kKeys) {
-    const google::protobuf::Message* message = &PartOf(key, recipe);
-    const google::protobuf::FieldDescriptor* field = FieldOf(key);
-    const google::protobuf::Reflection* reflection = message->GetReflection();
-    const int size = field->is_repeated() ? reflection->FieldSize(*message, field)
-                                          : static_cast<int>(reflection->HasField(*message, field));
-    if (size == 0) {
-      continue;
-    }
-    absl::StrAppend(&text, ",", key.name, "=");
-    switch (key.kind) {
-      case Kind::kReal:
-        absl::StrAppend(&text, reflection->GetDouble(*message, field));
-        break;
-      case Kind::kWhole:
-        absl::StrAppend(&text, reflection->GetInt32(*message, field));
-        break;
-      case Kind::kText:
-        absl::StrAppend(&text, reflection->GetString(*message, field));
-        break;
-      case Kind::kChoice:
-        absl::StrAppend(&text, ChoiceName(*reflection->GetEnum(*message, field)));
-        break;
-      case Kind::kNames:
-        for (int i = 0; i < size; ++i) {
-          absl::StrAppend(&text, i == 0 ? "" : "+",
-                          reflection->GetRepeatedString(*message, field, i));
-        }
-        break;
+    if (const std::string value = ValueText(key, recipe); !value.empty()) {
+      absl::StrAppend(&text, ",", key.name, "=", value);
     }
   }
   return text;

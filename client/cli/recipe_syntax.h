@@ -18,6 +18,18 @@ namespace rwku::cli {
 // unknown key. Names of methods and ranges of values are the server's to check.
 absl::StatusOr<v1::Recipe> ParseRecipe(absl::string_view text);
 
+struct RecipeKey {
+  std::string name;   // as in the shorthand: "lr"
+  std::string field;  // of v1.Recipe that holds it: "learning_rate"; "lora" for "rank"
+};
+
+// The key of that name, or of that field's name. INVALID_ARGUMENT with near matches.
+absl::StatusOr<RecipeKey> FindRecipeKey(absl::string_view name);
+
+// The value of a key as RecipeText writes it; empty if `recipe` does not set it, or there is no
+// such key.
+std::string RecipeValue(const v1::Recipe& recipe, absl::string_view key);
+
 // One line a key, "  lr=X  peak learning rate ...", for help texts.
 std::string RecipeSyntaxHelp();
 

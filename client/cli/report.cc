@@ -1,4 +1,5 @@
 // rwku report: every table of one or more runs, for a terminal, a paper or a browser.
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@ struct ReportFlags {
   std::vector<std::string> runs;
   std::string file;
   bool intervals = false;
+  bool select = false;
+  std::optional<double> neighbor_budget;
+  std::optional<double> utility_budget;
 };
 
 std::string Render(const report::Report& report, const std::string& format, bool intervals) {
@@ -51,11 +55,25 @@ int Report(Session& session, const ReportFlags& flags) {
   for (const std::string& run : flags.runs) {
     runs.push_back(RunResource(run));
   }
-  const absl::StatusOr<v1::Report> answer = (*client)->GetFullReport(runs);
+  std::optional<v1::SelectionBudget> budget;
+  if (flags.select || flags.neighbor_budget || flags.utility_budget) {
+    budget.emplace();
+    if (flags.neighbor_budget) {
+      budget->set_neighbor(*flags.neighbor_budget);
+    }
+    if (flags.utility_budget) {
+      budget->set_utility(*flags.utility_budget);
+    }
+  }
+  const absl::StatusOr<v1::GetReportResponse> answer = (*client)->GetFullReport(runs, budget);
   if (!answer.ok()) {
     return session.Fail(answer.status());
   }
-  const std::string text = Render(FromProto(*answer), session.globals().output, flags.intervals);
+  report::Report report = FromProto(answer->report());
+  if (answer->has_selection()) {
+    report.selection = FromProto(answer->selection());
+  }
+  const std::string text = Render(report, session.globals().output, flags.intervals);
   if (flags.file.empty()) {
     session.out() << text;
     return kExitDone;
@@ -75,12 +93,19 @@ void AddReport(CommandTree& tree) {
   CLI::App* app = tree.Add(
       "report", "Print every table of one or more runs, with intervals and the paper's figures",
       {"rwku report r0000000a", "rwku report r0000000a --output html --file report.html",
-       "rwku report r0000000a r0000000b --output latex > tables.tex"},
+       "rwku report r0000000a r0000000b --output latex > tables.tex",
+       "rwku report r0000000a --select --neighbor-budget 0.95"},
       "Formats: table, json, csv, markdown, latex, html (one page by itself, with figures).\n");
   auto flags = std::make_shared<ReportFlags>();
   app->add_option("RUN", flags->runs, "Runs to report on")->required();
   app->add_option("--file", flags->file, "Write to this file instead of standard output");
   app->add_flag("--intervals", flags->intervals, "Show 95 % intervals in the table format");
+  app->add_flag("--select", flags->select,
+                "Mark the row that forgets best at what that may cost, and the Pareto front");
+  app->add_option("--neighbor-budget", flags->neighbor_budget,
+                  "Share of neighbor All that must be left, 0..1 (default: 0.9); selects, too");
+  app->add_option("--utility-budget", flags->utility_budget,
+                  "Share of utility that must be left, 0..1 (default: 0.9); selects, too");
   Command command;
   command.formats = {"table", "json", "csv", "markdown", "latex", "html"};
   command.run = [flags](Session& session) { return Report(session, *flags); };

@@ -59,7 +59,8 @@ report::ReportTable FromProto(const v1::ReportTable& proto) {
     row.run = proto_row.run();
     row.jobs_succeeded = proto_row.jobs_succeeded();
     row.jobs = proto_row.jobs();
-    row.recipe = {proto_row.model(), proto_row.method(), proto_row.tuning()};
+    row.recipe = {proto_row.model(), proto_row.method(), proto_row.tuning(), proto_row.group()};
+    row.jobs_collapsed = proto_row.jobs_collapsed();
     row.published = proto_row.published();
     for (const v1::ReportCell& cell : proto_row.cells()) {
       row.cells.push_back(FromProto(cell));
@@ -80,7 +81,29 @@ report::Report FromProto(const v1::Report& proto) {
   for (const v1::ReportTable& table : proto.targets()) {
     report.targets.push_back(FromProto(table));
   }
+  for (const v1::ReportTable& table : proto.curves()) {
+    report.curves.push_back(FromProto(table));
+  }
   return report;
+}
+
+report::Selection FromProto(const v1::Selection& proto) {
+  report::Selection selection{
+      {.neighbor = proto.neighbor_budget(), .utility = proto.utility_budget()}, {}};
+  for (const v1::SelectionArm& arm : proto.arms()) {
+    selection.arms.push_back(
+        {.label = arm.label(),
+         .run = arm.run(),
+         .forget = Value(arm.has_forget(), arm.forget()),
+         .neighbor = Value(arm.has_neighbor(), arm.neighbor()),
+         .neighbor_share = Value(arm.has_neighbor_share(), arm.neighbor_share()),
+         .utility_share = Value(arm.has_utility_share(), arm.utility_share()),
+         .on_front = arm.on_front(),
+         .within_budget = arm.within_budget(),
+         .selected = arm.selected(),
+         .excluded = arm.excluded()});
+  }
+  return selection;
 }
 
 report::Comparison FromProto(const v1::Comparison& proto) {

@@ -11,6 +11,7 @@ namespace rwku::cli {
 // A row with fewer cells than columns gets missing ones.
 report::ReportTable FromProto(const v1::ReportTable& proto);
 report::Report FromProto(const v1::Report& proto);
+report::Selection FromProto(const v1::Selection& proto);
 report::Comparison FromProto(const v1::Comparison& proto);
 
 }  // namespace rwku::cli

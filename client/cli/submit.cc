@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,7 @@
 #include "client/cli/exit_code.h"
 #include "client/cli/format.h"
 #include "client/cli/recipe_syntax.h"
+#include "client/cli/sweep.h"
 #include "client/cli/target_list.h"
 #include "client/cli/watch.h"
 
@@ -22,7 +24,10 @@ struct SubmitFlags {
   std::string dataset;
   std::vector<std::string> target_lists;
   std::vector<std::string> targets;
+  std::vector<std::string> batches;
+  std::vector<std::string> sequences;
   std::vector<std::string> methods;
+  std::vector<std::string> sweeps;
   std::vector<std::string> sets;
   std::vector<std::string> seeds;
   int priority = 0;
@@ -31,13 +36,52 @@ struct SubmitFlags {
   std::string request_id;
   bool single_bos = false;
   bool stop_at_newline = false;
+  bool evaluate_epochs = false;
+  bool export_weights = false;
   bool wait = false;
   bool watch = false;
   bool detach = false;
   bool validate_only = false;
 };
 
-absl::StatusOr<v1::CreateRunRequest> MakeRequest(const SubmitFlags& flags) {
+// One group a flag.
+absl::Status AddGroups(const char* flag, const std::vector<std::string>& lists, v1::TargetMode mode,
+                       v1::RunSpec& spec) {
+  if (lists.empty()) {
+    return absl::OkStatus();
+  }
+  if (spec.target_mode() != v1::TARGET_MODE_UNSPECIFIED || !spec.targets().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag,
+                     ": a run has single targets, batches or sequences; name its targets by "
+                     "--targets, --batch or --sequential, not by two of them"));
+  }
+  spec.set_target_mode(mode);
+  for (const std::string& list : lists) {
+    RWKU_ASSIGN_OR_RETURN(const std::vector<std::string> targets, ParseList(flag, list));
+    spec.add_groups()->mutable_targets()->Add(targets.begin(), targets.end());
+  }
+  return absl::OkStatus();
+}
+
+// `client` is asked what the methods read, where there are sweeps.
+absl::Status AddRecipes(const SubmitFlags& flags, client::Client& client, v1::RunSpec& spec) {
+  std::vector<Sweep> sweeps;
+  for (const std::string& text : flags.sweeps) {
+    RWKU_ASSIGN_OR_RETURN(Sweep sweep, ParseSweep(text));
+    sweeps.push_back(std::move(sweep));
+  }
+  std::vector<v1::Method> known;
+  if (!sweeps.empty()) {
+    RWKU_ASSIGN_OR_RETURN(known, client.ListMethods(""));
+  }
+  RWKU_ASSIGN_OR_RETURN(const std::vector<v1::Recipe> recipes,
+                        ExpandSweeps(flags.methods, sweeps, known));
+  spec.mutable_recipes()->Add(recipes.begin(), recipes.end());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::CreateRunRequest> MakeRequest(const SubmitFlags& flags, client::Client& client) {
   v1::CreateRunRequest request;
   request.set_request_id(flags.request_id);
   request.set_validate_only(flags.validate_only);
@@ -49,9 +93,12 @@ absl::StatusOr<v1::CreateRunRequest> MakeRequest(const SubmitFlags& flags) {
     spec.mutable_targets()->Add(targets.begin(), targets.end());
   }
   spec.mutable_targets()->Add(flags.targets.begin(), flags.targets.end());
-  for (const std::string& method : flags.methods) {
-    RWKU_ASSIGN_OR_RETURN(*spec.add_recipes(), ParseRecipe(method));
-  }
+  RWKU_RETURN_IF_ERROR(AddGroups("--batch", flags.batches, v1::TARGET_MODE_BATCH, spec));
+  RWKU_RETURN_IF_ERROR(
+      AddGroups("--sequential", flags.sequences, v1::TARGET_MODE_SEQUENTIAL, spec));
+  RWKU_RETURN_IF_ERROR(AddRecipes(flags, client, spec));
+  spec.set_evaluate_epochs(flags.evaluate_epochs);
+  spec.set_export_weights(flags.export_weights);
   for (const std::string& list : flags.sets) {
     RWKU_ASSIGN_OR_RETURN(const std::vector<std::string> sets, ParseList("--sets", list));
     spec.mutable_probe_sets()->Add(sets.begin(), sets.end());
@@ -85,13 +132,13 @@ void PrintCreated(const Session& session, const v1::Run& run, bool validate_only
 }
 
 int Submit(Session& session, const SubmitFlags& flags) {
-  const absl::StatusOr<v1::CreateRunRequest> request = MakeRequest(flags);
-  if (!request.ok()) {
-    return session.Fail(request.status());
-  }
   const absl::StatusOr<client::Client*> client = session.client();
   if (!client.ok()) {
     return session.Fail(client.status());
+  }
+  const absl::StatusOr<v1::CreateRunRequest> request = MakeRequest(flags, **client);
+  if (!request.ok()) {
+    return session.Fail(request.status());
   }
   const absl::StatusOr<v1::Run> run = (*client)->CreateRun(*request);
   if (!run.ok()) {
@@ -133,7 +180,13 @@ void AddSubmit(CommandTree& tree) {
       {"rwku submit --model tiny --dataset rwku --targets 1-10 --method ga --method npo:lora",
        R"(rwku submit --model tiny --dataset rwku --targets '1-3,"King, Stephen"' --method icu)",
        "rwku submit --model tiny --dataset rwku --method ga:lora,lr=1e-5,epochs=3,label=gentle "
-       "--watch"},
+       "--watch",
+       "rwku submit --model tiny --dataset rwku --targets 1-4 --method original --method npo "
+       "--sweep lr=1e-7,3e-7,1e-6 --sweep beta=0.1,0.2",
+       "rwku submit --model tiny --dataset rwku --batch 1-10 --batch 1-20 --method ga",
+       "rwku submit --model tiny --dataset rwku --sequential 1-10 --method ga",
+       "rwku submit --model tiny --dataset rwku --targets 1 --method ga,epochs=8 "
+       "--evaluate-epochs"},
       absl::StrCat("Methods: NAME[:full|lora][,key=value...]; what is left out takes the published "
                    "default. Keys:\n",
                    RecipeSyntaxHelp()));
@@ -146,7 +199,14 @@ void AddSubmit(CommandTree& tree) {
   many("--targets", flags->target_lists,
        "Targets by name, number or range, separated by commas (default: all)");
   many("--target", flags->targets, "One target by name, number or range; repeatable");
+  many("--batch", flags->batches,
+       "Targets to forget at once, as in --targets; repeatable: one job a method for each");
+  many("--sequential", flags->sequences,
+       "Targets to forget one after another without putting the weights back; repeatable");
   many("--method", flags->methods, "Method with its settings, see below; repeatable")->required();
+  many("--sweep", flags->sweeps,
+       "KEY=VALUE,VALUE...: every method that reads the key with each value; repeatable: with "
+       "each combination");
   many("--sets", flags->sets, "Probe sets, separated by commas (default: all)");
   many("--seed", flags->seeds, "Seeds of the training order, e.g. 42 or 1-3 (default: 42)");
   app->add_option("--priority", flags->priority, "-100..100, higher runs first (default: 0)");
@@ -160,6 +220,10 @@ void AddSubmit(CommandTree& tree) {
                 "End answers at the first line break, as the reference means to but does not");
   app->add_flag("--single-bos", flags->single_bos,
                 "Start templated prompts with one BOS token, not the reference's two");
+  app->add_flag("--evaluate-epochs", flags->evaluate_epochs,
+                "Evaluate after every epoch, too, and stop a training whose model collapsed");
+  app->add_flag("--export", flags->export_weights,
+                "Keep the tuned weights or adapters below the worker's export root");
   app->add_flag("--watch", flags->watch, "Follow the run to its end (default in rwku local)");
   app->add_flag("--wait", flags->wait, "Wait for the run's end without showing progress");
   app->add_flag("--detach", flags->detach, "In rwku local: do not wait for the run");

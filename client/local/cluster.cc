@@ -37,6 +37,8 @@ absl::StatusOr<std::string> FindBinary(const std::string& named, const std::stri
 
 }  // namespace
 
+fs::path ExportRoot(const fs::path& data_dir) { return data_dir / "exports"; }
+
 bool BuiltWithCuda() { return RWKU_WITH_CUDA != 0; }
 
 std::vector<std::string> WorkerDevices(const fs::path& device_root, bool use_gpus, int count) {
@@ -143,6 +145,7 @@ absl::Status Cluster::StartWorkers(client::Client& client) {
     std::vector<std::string> argv = {
         binary,          "--server",   address_,          "--name",   name,      "--models",
         options_.models, "--datasets", options_.datasets, "--device", devices[i]};
+    argv.insert(argv.end(), {"--export-root", ExportRoot(options_.data_dir).string()});
     // Somebody waits at the terminal; what was begun is begun again by the next worker.
     argv.insert(argv.end(), {"--drain-timeout", "3s"});
     if (options_.threads > 0) {

@@ -20,6 +20,9 @@
 
 namespace rwku::local {
 
+// Where the workers keep the weights of runs that ask for it.
+std::filesystem::path ExportRoot(const std::filesystem::path& data_dir);
+
 // Whether the workers of this build can use a GPU.
 bool BuiltWithCuda();
 
@@ -28,7 +31,7 @@ struct ClusterOptions {
   std::string executable;
   std::string server_binary;
   std::string worker_binary;
-  std::filesystem::path data_dir;  // made if missing; holds server/ and logs/
+  std::filesystem::path data_dir;  // made if missing; holds server/, logs/ and exports/
   std::string models;
   std::string datasets;
   // Called once the server serves, before a worker starts; its error ends the start. May be empty.

@@ -17,6 +17,31 @@ namespace {
 
 constexpr char kDefaultFamily[] = "llama";
 
+// The fields of a recipe that `method` reads.
+std::vector<const char*> SettingsOf(const methods::MethodInfo& method) {
+  std::vector<const char*> settings;
+  if (method.objective != methods::Objective::kNone) {
+    settings = {"learning_rate",     "batch_size",    "accumulation", "epochs", "warmup_steps",
+                "max_gradient_norm", "cutoff_tokens", "max_texts",    "lora"};
+  }
+  if (method.objective != methods::Objective::kNone || method.steers) {
+    settings.push_back("layers");
+  }
+  const auto add = [&settings](bool reads, const char* field) {
+    if (reads) {
+      settings.push_back(field);
+    }
+  };
+  add(method.reads.beta, "beta");
+  add(method.reads.beta2, "beta2");
+  add(method.reads.margin, "margin");
+  add(method.reads.strength, "strength");
+  add(method.reads.layer, "layer");
+  add(method.reads.retain, "retain");
+  add(method.reads.retain, "forget_weight");
+  return settings;
+}
+
 }  // namespace
 
 UnlearningService::Reactor* UnlearningService::ListTargets(Context* context,
@@ -94,6 +119,9 @@ UnlearningService::Reactor* UnlearningService::ListMethods(Context* context,
     out->set_corpus(method.corpus);
     for (const methods::Recipe& recipe : method.defaults) {
       *out->add_defaults() = ToProto(recipe);
+    }
+    for (const char* setting : SettingsOf(method)) {
+      out->add_settings(setting);
     }
   }
   Reactor* reactor = context->DefaultReactor();

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "net/status.h"
 #include "server/service/names.h"
+#include "server/service/target_groups.h"
 
 namespace rwku::service {
 namespace {
@@ -124,6 +125,11 @@ v1::Job ToProto(const scheduler::JobRecord& job) {
   auto spec = Parse<v1::JobSpec>(job.payload, "JobSpec", job.id.value());
   proto.set_target(spec.target());
   proto.set_target_number(spec.target_number());
+  if (IsGroup(spec)) {
+    for (const v1::JobTarget& target : spec.targets()) {
+      proto.add_group_targets(target.name());
+    }
+  }
   *proto.mutable_recipe() = std::move(*spec.mutable_recipe());
   proto.set_seed(spec.seed());
   proto.set_state(ToProto(job.state));

@@ -58,6 +58,7 @@ absl::StatusOr<evaluate::Prediction> FromProto(const v1::Prediction& proto) {
                                             proto.token_log_probabilities().end());
   prediction.token_means.assign(proto.token_means().begin(), proto.token_means().end());
   prediction.token_variances.assign(proto.token_variances().begin(), proto.token_variances().end());
+  prediction.checkpoint = proto.checkpoint();
   return prediction;
 }
 

@@ -1,5 +1,6 @@
 #include "server/service/prediction_filter.h"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "benchmark/dataset/probe_set.h"
 #include "benchmark/dataset/probe_type.h"
 #include "net/status.h"
+#include "server/service/target_groups.h"
 
 namespace rwku::service {
 namespace {
@@ -109,7 +111,9 @@ absl::string_view VerdictScore(absl::string_view probe_set) {
 }
 
 void FilterNames::Add(const v1::JobSpec& job) {
-  targets_.emplace(job.target(), job.target_number());
+  for (const v1::JobTarget& target : TargetsOf(job)) {
+    targets_.emplace(target.name(), target.number());
+  }
   probe_sets_.insert(job.probe_sets().begin(), job.probe_sets().end());
   recipes_.insert(job.recipe().label());
   std::vector<dataset::CorpusKind> kinds;
@@ -166,6 +170,13 @@ absl::StatusOr<PredictionFilter> PredictionFilter::Create(const v1::PredictionFi
   }
   filter.verdict_ = wanted.verdict();
   filter.text_ = absl::AsciiStrToLower(wanted.text());
+  if (wanted.has_checkpoint()) {
+    filter.checkpoint_ = wanted.checkpoint();
+    if (wanted.checkpoint() < 0) {
+      errors.push_back({"filter.checkpoint",
+                        absl::StrCat("found ", wanted.checkpoint(), ", allowed at least 0")});
+    }
+  }
   if (!errors.empty()) {
     return net::InvalidFields(errors);
   }
@@ -173,11 +184,16 @@ absl::StatusOr<PredictionFilter> PredictionFilter::Create(const v1::PredictionFi
 }
 
 bool PredictionFilter::AdmitsJob(const v1::JobSpec& job) const {
-  return Passes(targets_, job.target()) && Passes(recipes_, job.recipe().label());
+  const std::vector<v1::JobTarget> targets = TargetsOf(job);
+  return Passes(recipes_, job.recipe().label()) &&
+         std::any_of(targets.begin(), targets.end(),
+                     [&](const auto& target) { return Passes(targets_, target.name()); });
 }
 
 bool PredictionFilter::Admits(const v1::Prediction& prediction) const {
-  return Passes(probe_sets_, prediction.probe_set()) && Passes(types_, prediction.type()) &&
+  return Passes(targets_, prediction.target()) &&
+         (!checkpoint_.has_value() || *checkpoint_ == prediction.checkpoint()) &&
+         Passes(probe_sets_, prediction.probe_set()) && Passes(types_, prediction.type()) &&
          PassesVerdict(verdict_, prediction) && PassesText(text_, prediction);
 }
 

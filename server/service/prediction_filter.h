@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -47,6 +48,7 @@ class PredictionFilter {
   std::set<std::string> recipes_;
   std::set<std::string> types_;
   v1::Verdict verdict_ = v1::VERDICT_UNSPECIFIED;
+  std::optional<int> checkpoint_;
   std::string text_;  // ASCII letters in lower case
 };
 

@@ -36,6 +36,12 @@ void ReadResult(const std::string& result, JobCopy* job) {
       case v1::JobResult::kWordTokenizerFieldNumber:
         read = WireFormatLite::ReadString(&input, &job->word_tokenizer);
         break;
+      case v1::JobResult::kCollapseFieldNumber: {
+        std::string why;
+        read = WireFormatLite::ReadString(&input, &why);
+        job->collapsed = !why.empty();
+        break;
+      }
       default:
         read = WireFormatLite::SkipField(&input, tag);
     }

@@ -40,6 +40,7 @@ struct JobCopy {
   size_t count = 0;
   int metrics_version = 0;
   std::string word_tokenizer;
+  bool collapsed = false;  // whether its training stopped early
 };
 JobCopy CopyJob(const scheduler::JobRecord& job);
 // `spec` is the job's own.

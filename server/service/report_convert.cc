@@ -75,6 +75,8 @@ v1::ReportTable ToProto(const report::ReportTable& table) {
     out->set_method(row.recipe.method);
     out->set_tuning(row.recipe.tuning);
     out->set_published(row.published);
+    out->set_jobs_collapsed(row.jobs_collapsed);
+    out->set_group(row.recipe.group);
     for (const report::ReportCell& cell : row.cells) {
       *out->add_cells() = ToProto(cell);
     }
@@ -91,6 +93,37 @@ v1::Report ToProto(const report::Report& report) {
   }
   for (const report::ReportTable& table : report.targets) {
     *proto.add_targets() = ToProto(table);
+  }
+  for (const report::ReportTable& table : report.curves) {
+    *proto.add_curves() = ToProto(table);
+  }
+  return proto;
+}
+
+v1::Selection ToProto(const report::Selection& selection) {
+  v1::Selection proto;
+  proto.set_neighbor_budget(selection.budget.neighbor);
+  proto.set_utility_budget(selection.budget.utility);
+  for (const report::SelectionArm& arm : selection.arms) {
+    v1::SelectionArm* out = proto.add_arms();
+    out->set_label(arm.label);
+    out->set_run(arm.run);
+    if (arm.forget) {
+      out->set_forget(*arm.forget);
+    }
+    if (arm.neighbor) {
+      out->set_neighbor(*arm.neighbor);
+    }
+    if (arm.neighbor_share) {
+      out->set_neighbor_share(*arm.neighbor_share);
+    }
+    if (arm.utility_share) {
+      out->set_utility_share(*arm.utility_share);
+    }
+    out->set_on_front(arm.on_front);
+    out->set_within_budget(arm.within_budget);
+    out->set_selected(arm.selected);
+    out->set_excluded(arm.excluded);
   }
   return proto;
 }

@@ -10,6 +10,7 @@ namespace rwku::service {
 
 v1::ReportTable ToProto(const report::ReportTable& table);
 v1::Report ToProto(const report::Report& report);
+v1::Selection ToProto(const report::Selection& selection);
 v1::Comparison ToProto(const report::Comparison& comparison);
 
 }  // namespace rwku::service

@@ -110,7 +110,7 @@ class Rescorer {
           absl::StrCat("the stored spec of ", JobName(job.job), " is unreadable"));
     }
     RWKU_ASSIGN_OR_RETURN(v1::JobResult result, ResultOf(coordinator_, job));
-    RWKU_ASSIGN_OR_RETURN(const evaluate::ScoringContext context, ContextOf(spec));
+    RWKU_ASSIGN_OR_RETURN(const Context context, ContextOf(spec));
     ChunkPacker packer(job.job, job.fencing_token);
     Sha256 digest;
     size_t count = 0;
@@ -154,7 +154,12 @@ class Rescorer {
   int64_t predictions() const { return predictions_; }
 
  private:
-  absl::StatusOr<evaluate::ScoringContext> ContextOf(const v1::JobSpec& spec) {
+  struct Context {
+    const metrics::WordTokenizer* words = nullptr;
+    bool icu = false;  // whether texts were read behind the prefix for their target
+  };
+
+  absl::StatusOr<Context> ContextOf(const v1::JobSpec& spec) {
     if (words_ == nullptr) {  // a run has one dataset
       RWKU_ASSIGN_OR_RETURN(const auto data, catalog_.FindDataset(spec.dataset()));
       RWKU_ASSIGN_OR_RETURN(metrics::WordTokenizer words,
@@ -163,18 +168,18 @@ class Rescorer {
     }
     RWKU_ASSIGN_OR_RETURN(const methods::MethodInfo method,
                           methods::FindMethod(spec.recipe().method(), ""));
-    return evaluate::ScoringContext{
-        words_.get(), method.uses_icu_prefix ? protocol::IcuPrefix(spec.target()) : ""};
+    return Context{words_.get(), method.uses_icu_prefix};
   }
 
-  static absl::StatusOr<std::string> ScoredAnew(const evaluate::ScoringContext& context,
-                                                absl::string_view bytes) {
+  static absl::StatusOr<std::string> ScoredAnew(const Context& context, absl::string_view bytes) {
     v1::Prediction proto;
     if (!proto.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
       return absl::DataLossError("it cannot be read");
     }
     RWKU_ASSIGN_OR_RETURN(evaluate::Prediction prediction, FromProto(proto));
-    RWKU_RETURN_IF_ERROR(evaluate::ScorePrediction(context, &prediction));
+    const evaluate::ScoringContext scoring{
+        context.words, context.icu ? protocol::IcuPrefix(prediction.target) : ""};
+    RWKU_RETURN_IF_ERROR(evaluate::ScorePrediction(scoring, &prediction));
     SetScores(prediction, &proto);
     return proto.SerializeAsString();
   }

@@ -1,5 +1,6 @@
 // The methods of UnlearningService that show results: tables and predictions.
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -8,6 +9,7 @@
 
 #include "base/status_macros.h"
 #include "benchmark/evaluate/score_prediction.h"
+#include "benchmark/report/selection.h"
 #include "net/status.h"
 #include "server/service/finish.h"
 #include "server/service/names.h"
@@ -50,6 +52,34 @@ absl::StatusOr<std::vector<RunId>> ReportRuns(const v1::GetReportRequest& reques
   return runs;
 }
 
+// The budget of a selection with its defaults; nullopt where none is asked for.
+absl::StatusOr<std::optional<report::SelectionBudget>> BudgetOf(
+    const v1::GetReportRequest& request) {
+  if (!request.has_selection()) {
+    return std::nullopt;
+  }
+  const v1::SelectionBudget& wanted = request.selection();
+  report::SelectionBudget budget;
+  if (wanted.has_neighbor()) {
+    budget.neighbor = wanted.neighbor();
+  }
+  if (wanted.has_utility()) {
+    budget.utility = wanted.utility();
+  }
+  std::vector<net::FieldError> errors;
+  const auto check = [&errors](const char* field, double share) {
+    if (!(share >= 0 && share <= 1)) {
+      errors.push_back({field, absl::StrCat("found ", share, ", allowed 0 to 1")});
+    }
+  };
+  check("selection.neighbor", budget.neighbor);
+  check("selection.utility", budget.utility);
+  if (!errors.empty()) {
+    return net::InvalidFields(errors);
+  }
+  return budget;
+}
+
 }  // namespace
 
 void UnlearningService::ReadOnPool(
@@ -72,33 +102,41 @@ UnlearningService::Reactor* UnlearningService::GetReport(Context* context,
                                                          const v1::GetReportRequest* request,
                                                          v1::GetReportResponse* response) {
   const absl::StatusOr<std::vector<RunId>> runs = ReportRuns(*request);
-  if (!runs.ok()) {
-    return Refuse(context, runs.status());
+  const auto budget = BudgetOf(*request);
+  for (const absl::Status& status : {runs.status(), budget.status()}) {
+    if (!status.ok()) {
+      return Refuse(context, status);
+    }
   }
   Reactor* reactor = context->DefaultReactor();
-  ReadOnPool(context, reactor,
-             [this, context, reactor, runs = *runs, details = request->details(),
-              response](const coordinator::View& view) -> absl::StatusOr<std::function<void()>> {
-               std::vector<RunCopy> copies;
-               for (const RunId& run : runs) {
-                 absl::StatusOr<RunCopy> copy = CopyRun(view, run);
-                 if (!copy.ok()) {
-                   return copy.status();
-                 }
-                 copies.push_back(*std::move(copy));
-               }
-               return [this, context, reactor, details, response, copies = std::move(copies)] {
-                 const absl::StatusOr<report::Report> report = BuildReport(
-                     store_, "RWKU", copies, [context] { return context->IsCancelled(); });
-                 if (report.ok()) {
-                   *response->mutable_table() = ToProto(*report::FindTable(*report, "main"));
-                   if (details) {
-                     *response->mutable_report() = ToProto(*report);
-                   }
-                 }
-                 FinishWith(context, reactor, report.status());
-               };
-             });
+  ReadOnPool(
+      context, reactor,
+      [this, context, reactor, runs = *runs, details = request->details(), budget = *budget,
+       response](const coordinator::View& view) -> absl::StatusOr<std::function<void()>> {
+        std::vector<RunCopy> copies;
+        for (const RunId& run : runs) {
+          absl::StatusOr<RunCopy> copy = CopyRun(view, run);
+          if (!copy.ok()) {
+            return copy.status();
+          }
+          copies.push_back(*std::move(copy));
+        }
+        return [this, context, reactor, details, budget, response, copies = std::move(copies)] {
+          const absl::StatusOr<report::Report> report =
+              BuildReport(store_, "RWKU", copies, [context] { return context->IsCancelled(); });
+          if (report.ok()) {
+            const report::ReportTable& main = *report::FindTable(*report, "main");
+            *response->mutable_table() = ToProto(main);
+            if (budget) {
+              *response->mutable_selection() = ToProto(report::Select(main, *budget));
+            }
+            if (details) {
+              *response->mutable_report() = ToProto(*report);
+            }
+          }
+          FinishWith(context, reactor, report.status());
+        };
+      });
   return reactor;
 }
 

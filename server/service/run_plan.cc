@@ -23,19 +23,22 @@
 #include "server/service/corpus_plan.h"
 #include "server/service/recipe_convert.h"
 #include "server/service/run_scalars.h"
+#include "server/service/target_groups.h"
 
 namespace rwku::service {
 namespace {
 
 constexpr int kMaxRecipes = 100;
 constexpr int kMaxSeeds = 1000;
-constexpr int kMaxSelectors = 10000;
 constexpr int kMaxProbeSets = 64;
 // Problems that are named; who has more will ask again anyway.
 constexpr size_t kMaxErrors = 100;
 constexpr size_t kMaxJobs = 100000;
 // A table of missing corpora longer than this helps nobody.
 constexpr size_t kMaxCorpusErrors = 10;
+
+// The method that shows the model before unlearning.
+constexpr absl::string_view kOriginal = "original";
 
 std::string Message(const absl::Status& status) { return std::string(status.message()); }
 
@@ -61,10 +64,12 @@ class Planner {
     CheckModel();
     CheckDataset();
     CheckRecipes();
+    CheckModes();
     CheckProbeSets();
     CheckPrimers();
     CheckSeeds();
     CheckCorpora();
+    CheckRetain();
     if (!errors_.empty()) {
       return net::InvalidFields(errors_);
     }
@@ -97,37 +102,16 @@ class Planner {
       return;
     }
     dataset_ = *std::move(found);
-    if (plan_.spec.targets_size() > kMaxSelectors) {
-      Error("spec.targets", absl::StrCat("found ", plan_.spec.targets_size(),
-                                         " selectors, allowed at most ", kMaxSelectors));
-      return;
-    }
-    // One by one, so that every bad selector is named.
-    bool good = true;
-    for (int i = 0; i < plan_.spec.targets_size() && !Full(); ++i) {
-      const std::vector<std::string> one = {plan_.spec.targets(i)};
-      if (const auto selected = dataset_->Select(one); !selected.ok()) {
-        Error(absl::StrCat("spec.targets[", i, "]"), Message(selected.status()));
-        good = false;
+    choices_ = ChooseTargets(*dataset_, &plan_.spec, [this](std::string field, std::string what) {
+      Error(std::move(field), std::move(what));
+    });
+    std::set<int> seen;
+    for (const JobTargets& choice : choices_) {
+      for (const dataset::TargetInfo* target : choice.targets) {
+        if (seen.insert(target->number).second) {
+          targets_.push_back(target);
+        }
       }
-    }
-    if (!good) {
-      return;
-    }
-    const std::vector<std::string> selectors(plan_.spec.targets().begin(),
-                                             plan_.spec.targets().end());
-    const auto selected = dataset_->Select(selectors);
-    if (!selected.ok()) {
-      Error("spec.targets", Message(selected.status()));
-      return;
-    }
-    targets_ = *selected;
-    if (targets_.empty()) {
-      Error("spec.targets", "the dataset has no targets");
-    }
-    plan_.spec.clear_targets();
-    for (const dataset::TargetInfo* target : targets_) {
-      plan_.spec.add_targets(target->name);
     }
   }
 
@@ -149,8 +133,12 @@ class Planner {
         continue;
       }
       std::vector<methods::FieldError> problems;
-      const auto recipe = methods::ResolveRecipe(
-          *request, {.family = model_.family, .layers = model_.layers, .batch = false}, &problems);
+      const auto recipe =
+          methods::ResolveRecipe(*request,
+                                 {.family = model_.family,
+                                  .layers = model_.layers,
+                                  .batch = plan_.spec.target_mode() == v1::TARGET_MODE_BATCH},
+                                 &problems);
       if (!recipe.ok()) {
         for (const methods::FieldError& problem : problems) {
           Error(absl::StrCat(field, ".", problem.field), problem.description);
@@ -166,6 +154,46 @@ class Planner {
                            "], too; tables tell recipes apart by it, so give each its own"));
       }
       *plan_.spec.mutable_recipes(i) = ToProto(*recipe);
+    }
+  }
+
+  // What some methods cannot do with several targets, epochs or weights.
+  void CheckModes() {
+    const v1::RunSpec& spec = plan_.spec;
+    const bool sequential = spec.target_mode() == v1::TARGET_MODE_SEQUENTIAL;
+    const bool group = sequential || spec.target_mode() == v1::TARGET_MODE_BATCH;
+    if (sequential && spec.evaluate_epochs()) {
+      Error("spec.evaluate_epochs",
+            "found true with TARGET_MODE_SEQUENTIAL, which is evaluated after each target; "
+            "evaluate the epochs of single or batch targets");
+    }
+    bool any_trains = false;
+    for (int i = 0; i < spec.recipes_size(); ++i) {
+      const std::string& name = spec.recipes(i).method();
+      const auto method = methods::FindMethod(name, model_.family);
+      if (!method.ok()) {
+        any_trains = true;  // refused elsewhere
+        continue;
+      }
+      const bool trains = !method->corpus.empty();
+      any_trains = any_trains || trains;
+      const std::string field = absl::StrCat("spec.recipes[", i, "].method");
+      if (group && method->steers) {
+        Error(field, absl::StrCat("\"", name,
+                                  "\" steers away from one target; allowed with "
+                                  "TARGET_MODE_SINGLE"));
+      } else if (sequential && !trains && name != kOriginal) {
+        Error(field, absl::StrCat("\"", name,
+                                  "\" does not train, so nothing is left from target to target; "
+                                  "allowed with TARGET_MODE_SEQUENTIAL are methods that train, and "
+                                  "original"));
+      }
+    }
+    if (!any_trains && spec.evaluate_epochs()) {
+      Error("spec.evaluate_epochs", "found true, but no recipe trains");
+    }
+    if (!any_trains && spec.export_weights()) {
+      Error("spec.export_weights", "found true, but no recipe trains");
     }
   }
 
@@ -284,13 +312,43 @@ class Planner {
     }
   }
 
+  // Retain texts come from the targets' neighbor probes, or from targets that are not forgotten.
+  void CheckRetain() {
+    for (int i = 0; i < plan_.spec.recipes_size() && dataset_ != nullptr; ++i) {
+      const v1::Retain& retain = plan_.spec.recipes(i).retain();
+      const std::string field = absl::StrCat("spec.recipes[", i, "].retain.source");
+      if (retain.term() == v1::RETAIN_TERM_KIND_UNSPECIFIED ||
+          retain.term() == v1::RETAIN_TERM_KIND_NONE) {
+        continue;
+      }
+      if (retain.source() == v1::RETAIN_SOURCE_NEIGHBORS) {
+        const auto without = std::find_if(targets_.begin(), targets_.end(), [](const auto* target) {
+          return !HasProbeSet(*target, "neighbor_level1") &&
+                 !HasProbeSet(*target, "neighbor_level2");
+        });
+        if (without != targets_.end()) {
+          Error(field, absl::StrCat("found neighbors, but ", Describe(**without),
+                                    " has no neighbor probes"));
+        }
+        continue;
+      }
+      for (const JobTargets& choice : choices_) {
+        if (choice.targets.size() >= dataset_->targets().size()) {
+          Error(field, absl::StrCat("found targets, but \"", choice.name,
+                                    "\" leaves no other target of the dataset"));
+          break;
+        }
+      }
+    }
+  }
+
   absl::StatusOr<RunPlan> Expand() {
     const v1::RunSpec& spec = plan_.spec;
-    const size_t count = targets_.size() * static_cast<size_t>(spec.recipes_size()) *
+    const size_t count = choices_.size() * static_cast<size_t>(spec.recipes_size()) *
                          static_cast<size_t>(spec.seeds_size());
     if (count > kMaxJobs) {
       return net::InvalidFields(
-          {{"spec", absl::StrCat(targets_.size(), " targets x ", spec.recipes_size(), " recipes x ",
+          {{"spec", absl::StrCat(choices_.size(), " targets x ", spec.recipes_size(), " recipes x ",
                                  spec.seeds_size(), " seeds are ", count, " jobs, allowed at most ",
                                  kMaxJobs)}});
     }
@@ -302,23 +360,10 @@ class Planner {
     plan_.jobs.reserve(count);
     for (const v1::Recipe& recipe : spec.recipes()) {
       for (const uint64_t seed : spec.seeds()) {
-        for (const dataset::TargetInfo* target : targets_) {
-          v1::JobSpec job;
-          job.set_model(spec.model());
-          job.set_dataset(spec.dataset());
-          job.set_target(target->name);
-          job.set_target_number(target->number);
-          *job.mutable_recipe() = recipe;
-          job.set_seed(seed);
-          for (const std::string& name : spec.probe_sets()) {
-            if (HasProbeSet(*target, name)) {
-              job.add_probe_sets(name);
-            }
-          }
-          *job.mutable_protocol() = spec.protocol();
+        for (const JobTargets& choice : choices_) {
           scheduler::JobRecord record;
           record.index = static_cast<int>(plan_.jobs.size());
-          record.payload = job.SerializeAsString();
+          record.payload = JobOf(choice, recipe, seed, record.index).SerializeAsString();
           record.model = spec.model();
           plan_.jobs.push_back(std::move(record));
         }
@@ -327,12 +372,45 @@ class Planner {
     return std::move(plan_);
   }
 
+  v1::JobSpec JobOf(const JobTargets& choice, const v1::Recipe& recipe, uint64_t seed,
+                    int index) const {
+    const v1::RunSpec& spec = plan_.spec;
+    v1::JobSpec job;
+    job.set_model(spec.model());
+    job.set_dataset(spec.dataset());
+    job.set_target(choice.name);
+    job.set_target_number(choice.number);
+    job.set_target_mode(spec.target_mode());
+    for (const dataset::TargetInfo* target : choice.targets) {
+      v1::JobTarget* added = job.add_targets();
+      added->set_name(target->name);
+      added->set_number(target->number);
+    }
+    *job.mutable_recipe() = recipe;
+    job.set_seed(seed);
+    for (const std::string& name : spec.probe_sets()) {
+      if (std::any_of(choice.targets.begin(), choice.targets.end(),
+                      [&](const auto* target) { return HasProbeSet(*target, name); })) {
+        job.add_probe_sets(name);
+      }
+    }
+    *job.mutable_protocol() = spec.protocol();
+    job.set_evaluate_epochs(spec.evaluate_epochs());
+    const auto method = methods::FindMethod(recipe.method(), model_.family);
+    if (spec.export_weights() && method.ok() && !method->corpus.empty()) {
+      // The run has no id yet, which the folder's name starts with; WorkerService completes it.
+      job.set_export_folder(absl::StrCat(index));
+    }
+    return job;
+  }
+
   const v1::CreateRunRequest& request_;
   const Catalog& catalog_;
   RunPlan plan_;
   ModelInfo model_;
   std::shared_ptr<const dataset::Dataset> dataset_;
-  std::vector<const dataset::TargetInfo*> targets_;
+  std::vector<JobTargets> choices_;                  // one a job of each recipe and seed
+  std::vector<const dataset::TargetInfo*> targets_;  // of all choices
   std::vector<net::FieldError> errors_;
 };
 

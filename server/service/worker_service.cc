@@ -259,6 +259,10 @@ class ConnectReactor final
       if (!out->mutable_spec()->ParseFromString(assign->payload)) {
         RWKU_LOG(kError, "a stored JobSpec cannot be read").With("job", assign->lease.job.value());
       }
+      if (!out->spec().export_folder().empty()) {
+        // Stored before the run had its id. A job's id is "{run}/{job}".
+        out->mutable_spec()->set_export_folder(assign->lease.job.value());
+      }
       out->set_micro_batch_halvings(assign->micro_batch_halvings);
       out->set_world_size(1);
     } else if (const auto* revoke = std::get_if<coordinator::RevokeMessage>(&message)) {

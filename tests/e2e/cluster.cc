@@ -152,6 +152,11 @@ absl::StatusOr<std::map<std::string, std::string>> ResultsOf(client::Client& cli
     keys[job.name()] = key;
     v1::JobResult result = job.result();
     result.clear_timings();
+    // What the worker had in memory, or remembered, depends on what it did before.
+    result.clear_model_loads();
+    result.clear_reference_texts_computed();
+    result.clear_reference_texts_cached();
+    result.clear_memory();
     if (!results.emplace(key, result.SerializeAsString()).second) {
       return absl::InternalError(absl::StrCat("two jobs are ", key));
     }

@@ -71,7 +71,7 @@ class Cluster {
 
 // What a run leaves that must not depend on anything but its inputs: by job (target, recipe, seed),
 // the result with its curve, checksums and digest, and every prediction, serialized; timings,
-// workers and attempts are left out.
+// loads, caches, memory, workers and attempts are left out.
 absl::StatusOr<std::map<std::string, std::string>> ResultsOf(client::Client& client,
                                                              const std::string& run);
 

@@ -180,6 +180,7 @@ absl::StatusOr<engine::ModelInfo> FakeEngine::Load(const std::filesystem::path& 
                             .bytes = 4000,
                             .weights_checksum = Fingerprint(*config)};
   weights_ = info_.weights_checksum;
+  mute_ = false;
   usage_ = {};
   return info_;
 }
@@ -234,6 +235,8 @@ absl::StatusOr<engine::TrainingReport> FakeEngine::Train(const engine::TrainingP
       continue;
     }
     report.epochs = step / epoch_steps;
+    mute_ = mute_ || (options_.mute_learning_rate.has_value() &&
+                      plan.learning_rate >= *options_.mute_learning_rate);
     weights_ = step == total ? trained : Fingerprint(absl::StrCat(trained, "|", report.epochs));
     if (callbacks.on_epoch) {
       RWKU_ASSIGN_OR_RETURN(const engine::EpochVerdict verdict, callbacks.on_epoch(report.epochs));
@@ -279,6 +282,7 @@ absl::StatusOr<std::string> FakeEngine::Restore() {
   }
   ++restores_;
   if (!options_.restore_fails) {
+    mute_ = false;
     weights_ = info_.weights_checksum;
   }
   return weights_;
@@ -300,7 +304,7 @@ absl::StatusOr<std::vector<std::string>> FakeEngine::Model::Generate(
       absl::StrAppend(&output, " ", kWords[random.Below(kWords.size())]);
     }
     engine_->usage_.generated_tokens += words;
-    outputs.push_back(std::move(output));
+    outputs.push_back(engine_->mute_ ? "" : std::move(output));
     if (progress) {
       progress(outputs.size(), requests.size());
     }

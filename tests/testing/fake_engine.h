@@ -31,6 +31,9 @@ struct FakeEngineOptions {
   int enough_parts = 1 << 30;
   // Training fails at this step with DATA_LOSS.
   std::optional<int> nan_at_step;
+  // A training with at least this learning rate leaves a model whose outputs are blank, from the
+  // end of its first epoch to the next Restore().
+  std::optional<double> mute_learning_rate;
   // Restore() after a training leaves the weights trained, and says so by their checksum.
   bool restore_fails = false;
 };
@@ -97,6 +100,7 @@ class FakeEngine final : public engine::Engine {
   std::filesystem::path folder_;
   engine::ModelInfo info_;
   std::string weights_;    // checksum of the weights as they are now
+  bool mute_ = false;      // whether outputs are blank
   evaluate::Usage usage_;  // since the model was loaded
   std::vector<engine::TrainingPlan> plans_;
   std::vector<engine::SteeringPlan> steerings_;

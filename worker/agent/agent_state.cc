@@ -152,7 +152,7 @@ void AgentState::OnAssign(const v1::Assign& assign, absl::Duration now) {
     RWKU_LOG(kInfo, "lease taken")
         .With("lease", LeaseText(lease))
         .With("model", spec->model)
-        .With("target", spec->target)
+        .With("target", assign.spec().target())
         .With("method", spec->recipe.method);
   } else {
     attempt->outbox.Fail(ToProto(job::Classify(spec.status())), spec.status().message());

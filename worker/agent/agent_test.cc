@@ -131,7 +131,7 @@ TEST_F(AgentTest, SaysWhoItIsFirst) {
 TEST_F(AgentTest, ANormalJobSendsItsChunksThenItsResultWithTheirDigest) {
   Start([](const job::AttemptSpec& spec, const job::AttemptCallbacks& callbacks,
            const CancelToken&) -> absl::StatusOr<job::AttemptResult> {
-    EXPECT_EQ(spec.target, "Ann Example");
+    EXPECT_EQ(spec.targets.at(0).name, "Ann Example");
     const absl::Status sent = callbacks.on_predictions(MakePredictions(9));
     EXPECT_TRUE(sent.ok()) << sent;
     job::AttemptResult result;

@@ -98,6 +98,21 @@ absl::StatusOr<methods::Recipe> ToRecipe(const v1::Recipe& proto) {
   return recipe;
 }
 
+absl::StatusOr<job::TargetMode> ToMode(v1::TargetMode mode) {
+  switch (mode) {
+    case v1::TARGET_MODE_UNSPECIFIED:
+    case v1::TARGET_MODE_SINGLE:
+      return job::TargetMode::kSingle;
+    case v1::TARGET_MODE_BATCH:
+      return job::TargetMode::kBatch;
+    case v1::TARGET_MODE_SEQUENTIAL:
+      return job::TargetMode::kSequential;
+    default:
+      return absl::InvalidArgumentError(absl::StrCat("spec.target_mode: ", static_cast<int>(mode),
+                                                     "; single, batch or sequential is allowed"));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign) {
@@ -115,8 +130,19 @@ absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign) {
   job::AttemptSpec spec;
   spec.model = proto.model();
   spec.dataset = proto.dataset();
-  spec.target = proto.target();
-  spec.target_number = proto.target_number();
+  RWKU_ASSIGN_OR_RETURN(spec.mode, ToMode(proto.target_mode()));
+  for (const v1::JobTarget& target : proto.targets()) {
+    spec.targets.push_back({.name = target.name(), .number = target.number()});
+  }
+  if (spec.targets.empty()) {  // of an older server
+    spec.targets.push_back({.name = proto.target(), .number = proto.target_number()});
+  }
+  if (spec.mode == job::TargetMode::kSingle && spec.targets.size() != 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("spec.targets: ", spec.targets.size(), "; a job of a single target has one"));
+  }
+  spec.evaluate_epochs = proto.evaluate_epochs();
+  spec.export_folder = proto.export_folder();
   spec.seed = proto.seed();
   spec.single_bos = proto.protocol().single_bos();
   if (proto.has_corpus()) {
@@ -184,6 +210,20 @@ v1::Prediction ToProto(const evaluate::Prediction& prediction) {
                                                 prediction.answer_log_probabilities.end());
   proto.mutable_answer_is_most_likely()->Add(prediction.answer_is_most_likely.begin(),
                                              prediction.answer_is_most_likely.end());
+  proto.set_checkpoint(prediction.checkpoint);
+  return proto;
+}
+
+v1::MemoryPlan ToProto(const engine::MemoryPlan& plan) {
+  v1::MemoryPlan proto;
+  proto.set_weight_bytes(plan.weight_bytes);
+  proto.set_gradient_bytes(plan.gradient_bytes);
+  proto.set_optimizer_bytes(plan.optimizer_bytes);
+  proto.set_activation_bytes(plan.activation_bytes);
+  proto.set_logit_bytes(plan.logit_bytes);
+  proto.set_available_bytes(plan.available_bytes);
+  proto.set_micro_batch_texts(plan.micro_batch_texts);
+  proto.set_micro_batch_tokens(plan.micro_batch_tokens);
   return proto;
 }
 
@@ -240,6 +280,16 @@ v1::JobResult ToProto(const job::AttemptResult& result) {
   proto.mutable_usage()->set_generated_tokens(result.usage.generated_tokens);
   proto.set_metrics_version(result.metrics_version);
   proto.set_word_tokenizer(result.word_tokenizer);
+  proto.set_model_loads(result.model_loads);
+  proto.set_reference_texts_computed(result.reference_texts_computed);
+  proto.set_reference_texts_cached(result.reference_texts_cached);
+  if (result.memory.has_value()) {
+    *proto.mutable_memory() = ToProto(*result.memory);
+  }
+  proto.set_collapse(result.collapse);
+  proto.set_epochs_trained(result.epochs_trained);
+  proto.set_export_folder(result.export_folder);
+  proto.set_trained_parameters(result.trained_parameters);
   return proto;
 }
 

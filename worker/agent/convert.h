@@ -18,6 +18,7 @@ namespace rwku::agent {
 absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign);
 
 v1::Prediction ToProto(const evaluate::Prediction& prediction);
+v1::MemoryPlan ToProto(const engine::MemoryPlan& plan);
 v1::JobProgress ToProto(const job::Progress& progress);
 v1::FailureClass ToProto(job::FailureClass failure_class);
 // At most this many steps of a training curve are kept.

@@ -44,6 +44,7 @@ struct Flags {
   std::string name;
   std::string models;
   std::string datasets;
+  std::string export_root;
   std::string device = "auto";
   int threads = 1;
   std::string cache_dir;
@@ -134,6 +135,9 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
       ->envname("RWKU_DATASETS")
       ->required()
       ->check(CLI::ExistingDirectory);
+  app.add_option("--export-root", flags->export_root,
+                 "Folder to keep tuned weights in, made when needed (default: none are kept)")
+      ->envname("RWKU_EXPORT_ROOT");
   app.add_option("--device", flags->device, "cpu, cuda:N or auto")
       ->envname("RWKU_DEVICE")
       ->check(CheckDevice)
@@ -202,7 +206,8 @@ absl::Status Serve(const Flags& flags, const Setup& base,
   absl::Duration drain_timeout;
   absl::ParseDuration(flags.drain_timeout, &drain_timeout);
   const RealClock clock;
-  const job::Roots roots{.models = flags.models, .datasets = flags.datasets};
+  const job::Roots roots{
+      .models = flags.models, .datasets = flags.datasets, .exports = flags.export_root};
   const std::unique_ptr<v1::WorkerService::Stub> stub = v1::WorkerService::NewStub(base.channel);
 
   AgentOptions options;
@@ -216,6 +221,7 @@ absl::Status Serve(const Flags& flags, const Setup& base,
       .With("server", flags.server)
       .With("models", flags.models)
       .With("datasets", flags.datasets)
+      .With("export_root", flags.export_root)
       .With("device", setup.device)
       .With("threads", flags.threads)
       .With("cache_dir", flags.cache_dir)

@@ -40,14 +40,28 @@ struct CorpusSettings {
   int max_new_tokens = 512;
 };
 
+enum class TargetMode {
+  kSingle,      // one target
+  kBatch,       // several at once: one training on all their corpora
+  kSequential,  // several one after another, without putting the weights back
+};
+
+struct AttemptTarget {
+  std::string name;
+  int number = 0;  // in the dataset, from 1; 0 = not checked
+};
+
 struct AttemptSpec {
-  std::string model;    // folder below the model root
-  std::string dataset;  // folder below the dataset root
-  std::string target;   // name of the target
-  int target_number = 0;
+  std::string model;                   // folder below the model root
+  std::string dataset;                 // folder below the dataset root
+  std::vector<AttemptTarget> targets;  // at least one, of a single job exactly one; in this order
+  TargetMode mode = TargetMode::kSingle;
   methods::Recipe recipe;
   uint64_t seed = 42;
+  // A target of several is asked those of them that it has.
   std::vector<dataset::ProbeSet> probe_sets;
+  bool evaluate_epochs = false;  // after every epoch, too
+  std::string export_folder;     // below the export root, for the tuned weights; empty = none
   bool single_bos = false;
   bool stop_at_newline = false;
   // Set: write corpora with `seed` and `single_bos`; what says how to forget and what to ask is not
@@ -57,7 +71,8 @@ struct AttemptSpec {
       0;  // 0 to kMaxMicroBatchHalvings: every batch is split into 2^this many parts
 };
 
-// In this order; every attempt passes through all of them.
+// Every attempt passes through all of them in this order; one that is evaluated on the way goes
+// back from kEvaluate to kUnlearn.
 enum class Stage { kLoad, kCorpus, kUnlearn, kEvaluate, kCommit };
 
 // "load", "corpus", "unlearn", "evaluate", "commit".
@@ -73,18 +88,29 @@ struct Progress {
 struct Timings {
   absl::Duration load;  // with the restore of the original weights
   absl::Duration corpus;
-  absl::Duration unlearn;
+  absl::Duration unlearn;  // with the export, without the evaluations on the way
   absl::Duration evaluate;
 };
 
 struct AttemptResult {
-  std::vector<engine::TrainingStep> training_curve;  // empty for methods that do not train
+  // Empty for methods that do not train. Of a sequence, the trainings one after another, with steps
+  // counted on.
+  std::vector<engine::TrainingStep> training_curve;
   Timings timings;
   std::string original_weights_checksum;
   std::string restored_weights_checksum;  // equals the original one
+  int model_loads = 0;                    // times that the model was read from disk
+  // Of one epoch; of a sequence, of one epoch of each training.
   int corpus_texts = 0;
-  int64_t corpus_tokens = 0;   // of one epoch
-  evaluate::Usage usage;       // of the evaluation
+  int64_t corpus_tokens = 0;
+  int reference_texts_computed = 0;  // as in engine::TrainingReport, over all trainings
+  int reference_texts_cached = 0;
+  std::optional<engine::MemoryPlan> memory;  // of the training that needed most
+  int64_t trained_parameters = 0;
+  std::string collapse;        // why the training stopped early; empty = it did not
+  int epochs_trained = 0;      // where it did
+  std::string export_folder;   // that the tuned weights are in, as in the spec; empty = none
+  evaluate::Usage usage;       // of all evaluations
   int metrics_version = 0;     // of the scores
   std::string word_tokenizer;  // that fluency was measured with
 };

@@ -1,5 +1,6 @@
 #include "worker/job/run_attempt.h"
 
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -10,10 +11,13 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "benchmark/dataset/dataset.h"
-#include "benchmark/evaluate/evaluate.h"
 #include "benchmark/evaluate/score_prediction.h"
 #include "benchmark/methods/registry.h"
+#include "benchmark/protocol/prompts.h"
+#include "worker/job/collapse.h"
+#include "worker/job/export_folder.h"
 #include "worker/job/generate_corpus.h"
+#include "worker/job/target_evaluations.h"
 #include "worker/job/training_data.h"
 #include "worker/job/training_plan.h"
 
@@ -35,6 +39,11 @@ class StageTimer {
   const absl::Duration start_;
 };
 
+int64_t Bytes(const engine::MemoryPlan& plan) {
+  return plan.weight_bytes + plan.gradient_bytes + plan.optimizer_bytes + plan.activation_bytes +
+         plan.logit_bytes;
+}
+
 class AttemptRun {
  public:
   AttemptRun(const AttemptSpec& spec, const Roots& roots, engine::Engine& engine,
@@ -50,13 +59,16 @@ class AttemptRun {
     RWKU_RETURN_IF_ERROR(Enter(Stage::kLoad, 1));
     RWKU_RETURN_IF_ERROR(Load());
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCorpus, 1));
-    RWKU_RETURN_IF_ERROR(ReadCorpus());
+    RWKU_RETURN_IF_ERROR(ReadCorpora());
     RWKU_RETURN_IF_ERROR(ReadProbes());
     RWKU_RETURN_IF_ERROR(Enter(Stage::kUnlearn, 0));
     RWKU_RETURN_IF_ERROR(Unlearn());
     RWKU_RETURN_IF_ERROR(Enter(Stage::kEvaluate, 0));
-    RWKU_RETURN_IF_ERROR(Evaluate());
+    if (result_.collapse.empty()) {  // else the last evaluation is the one that found it
+      RWKU_RETURN_IF_ERROR(Evaluate(targets_.size(), 0));
+    }
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCommit, 1));
+    result_.metrics_version = evaluate::kMetricsVersion;
     return std::move(result_);
   }
 
@@ -81,13 +93,12 @@ class AttemptRun {
     RWKU_ASSIGN_OR_RETURN(const std::filesystem::path data_folder,
                           ResolveBelow(roots_.datasets, spec_.dataset, "dataset"));
     RWKU_ASSIGN_OR_RETURN(data_, dataset::Dataset::Open(data_folder));
-    RWKU_ASSIGN_OR_RETURN(target_, data_->FindTarget(spec_.target));
-    if (spec_.target_number != 0 && spec_.target_number != target_->number) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("target \"", spec_.target, "\": number ", target_->number, " in dataset \"",
-                       spec_.dataset, "\" of this worker, ", spec_.target_number, " in the job"));
+    RWKU_RETURN_IF_ERROR(FindTargets());
+    if (!spec_.export_folder.empty() && roots_.exports.empty()) {
+      return MakeRoomForExport(roots_.exports, spec_.export_folder).status();
     }
     RWKU_ASSIGN_OR_RETURN(model_, engine_.Load(model_folder, cancel_));
+    result_.model_loads = model_.was_resident ? 0 : 1;
     result_.original_weights_checksum = model_.weights_checksum;
     if (absl::Status status = Restore(); !status.ok()) {
       engine_.Unload();  // what is in memory is good for no attempt
@@ -108,63 +119,166 @@ class AttemptRun {
     return absl::OkStatus();
   }
 
-  absl::Status ReadCorpus() {
+  absl::Status FindTargets() {
+    if (spec_.targets.empty()) {
+      return absl::InvalidArgumentError("targets: none; a job needs at least one");
+    }
+    for (const AttemptTarget& wanted : spec_.targets) {
+      RWKU_ASSIGN_OR_RETURN(const dataset::TargetInfo* target, data_->FindTarget(wanted.name));
+      if (wanted.number != 0 && wanted.number != target->number) {
+        return absl::FailedPreconditionError(
+            absl::StrCat("target \"", wanted.name, "\": number ", target->number, " in dataset \"",
+                         spec_.dataset, "\" of this worker, ", wanted.number, " in the job"));
+      }
+      targets_.push_back(target);
+    }
+    return absl::OkStatus();
+  }
+
+  // What each training takes: of a sequence one a target, else one for all.
+  absl::Status ReadCorpora() {
     const StageTimer timer(clock_, &result_.timings.corpus);
-    RWKU_ASSIGN_OR_RETURN(training_data_, ReadTrainingData(*data_, {target_}, method_, spec_.recipe,
-                                                           model_.family, spec_.seed));
-    result_.corpus_texts = static_cast<int>(training_data_.size());
+    if (method_.objective == methods::Objective::kNone) {
+      return absl::OkStatus();
+    }
+    if (spec_.mode != TargetMode::kSequential) {
+      return ReadCorpus(targets_);
+    }
+    for (const dataset::TargetInfo* target : targets_) {
+      RWKU_RETURN_IF_ERROR(ReadCorpus({target}));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status ReadCorpus(const std::vector<const dataset::TargetInfo*>& targets) {
+    RWKU_ASSIGN_OR_RETURN(
+        TrainingData data,
+        ReadTrainingData(*data_, targets, method_, spec_.recipe, model_.family, spec_.seed));
+    result_.corpus_texts += static_cast<int>(data.size());
+    const TrainingSettings settings{.seed = spec_.seed,
+                                    .micro_batch_halvings = spec_.micro_batch_halvings,
+                                    .model_layers = model_.layers};
+    RWKU_ASSIGN_OR_RETURN(engine::TrainingPlan plan,
+                          MakeTrainingPlan(method_, spec_.recipe, settings, std::move(data)));
+    trainings_.push_back(std::move(plan));
     return absl::OkStatus();
   }
 
   // Before the training: bad data should not wait for it.
   absl::Status ReadProbes() {
     const StageTimer timer(clock_, &result_.timings.corpus);
-    evaluate::EvaluateOptions options;
-    if (method_.uses_icu_prefix) {
-      options.icu_subject = target_->name;
-    }
-    options.single_bos = spec_.single_bos;
-    options.stop_at_newline = spec_.stop_at_newline;
     RWKU_ASSIGN_OR_RETURN(
-        evaluate::Evaluation evaluation,
-        evaluate::Evaluation::Prepare(*data_, *target_, spec_.probe_sets, options, cancel_));
-    evaluation_ = std::move(evaluation);
+        evaluations_,
+        TargetEvaluations::Prepare(*data_, targets_, spec_, method_.uses_icu_prefix, cancel_));
     return absl::OkStatus();
   }
 
   absl::Status Unlearn() {
     const StageTimer timer(clock_, &result_.timings.unlearn);
-    if (method_.objective == methods::Objective::kNone) {
-      return absl::OkStatus();
+    if (method_.steers) {
+      return Steer();
     }
-    const TrainingSettings settings{.seed = spec_.seed,
-                                    .micro_batch_halvings = spec_.micro_batch_halvings,
-                                    .model_layers = model_.layers};
-    RWKU_ASSIGN_OR_RETURN(
-        const engine::TrainingPlan plan,
-        MakeTrainingPlan(method_, spec_.recipe, settings, std::move(training_data_)));
-    RWKU_ASSIGN_OR_RETURN(engine::TrainingReport report,
-                          engine_.Train(plan,
-                                        {.on_step =
-                                             [this](const engine::TrainingStep& step) {
-                                               Report({.stage = Stage::kUnlearn,
-                                                       .done = step.step,
-                                                       .total = step.total_steps,
-                                                       .loss = step.loss});
-                                             },
-                                         .on_epoch = nullptr},
-                                        cancel_));
-    result_.training_curve = std::move(report.steps);
-    result_.corpus_tokens = report.tokens_per_epoch;
+    for (size_t i = 0; i < trainings_.size(); ++i) {
+      RWKU_RETURN_IF_ERROR(Train(trainings_[i]));
+      if (i + 1 < trainings_.size()) {
+        RWKU_RETURN_IF_ERROR(EvaluateOnTheWay(i + 1, static_cast<int>(i + 1)));
+        RWKU_RETURN_IF_ERROR(Enter(Stage::kUnlearn, 0));
+      }
+    }
+    if (!spec_.export_folder.empty() && !trainings_.empty()) {
+      RWKU_ASSIGN_OR_RETURN(const std::filesystem::path folder,
+                            MakeRoomForExport(roots_.exports, spec_.export_folder));
+      RWKU_RETURN_IF_ERROR(engine_.Export(folder, cancel_));
+      result_.export_folder = spec_.export_folder;
+    }
     return absl::OkStatus();
   }
 
-  absl::Status Evaluate() {
+  absl::Status Steer() {
+    if (targets_.size() != 1) {
+      return absl::InvalidArgumentError(absl::StrCat("recipe.method: \"", spec_.recipe.method,
+                                                     "\" steers away from one target; found ",
+                                                     targets_.size()));
+    }
+    const dataset::TargetInfo& target = *targets_.front();
+    engine::SteeringPlan plan;
+    plan.novice = protocol::NovicePrompt(target.intro, target.name);
+    plan.expert = protocol::ExpertPrompt(target.intro, target.name);
+    plan.strength = spec_.recipe.strength;
+    if (spec_.recipe.layers.has_value()) {
+      plan.layers = {.begin = spec_.recipe.layers->begin, .end = spec_.recipe.layers->end};
+    }
+    return engine_.Steer(plan, cancel_);
+  }
+
+  absl::Status Train(const engine::TrainingPlan& plan) {
+    const int steps_before =
+        result_.training_curve.empty() ? 0 : result_.training_curve.back().step;
+    engine::TrainingCallbacks callbacks;
+    callbacks.on_step = [this, steps_before](const engine::TrainingStep& step) {
+      Report({.stage = Stage::kUnlearn,
+              .done = steps_before + step.step,
+              .total = steps_before + step.total_steps,
+              .loss = step.loss});
+    };
+    if (spec_.evaluate_epochs) {
+      callbacks.on_epoch = [this, &plan](int epoch) { return EvaluateEpoch(epoch, plan.epochs); };
+    }
+    RWKU_ASSIGN_OR_RETURN(engine::TrainingReport report, engine_.Train(plan, callbacks, cancel_));
+    for (engine::TrainingStep step : report.steps) {
+      step.step += steps_before;
+      step.total_steps += steps_before;
+      result_.training_curve.push_back(step);
+    }
+    result_.corpus_tokens += report.tokens_per_epoch;
+    result_.reference_texts_computed += report.reference_texts_computed;
+    result_.reference_texts_cached += report.reference_texts_cached;
+    result_.trained_parameters = report.trained_parameters;
+    if (!result_.memory.has_value() || Bytes(report.memory) > Bytes(*result_.memory)) {
+      result_.memory = report.memory;
+    }
+    return absl::OkStatus();
+  }
+
+  // The last epoch's evaluation is the job's last one, which comes anyway.
+  absl::StatusOr<engine::EpochVerdict> EvaluateEpoch(int epoch, int epochs) {
+    if (epoch == epochs) {
+      return engine::EpochVerdict::kContinue;
+    }
+    RWKU_RETURN_IF_ERROR(EvaluateOnTheWay(targets_.size(), epoch));
+    if (!result_.collapse.empty()) {
+      return engine::EpochVerdict::kStop;
+    }
+    RWKU_RETURN_IF_ERROR(Enter(Stage::kUnlearn, 0));
+    return engine::EpochVerdict::kContinue;
+  }
+
+  // Inside of Unlearn(), whose time it does not count to.
+  absl::Status EvaluateOnTheWay(size_t count, int checkpoint) {
+    RWKU_RETURN_IF_ERROR(Enter(Stage::kEvaluate, 0));
+    const absl::Duration before = result_.timings.evaluate;
+    const absl::Status status = Evaluate(count, checkpoint);
+    result_.timings.unlearn -= result_.timings.evaluate - before;
+    return status;
+  }
+
+  // Predictions of an epoch are held until it is known whether they are the last ones.
+  absl::Status Evaluate(size_t count, int checkpoint) {
     const StageTimer timer(clock_, &result_.timings.evaluate);
-    const evaluate::PredictionSink sink = [this](std::vector<evaluate::Prediction> predictions) {
+    const bool may_collapse = spec_.evaluate_epochs && checkpoint > 0;
+    std::vector<evaluate::Prediction> held;
+    const evaluate::PredictionSink sink =
+        [&](std::vector<evaluate::Prediction> predictions) -> absl::Status {
       RWKU_RETURN_IF_ERROR(cancel_.Check());
-      return callbacks_.on_predictions ? callbacks_.on_predictions(std::move(predictions))
-                                       : absl::OkStatus();
+      for (evaluate::Prediction& prediction : predictions) {
+        prediction.checkpoint = checkpoint;
+      }
+      if (!may_collapse) {
+        return Give(std::move(predictions));
+      }
+      held.insert(held.end(), std::make_move_iterator(predictions.begin()),
+                  std::make_move_iterator(predictions.end()));
+      return absl::OkStatus();
     };
     const evaluate::ProgressCallback progress = [this](size_t done, size_t total) {
       Report({.stage = Stage::kEvaluate,
@@ -173,11 +287,27 @@ class AttemptRun {
               .loss = std::nullopt});
     };
     RWKU_ASSIGN_OR_RETURN(evaluate::EvaluationSummary summary,
-                          std::move(*evaluation_).Run(engine_.model(), sink, progress, cancel_));
-    result_.usage = summary.usage;
-    result_.metrics_version = evaluate::kMetricsVersion;
+                          evaluations_.Run(count, engine_.model(), sink, progress, cancel_));
+    result_.usage.prompt_tokens += summary.usage.prompt_tokens;
+    result_.usage.computed_prompt_tokens += summary.usage.computed_prompt_tokens;
+    result_.usage.generated_tokens += summary.usage.generated_tokens;
     result_.word_tokenizer = std::move(summary.word_tokenizer);
-    return absl::OkStatus();
+    if (!may_collapse) {
+      return absl::OkStatus();
+    }
+    if (const std::string why = FindCollapse(held); !why.empty()) {
+      result_.collapse = absl::StrCat("after epoch ", checkpoint, ": ", why);
+      result_.epochs_trained = checkpoint;
+      for (evaluate::Prediction& prediction : held) {
+        prediction.checkpoint = 0;
+      }
+    }
+    return Give(std::move(held));
+  }
+
+  absl::Status Give(std::vector<evaluate::Prediction> predictions) const {
+    return callbacks_.on_predictions ? callbacks_.on_predictions(std::move(predictions))
+                                     : absl::OkStatus();
   }
 
   const AttemptSpec& spec_;
@@ -188,11 +318,11 @@ class AttemptRun {
   const CancelToken& cancel_;
 
   std::unique_ptr<dataset::Dataset> data_;
-  const dataset::TargetInfo* target_ = nullptr;  // data_ owns it
+  std::vector<const dataset::TargetInfo*> targets_;  // data_ owns them
   engine::ModelInfo model_;
   methods::MethodInfo method_;
-  TrainingData training_data_;
-  std::optional<evaluate::Evaluation> evaluation_;
+  std::vector<engine::TrainingPlan> trainings_;
+  TargetEvaluations evaluations_;
   AttemptResult result_;
 };
 

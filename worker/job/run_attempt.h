@@ -19,11 +19,20 @@ namespace rwku::job {
 struct Roots {
   std::filesystem::path models;
   std::filesystem::path datasets;
+  std::filesystem::path exports;  // made when it is needed; empty = no weights can be kept here
 };
 
 // Loads the model (free if it is resident), puts the original weights back and proves it by their
-// checksum, trains what the recipe says, evaluates the probe sets and hands the predictions to
-// `callbacks` in order. Blocks until the end; `engine` is used by nobody else meanwhile.
+// checksum, trains what the recipe says, keeps the weights where the spec names a folder, evaluates
+// the probe sets and hands the predictions to `callbacks` in order. Blocks until the end; `engine`
+// is used by nobody else meanwhile.
+//
+// Several targets: a batch trains once on all their corpora and evaluates each target; a sequence
+// trains on the corpus of target k from the weights that the training of target k - 1 left, then
+// evaluates targets 1 to k as checkpoint k, of the last one as checkpoint 0. With evaluate_epochs,
+// the targets are evaluated after every epoch as its checkpoint, after the last one as checkpoint 0
+// alone. If that finds a collapse (see collapse.h), the training ends there, and the evaluation
+// counts as the last one.
 //
 // INVALID_ARGUMENT and NOT_FOUND name the model, dataset, target, file or recipe field at fault;
 // INTERNAL names both checksums if the weights are not the original ones; errors of the engine, of

@@ -31,7 +31,7 @@ class RunAttemptTest : public ::testing::Test {
     root_ = std::filesystem::path(::testing::TempDir()) /
             absl::StrCat("run_attempt_test_", getpid(), "_",
                          ::testing::UnitTest::GetInstance()->current_test_info()->name());
-    roots_ = {.models = root_ / "models", .datasets = root_ / "datasets"};
+    roots_ = {.models = root_ / "models", .datasets = root_ / "datasets", .exports = {}};
     ASSERT_TRUE(WriteFakeModel(roots_.models / "tiny", 1).ok());
     const std::filesystem::path target = roots_.datasets / "small" / "Target" / "1_Ann_Example";
     std::filesystem::create_directories(target);
@@ -57,8 +57,7 @@ class RunAttemptTest : public ::testing::Test {
     AttemptSpec spec;
     spec.model = "tiny";
     spec.dataset = "small";
-    spec.target = "Ann Example";
-    spec.target_number = 1;
+    spec.targets = {{.name = "Ann Example", .number = 1}};
     spec.recipe.method = "ga";
     spec.recipe.tuning = methods::Tuning::kFull;
     spec.recipe.learning_rate = 1e-5;
@@ -260,8 +259,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         InputCase{"Model", [](AttemptSpec* spec) { spec->model = "nobody"; }, "nobody"},
         InputCase{"Dataset", [](AttemptSpec* spec) { spec->dataset = "none"; }, "none"},
-        InputCase{"Target", [](AttemptSpec* spec) { spec->target = "Bo"; }, "Bo"},
-        InputCase{"Number", [](AttemptSpec* spec) { spec->target_number = 2; }, "Ann Example"},
+        InputCase{"Target", [](AttemptSpec* spec) { spec->targets[0].name = "Bo"; }, "Bo"},
+        InputCase{"Number", [](AttemptSpec* spec) { spec->targets[0].number = 2; }, "Ann Example"},
         InputCase{"Probes",
                   [](AttemptSpec* spec) { spec->probe_sets = {dataset::ProbeSet::kForgetLevel2}; },
                   "forget_level2"}),
