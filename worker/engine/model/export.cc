@@ -175,6 +175,14 @@ absl::Status WriteInto(CausalLm& model, absl::Span<const at::Tensor> pristine,
   return absl::OkStatus();
 }
 
+// Removes those of the folders, the outermost first, that hold nothing.
+void RemoveEmpty(absl::Span<const fs::path> folders) {
+  for (; !folders.empty(); folders.remove_suffix(1)) {
+    std::error_code ignored;
+    fs::remove(folders.back(), ignored);
+  }
+}
+
 // Makes `folder` and what is missing above it; returns what was made, the outermost first.
 absl::StatusOr<std::vector<fs::path>> MakeFolders(const fs::path& folder) {
   std::vector<fs::path> missing;
@@ -187,9 +195,7 @@ absl::StatusOr<std::vector<fs::path>> MakeFolders(const fs::path& folder) {
   for (const fs::path& path : missing) {
     if (fs::create_directory(path, error); error) {
       const absl::Status status = FileError(error, "create the folder", path);
-      for (auto back = made.rbegin(); back != made.rend(); ++back) {
-        fs::remove(*back, error);
-      }
+      RemoveEmpty(made);
       return status;
     }
     made.push_back(path);
@@ -216,9 +222,7 @@ absl::Status ExportModel(CausalLm& model, absl::Span<const at::Tensor> pristine,
     std::error_code ignored;
     fs::remove_all(temporary, ignored);
     // Folders above that somebody else has put something into stay.
-    for (auto path = made.rbegin(); path != made.rend(); ++path) {
-      fs::remove(*path, ignored);
-    }
+    RemoveEmpty(made);
   };
   const absl::Status written = CatchTorch([&] {
     const at::AutoGradMode no_grad(false);

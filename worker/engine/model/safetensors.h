@@ -68,7 +68,7 @@ class SafetensorsFolder {
   static absl::StatusOr<SafetensorsFolder> Open(const std::filesystem::path& folder);
 
   std::vector<std::string> Names() const;
-  bool Contains(const std::string& name) const { return shard_of_.count(name) > 0; }
+  bool Contains(const std::string& name) const { return shard_of_.contains(name); }
   // Aliases the mapping. NOT_FOUND names the folder and the tensor.
   absl::StatusOr<at::Tensor> Get(const std::string& name) const;
 
