@@ -91,6 +91,7 @@ def trainer_settings(folder):
 
 
 def timed(trainer):
+    trainer.remove_callback(transformers.PrinterCallback)
     start = time.process_time()
     trainer.train()
     return time.process_time() - start
