@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include <nlohmann/json.hpp>
 
@@ -79,7 +80,7 @@ std::string TextProblem(absl::string_view text, size_t limit) {
 
 std::string NameProblem(absl::string_view name) {
   std::string problem = TextProblem(name, kMaxNameBytes);
-  if (problem.empty() && name.find('/') != absl::string_view::npos) {
+  if (problem.empty() && absl::StrContains(name, '/')) {
     problem = absl::StrCat("found \"", name, "\", which holds '/'; a name is a folder's, too");
   }
   return problem;

@@ -45,7 +45,7 @@ absl::Status CorpusFolder::CheckPlace(const fs::path& folder) {
   return absl::OkStatus();
 }
 
-CorpusFolder::CorpusFolder(fs::path folder, absl::string_view suffix)
+CorpusFolder::CorpusFolder(const fs::path& folder, absl::string_view suffix)
     : folder_(WithoutSlash(folder)),
       partial_(ParentOf(folder_) /
                absl::StrCat(".", folder_.filename().string(), ".partial-", suffix)) {}

@@ -42,7 +42,7 @@ class CorpusFolder {
   static absl::Status CheckPlace(const std::filesystem::path& folder);
 
   // `suffix` makes the name beside `folder` that nobody else takes.
-  CorpusFolder(std::filesystem::path folder, absl::string_view suffix);
+  CorpusFolder(const std::filesystem::path& folder, absl::string_view suffix);
   ~CorpusFolder();
   CorpusFolder(const CorpusFolder&) = delete;
   CorpusFolder& operator=(const CorpusFolder&) = delete;

@@ -1,8 +1,10 @@
 #include "worker/engine/decode/sampler.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
