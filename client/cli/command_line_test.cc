@@ -440,6 +440,23 @@ TEST_F(CommandLineTest, SubmitSendsWhatTheFlagsSay) {
   EXPECT_EQ(service_.created.request_id().size(), 32);
 }
 
+TEST_F(CommandLineTest, SubmitSendsGroupsOfTargets) {
+  const Outcome outcome =
+      Run({"submit", "--model", "tiny", "--dataset", "people", "--batch", "1-2", "--batch",
+           "1,\"A, B\"", "--method", "ga", "--evaluate-epochs", "--export"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  const v1::RunSpec& spec = service_.created.spec();
+  EXPECT_EQ(spec.target_mode(), v1::TARGET_MODE_BATCH);
+  ASSERT_EQ(spec.groups_size(), 2);
+  EXPECT_THAT(spec.groups(1).targets(), ::testing::ElementsAre("1", "A, B"));
+  EXPECT_TRUE(spec.evaluate_epochs());
+  EXPECT_TRUE(spec.export_weights());
+  const Outcome both = Run({"submit", "--model", "tiny", "--dataset", "people", "--batch", "1-2",
+                            "--sequential", "1", "--method", "ga"});
+  EXPECT_EQ(both.code, 2);
+  EXPECT_THAT(both.err, HasSubstr("--sequential: a run has single targets, batches or sequences"));
+}
+
 TEST_F(CommandLineTest, ViolationsAreListedBelowTheError) {
   const Outcome outcome = Run({"submit", "--model", "x", "--dataset", "y", "--method", "ga"});
   EXPECT_EQ(outcome.code, 2);

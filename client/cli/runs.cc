@@ -26,6 +26,19 @@ std::string RecipeNames(const v1::RunSpec& spec) {
   return names;
 }
 
+// "batches 1-10, 1-20"; empty for single targets.
+std::string GroupNames(const v1::RunSpec& spec) {
+  std::string names;
+  for (const v1::TargetGroup& group : spec.groups()) {
+    absl::StrAppend(&names, names.empty() ? "" : ", ", group.name());
+  }
+  if (names.empty()) {
+    return names;
+  }
+  return absl::StrCat(spec.target_mode() == v1::TARGET_MODE_SEQUENTIAL ? "sequences " : "batches ",
+                      names);
+}
+
 void PrintRun(const Session& session, const v1::Run& run) {
   const auto line = [&session](const char* what, const std::string& value) {
     if (!value.empty()) {
@@ -43,6 +56,7 @@ void PrintRun(const Session& session, const v1::Run& run) {
   line("model", run.spec().model());
   line("dataset", run.spec().dataset());
   line("methods", RecipeNames(run.spec()));
+  line("targets", GroupNames(run.spec()));
   line("created", FormatTime(run.create_time(), session.env().zone));
   line("ended", FormatTime(run.end_time(), session.env().zone));
 }

@@ -62,6 +62,36 @@ std::vector<std::string> Targets(const std::vector<std::string>& selectors) {
   return targets;
 }
 
+TEST(PredictionFilterTest, OfAGroupTheNamedTargetsAndTheCheckpointPass) {
+  v1::JobSpec job;
+  job.set_target("1-2");
+  job.set_target_mode(v1::TARGET_MODE_BATCH);
+  for (const char* name : {"Ada Stone", "Bo Reed"}) {
+    v1::JobTarget* target = job.add_targets();
+    target->set_name(name);
+    target->set_number(job.targets_size());
+  }
+  FilterNames names;
+  names.Add(job);
+  v1::PredictionFilter wanted;
+  wanted.add_targets("2");
+  wanted.set_checkpoint(0);
+  const auto filter = PredictionFilter::Create(wanted, names);
+  ASSERT_TRUE(filter.ok()) << filter.status();
+  EXPECT_TRUE(filter->AdmitsJob(job));
+  v1::Prediction prediction;
+  prediction.set_target("Bo Reed");
+  EXPECT_TRUE(filter->Admits(prediction));
+  prediction.set_checkpoint(1);
+  EXPECT_FALSE(filter->Admits(prediction));
+  prediction.set_checkpoint(0);
+  prediction.set_target("Ada Stone");
+  EXPECT_FALSE(filter->Admits(prediction));
+  wanted.set_checkpoint(-1);
+  EXPECT_THAT(PredictionFilter::Create(wanted, names).status().message(),
+              HasSubstr("filter.checkpoint"));
+}
+
 TEST(PredictionFilterTest, TargetsAreNamesNumbersOrRanges) {
   EXPECT_THAT(Targets({}), ElementsAre("Ada Stone", "Bo Reed", "Cy Moon"));
   EXPECT_THAT(Targets({"Bo Reed"}), ElementsAre("Bo Reed"));

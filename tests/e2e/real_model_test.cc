@@ -174,6 +174,32 @@ TEST_F(RealModelTest, ResultsDoNotDependOnWorkersOrOrder) {
   EXPECT_EQ(RunToResults(two, Request(true)), expected);
 }
 
+TEST_F(RealModelTest, AJobIsTheSameWhateverRanBeforeOnItsWorker) {
+  Cluster cluster(Options("history"));
+  ASSERT_TRUE(cluster.StartServer().ok()) << cluster.Logs();
+  ASSERT_TRUE(cluster.StartWorker("w0").ok());
+  v1::CreateRunRequest single;
+  single.mutable_spec()->set_model("tiny");
+  single.mutable_spec()->set_dataset("synthetic");
+  single.mutable_spec()->add_targets("2");
+  AddRecipe(single, "ga", v1::TUNING_KIND_FULL, 1);
+  const auto expected = RunToResults(cluster, single);
+  ASSERT_EQ(expected.size(), 1u);
+  for (const v1::TargetMode mode : {v1::TARGET_MODE_BATCH, v1::TARGET_MODE_SEQUENTIAL}) {
+    v1::CreateRunRequest before = single;
+    before.mutable_spec()->clear_targets();
+    before.mutable_spec()->set_target_mode(mode);
+    AddRecipe(before, "npo", v1::TUNING_KIND_LORA, 1);
+    RunToResults(cluster, before);
+    EXPECT_EQ(RunToResults(cluster, single), expected) << v1::TargetMode_Name(mode);
+  }
+  v1::CreateRunRequest steered = single;
+  steered.mutable_spec()->clear_recipes();
+  AddRecipe(steered, "repe", v1::TUNING_KIND_UNSPECIFIED, 1);
+  RunToResults(cluster, steered);
+  EXPECT_EQ(RunToResults(cluster, single), expected);
+}
+
 TEST_F(RealModelTest, WorkerKilledInTrainingChangesNoBit) {
   Cluster calm(Options("calm"));
   ASSERT_TRUE(calm.StartServer().ok()) << calm.Logs();

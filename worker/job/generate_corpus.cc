@@ -100,6 +100,7 @@ class CorpusRun {
 
   absl::Status Load() {
     RWKU_ASSIGN_OR_RETURN(const engine::ModelInfo model, engine_.Load(model_folder_, cancel_));
+    result_.model_loads = model.was_resident ? 0 : 1;
     result_.original_weights_checksum = model.weights_checksum;
     const absl::StatusOr<std::string> restored = engine_.Restore();
     if (restored.ok() && *restored == model.weights_checksum) {

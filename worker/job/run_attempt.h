@@ -19,7 +19,8 @@ namespace rwku::job {
 struct Roots {
   std::filesystem::path models;
   std::filesystem::path datasets;
-  std::filesystem::path exports;  // made when it is needed; empty = no weights can be kept here
+  // Made when it is needed; empty = no weights can be kept here.
+  std::filesystem::path exports = {};
 };
 
 // Loads the model (free if it is resident), puts the original weights back and proves it by their
