@@ -6,7 +6,7 @@ in processor seconds of the whole training. Prints one line per case with the ra
   NPO       transformers' Trainer with a reference model that is asked at every step
   DPO       trl's DPOTrainer, its reference model asked at every step
 
-Usage: train_bench.py <rwku-train-bench binary> [--minimum-plain R] [--minimum-ga R] [--minimum-npo R] [--minimum-dpo R]
+Usage: train_bench.py <rwku-train-bench binary> [--minimum-plain R] [--minimum-ga R] [--minimum-npo R] [--minimum-dpo R] [--only NAME]
 """
 
 import argparse
@@ -160,6 +160,7 @@ def main():
     parser.add_argument("binary")
     for name, minimum in (("plain", 1.0), ("ga", 1.2), ("npo", 1.5), ("dpo", 1.5)):
         parser.add_argument(f"--minimum-{name}", type=float, default=minimum, help="exit 1 if a ratio is below (%(default)s)")
+    parser.add_argument("--only", default="", help="run the cases whose name holds this")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     transformers.logging.set_verbosity_error()
@@ -178,7 +179,7 @@ def main():
         for name, corpus in corpora.items():
             with open(os.path.join(folder, name + ".json"), "w", encoding="utf-8") as file:
                 json.dump(corpus, file)
-        for name, corpus, tuning, objective, minimum, peer in cases:
+        for name, corpus, tuning, objective, minimum, peer in (case for case in cases if arguments.only in case[0]):
             ours, theirs = [], []
             for _ in range(ROUNDS):
                 ours.append(run_ours(arguments.binary, folder, os.path.join(folder, corpus + ".json"), tuning, objective))
