@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -75,7 +76,7 @@ class CorpusTest : public ::testing::Test {
     fs::remove(root_ / "stderr");
     return *testing::Process::Start(options);
   }
-  int End(testing::Process process) const {
+  static int End(testing::Process process) {
     const auto exit = process.Wait(kTimeout);
     EXPECT_TRUE(exit.ok()) << exit.status();
     return exit.ok() ? exit->code.value_or(-1) : -1;
@@ -85,7 +86,7 @@ class CorpusTest : public ::testing::Test {
   }
   std::string Errors() const { return ReadFile(root_ / "stderr").value_or(""); }
 
-  std::vector<std::string> GenerateTo(const fs::path& out) const {
+  static std::vector<std::string> GenerateTo(const fs::path& out) {
     return {"corpus",    "generate", "--model",    "fake",        "--dataset",
             "synthetic", "--out",    out.string(), "--questions", "20"};
   }
@@ -172,7 +173,7 @@ TEST_F(CorpusTest, RestartsInTheMiddleChangeNoByte) {
   // Nothing else is left beside it.
   size_t beside = 0;
   for (const auto& entry : fs::directory_iterator(root_ / "out")) {
-    beside += entry.path().filename().string().find(".partial") != std::string::npos ? 1U : 0U;
+    beside += absl::StrContains(entry.path().filename().string(), ".partial") ? 1U : 0U;
   }
   EXPECT_EQ(beside, 0U);
 }
