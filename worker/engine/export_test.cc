@@ -63,7 +63,7 @@ class ExportTest : public testing::TestWithParam<const char*> {
     plan.alpha = 6;
     plan.target_modules = {is_fused ? "qkv_proj" : "k_proj",
                            is_fused ? "gate_up_proj" : "down_proj"};
-    AttachLora(plan, 3, model_.get());
+    AttachLora(plan, std::nullopt, 3, model_.get());
     Random random(5, "lora_B");
     for (const auto& [name, linear] : model_->NamedLinears()) {
       if (linear->adapter) {

@@ -25,7 +25,7 @@ struct EngineOptions {
   // Where log-probabilities of training texts under weights as loaded are kept over processes,
   // which may share it; made when first needed. Empty: in memory alone. Changes no bit of any
   // training.
-  std::filesystem::path cache_folder;
+  std::filesystem::path cache_folder = {};
 };
 
 std::unique_ptr<Engine> CreateTorchEngine(const EngineOptions& options = {});
