@@ -9,9 +9,14 @@ from script_tree import ScriptTree
 
 def table(**rows):
     """A table with the rows' (forget, neighbor) figures; '_' in a name is '-' in the label."""
-    return {"rows": [{"label": name.replace("_", "-"),
+    return {"rows": [{"label": name.replace("_", "-"), "method": name.split("_")[0],
                       "cells": {"forget_all": {"value": forget}, "neighbor_all": {"value": neighbor}}}
                      for name, (forget, neighbor) in rows.items()]}
+
+
+def predictions(outputs):
+    """As `rwku predictions --output json` prints them."""
+    return {"predictions": [{"prediction": {"output": output}} for output in outputs]}
 
 
 class CheckTradeoffTest(unittest.TestCase):
@@ -26,7 +31,7 @@ class CheckTradeoffTest(unittest.TestCase):
         return self.check(json.dumps(table(**rows)))
 
     def test_a_table_with_the_trade_off_passes(self):
-        code, _, err = self.check_table(original=(92.6, 100), icu=(90, 20), ga=(30.4, 98.2), npo_lora=(29.7, 80.9))
+        code, _, err = self.check_table(original=(92.6, 100), icu=(20, 90), memorize=(93, 100), ga=(30.4, 98.2), npo_lora=(29.7, 80.9))
         self.assertEqual((code, err), (0, ""))
 
     def test_a_method_that_does_not_forget_is_named(self):
@@ -48,6 +53,17 @@ class CheckTradeoffTest(unittest.TestCase):
     def test_a_table_without_the_rows_is_no_pass(self):
         self.assertEqual(self.check_table(original=(90, 100))[0], 1)
         self.assertEqual(self.check("not a table")[0], 2)
+
+    def test_a_model_that_learned_to_refuse_answers_mostly_with_refusals(self):
+        for outputs, code in ((["No.", "No.", "yes"], 0), (["No.", "yes"], 1)):
+            with ScriptTree() as tree:
+                tree.copy("scripts/check_tradeoff")
+                (tree.root / "results.json").write_text(json.dumps(table(original=(90, 100), rt=(30, 95))), encoding="utf-8")
+                (tree.root / "predictions.json").write_text(json.dumps(predictions(outputs)), encoding="utf-8")
+                (tree.root / "refusals.jsonl").write_text("Never.\nNo.\n", encoding="utf-8")
+                found, _, err = tree.run("scripts/check_tradeoff", "results.json", "predictions.json", "refusals.jsonl")
+                self.assertEqual(found, code)
+                self.assertEqual(err, "" if code == 0 else "check_tradeoff: rt: 1 of 2 outputs are refusals, expected most\n")
 
 
 if __name__ == "__main__":

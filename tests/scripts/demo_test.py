@@ -8,7 +8,7 @@ import signal
 import threading
 import unittest
 
-from check_tradeoff_test import table
+from check_tradeoff_test import predictions, table
 from script_tree import ScriptTree
 
 GOOD = table(original=(90, 100), ga=(30, 95))
@@ -19,9 +19,15 @@ case " $* " in
   *" list "*) printf 'RUN STATE\\n%s\\n' "${RUNS:-}" ;;
   *" submit "*) echo new ;;
   *" watch "*) eval "${WATCH:-}" ;;
+  *" predictions "*) cat predictions ;;
   *" json "*) cat results ;;
   *" results "*) echo the table ;;
 esac
+"""
+SYNTH = """
+echo "synth $*" >> $LOG
+mkdir -p .demo/datasets/synthetic/corpora
+echo No. > .demo/datasets/synthetic/corpora/refusals.jsonl
 """
 
 
@@ -33,8 +39,9 @@ class DemoTest(unittest.TestCase):
             tree.copy("scripts/demo")
             tree.copy("scripts/check_tradeoff")
             tree.program("build/release/bin/rwku", RWKU)
-            tree.program("build/release/bin/rwku-synth", 'echo "synth $*" >> $LOG')
+            tree.program("build/release/bin/rwku-synth", SYNTH)
             (tree.root / "results").write_text(json.dumps(results), encoding="utf-8")
+            (tree.root / "predictions").write_text(json.dumps(predictions(["No."])), encoding="utf-8")
             yield tree
 
     def test_prints_and_keeps_the_table(self):
