@@ -25,10 +25,10 @@ absl::StatusOr<v1::Recipe> AsRequested(client::Client& client, v1::Recipe recipe
       kept.insert(method.settings().begin(), method.settings().end());
     }
   }
-  const google::protobuf::Descriptor* type = recipe.GetDescriptor();
+  const google::protobuf::Descriptor* type = v1::Recipe::GetDescriptor();
   for (int i = 0; i < type->field_count(); ++i) {
     if (!kept.contains(type->field(i)->name())) {
-      recipe.GetReflection()->ClearField(&recipe, type->field(i));
+      v1::Recipe::GetReflection()->ClearField(&recipe, type->field(i));
     }
   }
   return recipe;

@@ -100,6 +100,7 @@ std::string ChoiceName(const google::protobuf::EnumValueDescriptor& value) {
 // What a choice can be; the first value of an enumeration stands for the default.
 std::vector<std::string> ChoiceNames(const google::protobuf::EnumDescriptor& type) {
   std::vector<std::string> names;
+  names.reserve(static_cast<size_t>(type.value_count()));
   for (int i = 1; i < type.value_count(); ++i) {
     names.push_back(ChoiceName(*type.value(i)));
   }
@@ -287,11 +288,12 @@ std::string ValueText(const Key& key, const v1::Recipe& recipe) {
     case Kind::kChoice:
       return ChoiceName(*reflection->GetEnum(message, field));
     case Kind::kNames: {
-      std::vector<std::string> names;
+      std::string names;
       for (int i = 0; i < reflection->FieldSize(message, field); ++i) {
-        names.push_back(reflection->GetRepeatedString(message, field, i));
+        absl::StrAppend(&names, i == 0 ? "" : "+",
+                        reflection->GetRepeatedString(message, field, i));
       }
-      return absl::StrJoin(names, "+");
+      return names;
     }
   }
   return "";

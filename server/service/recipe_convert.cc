@@ -16,6 +16,7 @@ namespace {
 absl::Status UnknownValue(absl::string_view field, int found,
                           const google::protobuf::EnumDescriptor& type) {
   std::vector<std::string> allowed;
+  allowed.reserve(static_cast<size_t>(type.value_count()));
   for (int i = 1; i < type.value_count(); ++i) {
     allowed.push_back(type.value(i)->name());
   }
