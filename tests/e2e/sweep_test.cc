@@ -29,7 +29,7 @@ using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
-constexpr int kTargets = 4;
+constexpr int kTargets = 10;
 constexpr absl::Duration kCommandTimeout = absl::Minutes(2);
 
 class SweepTest : public ::testing::Test {
@@ -148,30 +148,32 @@ TEST_F(SweepTest, ASweepLoadsTheModelOnceAWorkerAndItsReportNamesTheFront) {
 
 TEST_F(SweepTest, BatchesAreRowsOfTheirOwn) {
   const std::string run = Submit({"--method", "original", "--method", "ga", "--batch", "1-2",
-                                  "--batch", "1-4", "--sets", "forget_level1,neighbor_level1"});
+                                  "--batch", "1-10", "--sets", "forget_level1,neighbor_level1"});
   const json jobs = json::parse(Rwku({"jobs", run, "--output", "json"}))["jobs"];
   ASSERT_EQ(jobs.size(), 4U);
-  EXPECT_EQ(jobs[3]["target"], "1-4");
-  EXPECT_EQ(jobs[3]["group_targets"].size(), 4U);
-  EXPECT_EQ(jobs[3]["result"]["corpus_texts"], 4 * 16);
+  EXPECT_EQ(jobs[3]["target"], "1-10");
+  EXPECT_EQ(jobs[3]["group_targets"].size(), 10U);
+  EXPECT_EQ(jobs[3]["result"]["corpus_texts"], 10 * 16);
   const json main = Report(run)["tables"][0];
   EXPECT_THAT(Labels(main["rows"]),
-              ElementsAre("original 1-2", "original 1-4", "ga 1-2", "ga 1-4"));
+              ElementsAre("original 1-2", "original 1-10", "ga 1-2", "ga 1-10"));
   EXPECT_EQ(main["rows"][2]["cells"]["forget_fb"]["targets"], 2);
-  EXPECT_EQ(main["rows"][3]["cells"]["forget_fb"]["targets"], 4);
+  EXPECT_EQ(main["rows"][3]["cells"]["forget_fb"]["targets"], 10);
 }
 
 TEST_F(SweepTest, ASequenceIsACurveOverItsTargets) {
   const std::string run =
-      Submit({"--method", "ga", "--sequential", "1-3", "--sets", "forget_level1,neighbor_level1"});
+      Submit({"--method", "ga", "--sequential", "1-10", "--sets", "forget_level1,neighbor_level1"});
   const json report = Report(run);
   ASSERT_EQ(report["curves"].size(), 1U);
   const json& rows = report["curves"][0]["rows"];
-  EXPECT_EQ(report["curves"][0]["title"], "ga 1-3");
-  EXPECT_THAT(Labels(rows), ElementsAre("after 1", "after 2", "end"));
+  EXPECT_EQ(report["curves"][0]["title"], "ga 1-10");
+  EXPECT_THAT(Labels(rows), ElementsAre("after 1", "after 2", "after 3", "after 4", "after 5",
+                                        "after 6", "after 7", "after 8", "after 9", "end"));
   EXPECT_EQ(rows[0]["cells"]["forget_fb"]["targets"], 1);
-  EXPECT_EQ(rows[2]["cells"]["forget_fb"]["targets"], 3);
-  EXPECT_EQ(rows[2]["cells"], report["tables"][0]["rows"][0]["cells"]);
+  EXPECT_EQ(rows[8]["cells"]["forget_fb"]["targets"], 9);
+  EXPECT_EQ(rows[9]["cells"]["forget_fb"]["targets"], 10);
+  EXPECT_EQ(rows[9]["cells"], report["tables"][0]["rows"][0]["cells"]);
 }
 
 TEST_F(SweepTest, EpochsAreACurveAndACollapsedArmIsNoCandidate) {
