@@ -179,17 +179,16 @@ void AddSubmit(CommandTree& tree) {
       "submit", "Create a run: model x dataset x targets x methods x seeds",
       {"rwku submit --model tiny --dataset rwku --targets 1-10 --method ga --method npo:lora",
        R"(rwku submit --model tiny --dataset rwku --targets '1-3,"King, Stephen"' --method icu)",
-       "rwku submit --model tiny --dataset rwku --method ga:lora,lr=1e-5,epochs=3,label=gentle "
-       "--watch",
-       "rwku submit --model tiny --dataset rwku --targets 1-4 --method original --method npo "
-       "--sweep lr=1e-7,3e-7,1e-6 --sweep beta=0.1,0.2",
+       "rwku submit --model tiny --dataset rwku --method ga:lora,lr=1e-5,label=gentle --watch",
+       "rwku submit --model tiny --dataset rwku --method npo --sweep lr=1e-7,1e-6 --sweep "
+       "beta=0.1,0.2",
        "rwku submit --model tiny --dataset rwku --batch 1-10 --batch 1-20 --method ga",
        "rwku submit --model tiny --dataset rwku --sequential 1-10 --method ga",
-       "rwku submit --model tiny --dataset rwku --targets 1 --method ga,epochs=8 "
-       "--evaluate-epochs"},
-      absl::StrCat("Methods: NAME[:full|lora][,key=value...]; what is left out takes the published "
-                   "default. Keys:\n",
-                   RecipeSyntaxHelp()));
+       "rwku submit --model tiny --dataset rwku --targets 1 --method ga --evaluate-epochs"},
+      absl::StrCat(
+          "Methods: NAME[:full|lora|partial][,key=value...]; what is left out takes the published "
+          "default. Keys:\n",
+          RecipeSyntaxHelp()));
   auto flags = std::make_shared<SubmitFlags>();
   const auto many = [app](const char* name, std::vector<std::string>& values, const char* help) {
     return app->add_option(name, values, help)->allow_extra_args(false);
