@@ -180,8 +180,7 @@ void AddSubmit(CommandTree& tree) {
       {"rwku submit --model tiny --dataset rwku --targets 1-10 --method ga --method npo:lora",
        R"(rwku submit --model tiny --dataset rwku --targets '1-3,"King, Stephen"' --method icu)",
        "rwku submit --model tiny --dataset rwku --method ga:lora,lr=1e-5,label=gentle --watch",
-       "rwku submit --model tiny --dataset rwku --method npo --sweep lr=1e-7,1e-6 --sweep "
-       "beta=0.1,0.2",
+       "rwku submit --model tiny --dataset rwku --method npo --sweep lr=1e-7,1e-6,1e-5",
        "rwku submit --model tiny --dataset rwku --batch 1-10 --batch 1-20 --method ga",
        "rwku submit --model tiny --dataset rwku --sequential 1-10 --method ga",
        "rwku submit --model tiny --dataset rwku --targets 1 --method ga --evaluate-epochs"},
