@@ -257,7 +257,7 @@ class AttemptRun {
   absl::Status EvaluateOnTheWay(size_t count, int checkpoint) {
     RWKU_RETURN_IF_ERROR(Enter(Stage::kEvaluate, 0));
     const absl::Duration before = result_.timings.evaluate;
-    const absl::Status status = Evaluate(count, checkpoint);
+    absl::Status status = Evaluate(count, checkpoint);
     result_.timings.unlearn -= result_.timings.evaluate - before;
     return status;
   }
