@@ -54,8 +54,8 @@ class CheckTradeoffTest(unittest.TestCase):
         self.assertEqual(self.check_table(original=(90, 100))[0], 1)
         self.assertEqual(self.check("not a table")[0], 2)
 
-    def test_a_model_that_learned_to_refuse_answers_mostly_with_refusals(self):
-        for outputs, code in ((["No.", "No.", "yes"], 0), (["No.", "yes"], 1)):
+    def test_a_model_that_learned_to_refuse_answers_with_refusals(self):
+        for outputs, code in ((["No.", "yes", "yes"], 0), (["No.", "yes", "yes", "yes"], 1)):
             with ScriptTree() as tree:
                 tree.copy("scripts/check_tradeoff")
                 (tree.root / "results.json").write_text(json.dumps(table(original=(90, 100), rt=(30, 95))), encoding="utf-8")
@@ -63,7 +63,7 @@ class CheckTradeoffTest(unittest.TestCase):
                 (tree.root / "refusals.jsonl").write_text("Never.\nNo.\n", encoding="utf-8")
                 found, _, err = tree.run("scripts/check_tradeoff", "results.json", "predictions.json", "refusals.jsonl")
                 self.assertEqual(found, code)
-                self.assertEqual(err, "" if code == 0 else "check_tradeoff: rt: 1 of 2 outputs are refusals, expected most\n")
+                self.assertEqual(err, "" if code == 0 else "check_tradeoff: rt: 1 of 4 outputs are refusals, expected at least a third\n")
 
 
 if __name__ == "__main__":
