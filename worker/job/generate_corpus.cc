@@ -7,13 +7,13 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/str_cat.h"
 
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "benchmark/corpus/kinds.h"
 #include "benchmark/corpus/write_texts.h"
 #include "benchmark/dataset/dataset.h"
+#include "worker/job/original_model.h"
 
 namespace rwku::job {
 namespace {
@@ -34,7 +34,7 @@ class CorpusRun {
     const absl::Duration start = clock_.Monotonic();
     RWKU_RETURN_IF_ERROR(Enter(Stage::kLoad, 1));
     RWKU_RETURN_IF_ERROR(ReadSources());
-    RWKU_RETURN_IF_ERROR(Load());
+    RWKU_RETURN_IF_ERROR(LoadOriginal(spec_, model_folder_, engine_, cancel_, &result_).status());
     const absl::Duration loaded = clock_.Monotonic();
     result_.timings.load = loaded - start;
     result_.corpus_texts = static_cast<int>(corpus::TextCount(plan_));
@@ -67,12 +67,8 @@ class CorpusRun {
                           dataset::Dataset::Open(data_folder));
     plan_.subject = {corpus_.target, corpus_.custom_intro};
     if (corpus_.custom_intro.empty()) {
-      RWKU_ASSIGN_OR_RETURN(const dataset::TargetInfo* target, data->FindTarget(corpus_.target));
-      if (corpus_.target_number != 0 && corpus_.target_number != target->number) {
-        return absl::FailedPreconditionError(absl::StrCat(
-            "target \"", corpus_.target, "\": number ", target->number, " in dataset \"",
-            spec_.dataset, "\" of this worker, ", corpus_.target_number, " in the job"));
-      }
+      RWKU_ASSIGN_OR_RETURN(const dataset::TargetInfo* target,
+                            FindJobTarget(*data, spec_, {corpus_.target, corpus_.target_number}));
       plan_.subject = {target->name, target->intro};
     }
     plan_.sets = corpus::TextSetsOf(corpus_.kinds);
@@ -96,24 +92,6 @@ class CorpusRun {
     plan_.seed = spec_.seed;
     plan_.single_bos = spec_.single_bos;
     return absl::OkStatus();
-  }
-
-  absl::Status Load() {
-    RWKU_ASSIGN_OR_RETURN(const engine::ModelInfo model, engine_.Load(model_folder_, cancel_));
-    result_.model_loads = model.was_resident ? 0 : 1;
-    result_.original_weights_checksum = model.weights_checksum;
-    const absl::StatusOr<std::string> restored = engine_.Restore();
-    if (restored.ok() && *restored == model.weights_checksum) {
-      result_.restored_weights_checksum = *restored;
-      return absl::OkStatus();
-    }
-    engine_.Unload();  // what is in memory is good for no attempt
-    return restored.ok()
-               ? absl::InternalError(absl::StrCat(
-                     "model \"", spec_.model, "\": the restored weights have the checksum ",
-                     *restored, ", the original ones ", model.weights_checksum,
-                     "; the next attempt loads the model anew"))
-               : restored.status();
   }
 
   absl::Status Write() {

@@ -17,6 +17,7 @@
 #include "worker/job/collapse.h"
 #include "worker/job/export_folder.h"
 #include "worker/job/generate_corpus.h"
+#include "worker/job/original_model.h"
 #include "worker/job/target_evaluations.h"
 #include "worker/job/training_data.h"
 #include "worker/job/training_plan.h"
@@ -97,25 +98,8 @@ class AttemptRun {
     if (!spec_.export_folder.empty() && roots_.exports.empty()) {
       return MakeRoomForExport(roots_.exports, spec_.export_folder).status();
     }
-    RWKU_ASSIGN_OR_RETURN(model_, engine_.Load(model_folder, cancel_));
-    result_.model_loads = model_.was_resident ? 0 : 1;
-    result_.original_weights_checksum = model_.weights_checksum;
-    if (absl::Status status = Restore(); !status.ok()) {
-      engine_.Unload();  // what is in memory is good for no attempt
-      return status;
-    }
+    RWKU_ASSIGN_OR_RETURN(model_, LoadOriginal(spec_, model_folder, engine_, cancel_, &result_));
     RWKU_ASSIGN_OR_RETURN(method_, methods::FindMethod(spec_.recipe.method, model_.family));
-    return absl::OkStatus();
-  }
-
-  absl::Status Restore() {
-    RWKU_ASSIGN_OR_RETURN(result_.restored_weights_checksum, engine_.Restore());
-    if (result_.restored_weights_checksum != result_.original_weights_checksum) {
-      return absl::InternalError(absl::StrCat(
-          "model \"", spec_.model, "\": the restored weights have the checksum ",
-          result_.restored_weights_checksum, ", the original ones ",
-          result_.original_weights_checksum, "; the next attempt loads the model anew"));
-    }
     return absl::OkStatus();
   }
 
@@ -124,12 +108,8 @@ class AttemptRun {
       return absl::InvalidArgumentError("targets: none; a job needs at least one");
     }
     for (const AttemptTarget& wanted : spec_.targets) {
-      RWKU_ASSIGN_OR_RETURN(const dataset::TargetInfo* target, data_->FindTarget(wanted.name));
-      if (wanted.number != 0 && wanted.number != target->number) {
-        return absl::FailedPreconditionError(
-            absl::StrCat("target \"", wanted.name, "\": number ", target->number, " in dataset \"",
-                         spec_.dataset, "\" of this worker, ", wanted.number, " in the job"));
-      }
+      RWKU_ASSIGN_OR_RETURN(const dataset::TargetInfo* target,
+                            FindJobTarget(*data_, spec_, wanted));
       targets_.push_back(target);
     }
     return absl::OkStatus();
