@@ -16,11 +16,11 @@
 #include "net/status.h"
 #include "server/service/names.h"
 #include "server/service/run_scalars.h"
+#include "server/service/target_groups.h"
 
 namespace rwku::service {
 namespace {
 
-constexpr int kMaxSelectors = 10000;
 constexpr int kMaxCustomTargets = 1000;
 constexpr int kMaxOpeners = 1000000;
 constexpr int kDefaultQuestions = 300;
@@ -158,26 +158,10 @@ class CorpusPlanner {
     if (plan_.spec.targets().empty() && !plan_.spec.custom_targets().empty()) {
       return;
     }
-    if (plan_.spec.targets_size() > kMaxSelectors) {
-      Error("spec.targets", absl::StrCat("found ", plan_.spec.targets_size(),
-                                         " selectors, allowed at most ", kMaxSelectors));
-      return;
-    }
-    std::vector<std::string> good;
-    for (int i = 0; i < plan_.spec.targets_size(); ++i) {
-      const std::vector<std::string> one = {plan_.spec.targets(i)};
-      if (const auto selected = dataset_->Select(one); !selected.ok()) {
-        Error(absl::StrCat("spec.targets[", i, "]"), Message(selected.status()));
-      } else {
-        good.push_back(one.front());
-      }
-    }
-    const auto selected = dataset_->Select(good);
-    if (!selected.ok()) {
-      Error("spec.targets", Message(selected.status()));
-      return;
-    }
-    targets_ = *selected;
+    targets_ = service::SelectTargets(*dataset_, plan_.spec.targets(), "spec.targets",
+                                      [this](std::string field, std::string description) {
+                                        Error(std::move(field), std::move(description));
+                                      });
     plan_.spec.clear_targets();
     for (const dataset::TargetInfo* target : targets_) {
       plan_.spec.add_targets(target->name);
@@ -238,7 +222,7 @@ class CorpusPlanner {
     check("protocol.stop_at_newline", spec.protocol().stop_at_newline());
   }
 
-  void AddJob(const v1::JobTarget& target) {
+  void AddJobOf(const v1::JobTarget& target) {
     const v1::RunSpec& spec = plan_.spec;
     v1::JobSpec job;
     job.set_model(spec.model());
@@ -250,32 +234,24 @@ class CorpusPlanner {
     job.set_target_mode(v1::TARGET_MODE_SINGLE);
     *job.add_targets() = target;
     *job.mutable_corpus() = spec.corpus();
-    scheduler::JobRecord record;
-    record.index = static_cast<int>(plan_.jobs.size());
-    record.payload = job.SerializeAsString();
-    record.model = spec.model();
-    plan_.jobs.push_back(std::move(record));
+    AddJob(job, &plan_);
   }
 
   RunPlan Expand() {
     plan_.spec.set_target_mode(v1::TARGET_MODE_SINGLE);
     const v1::RunSpec& spec = plan_.spec;
-    plan_.run.payload = spec.SerializeAsString();
-    plan_.run.request_id = request_.request_id();
-    plan_.run.request_digest = RequestDigest(request_);
-    plan_.run.priority = spec.priority();
-    plan_.run.max_failures = spec.max_failures();
+    FillRun(request_, &plan_);
     for (const dataset::TargetInfo* target : targets_) {
       v1::JobTarget job_target;
       job_target.set_name(target->name);
       job_target.set_number(target->number);
-      AddJob(job_target);
+      AddJobOf(job_target);
     }
     for (const v1::CustomTarget& custom : spec.custom_targets()) {
       v1::JobTarget job_target;
       job_target.set_name(custom.name());
       job_target.set_intro(custom.intro());
-      AddJob(job_target);
+      AddJobOf(job_target);
     }
     return std::move(plan_);
   }

@@ -352,20 +352,13 @@ class Planner {
                                  spec.seeds_size(), " seeds are ", count, " jobs, allowed at most ",
                                  kMaxJobs)}});
     }
-    plan_.run.payload = spec.SerializeAsString();
-    plan_.run.request_id = request_.request_id();
-    plan_.run.request_digest = RequestDigest(request_);
-    plan_.run.priority = spec.priority();
-    plan_.run.max_failures = spec.max_failures();
+    FillRun(request_, &plan_);
     plan_.jobs.reserve(count);
     for (const v1::Recipe& recipe : spec.recipes()) {
       for (const uint64_t seed : spec.seeds()) {
         for (const JobTargets& choice : choices_) {
-          scheduler::JobRecord record;
-          record.index = static_cast<int>(plan_.jobs.size());
-          record.payload = JobOf(choice, recipe, seed, record.index).SerializeAsString();
-          record.model = spec.model();
-          plan_.jobs.push_back(std::move(record));
+          const auto index = static_cast<int>(plan_.jobs.size());
+          AddJob(JobOf(choice, recipe, seed, index), &plan_);
         }
       }
     }
@@ -428,6 +421,22 @@ absl::StatusOr<RunPlan> PlanRun(const v1::CreateRunRequest& request, const Catal
 
 std::string RequestDigest(const v1::CreateRunRequest& request) {
   return Sha256Hex(request.spec().SerializeAsString());
+}
+
+void FillRun(const v1::CreateRunRequest& request, RunPlan* plan) {
+  plan->run.payload = plan->spec.SerializeAsString();
+  plan->run.request_id = request.request_id();
+  plan->run.request_digest = RequestDigest(request);
+  plan->run.priority = plan->spec.priority();
+  plan->run.max_failures = plan->spec.max_failures();
+}
+
+void AddJob(const v1::JobSpec& job, RunPlan* plan) {
+  scheduler::JobRecord record;
+  record.index = static_cast<int>(plan->jobs.size());
+  record.payload = job.SerializeAsString();
+  record.model = job.model();
+  plan->jobs.push_back(std::move(record));
 }
 
 std::vector<std::string> EvaluatedProbeSets() {

@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "rwku/v1/unlearning.pb.h"
+#include "rwku/v1/worker.pb.h"
 
 #include "server/scheduler/types.h"
 #include "server/service/catalog.h"
@@ -25,6 +26,12 @@ absl::StatusOr<RunPlan> PlanRun(const v1::CreateRunRequest& request, const Catal
 
 // What tells a repeated request from another one under the same request id.
 std::string RequestDigest(const v1::CreateRunRequest& request);
+
+// Makes plan->run of the request and the complete plan->spec.
+void FillRun(const v1::CreateRunRequest& request, RunPlan* plan);
+
+// Adds `job` to plan->jobs, as the next index.
+void AddJob(const v1::JobSpec& job, RunPlan* plan);
 
 // The probe sets that this version evaluates, by name.
 std::vector<std::string> EvaluatedProbeSets();

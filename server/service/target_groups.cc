@@ -17,36 +17,6 @@ constexpr size_t kMaxGroupName = 200;
 constexpr size_t kLongGroupName = 40;
 
 using Targets = std::vector<const dataset::TargetInfo*>;
-using Selectors = google::protobuf::RepeatedPtrField<std::string>;
-
-// The targets of `selectors`, by number; none if a selector is bad, each of which is named.
-Targets Select(const dataset::Dataset& data, const Selectors& selectors, const std::string& field,
-               const ErrorSink& error) {
-  if (selectors.size() > kMaxSelectors) {
-    error(field,
-          absl::StrCat("found ", selectors.size(), " selectors, allowed at most ", kMaxSelectors));
-    return {};
-  }
-  bool good = true;
-  for (int i = 0; i < selectors.size(); ++i) {
-    const std::vector<std::string> one = {selectors[i]};
-    if (const auto selected = data.Select(one); !selected.ok()) {
-      error(absl::StrCat(field, "[", i, "]"), std::string(selected.status().message()));
-      good = false;
-    }
-  }
-  if (!good) {
-    return {};
-  }
-  const std::vector<std::string> all(selectors.begin(), selectors.end());
-  auto selected = data.Select(all);
-  if (!selected.ok() || selected->empty()) {
-    error(field,
-          selected.ok() ? "the dataset has no targets" : std::string(selected.status().message()));
-    return {};
-  }
-  return *std::move(selected);
-}
 
 std::string NameOf(const Targets& targets) {
   std::vector<int> numbers;
@@ -62,7 +32,7 @@ std::vector<JobTargets> ChooseGroups(const dataset::Dataset& data, const v1::Run
                                      const ErrorSink& error) {
   std::vector<JobTargets> groups;
   if (spec.groups().empty()) {
-    Targets targets = Select(data, spec.targets(), "spec.targets", error);
+    Targets targets = SelectTargets(data, spec.targets(), "spec.targets", error);
     if (!targets.empty()) {
       std::string name = NameOf(targets);
       groups.push_back({std::move(name), 0, std::move(targets)});
@@ -82,7 +52,7 @@ std::vector<JobTargets> ChooseGroups(const dataset::Dataset& data, const v1::Run
       error(absl::StrCat(field, ".targets"), "found none, expected at least one");
       continue;
     }
-    Targets targets = Select(data, group.targets(), absl::StrCat(field, ".targets"), error);
+    Targets targets = SelectTargets(data, group.targets(), absl::StrCat(field, ".targets"), error);
     if (targets.empty()) {
       continue;
     }
@@ -117,6 +87,35 @@ Targets Union(const std::vector<JobTargets>& choice) {
 }
 
 }  // namespace
+
+Targets SelectTargets(const dataset::Dataset& data,
+                      const google::protobuf::RepeatedPtrField<std::string>& selectors,
+                      const std::string& field, const ErrorSink& error) {
+  if (selectors.size() > kMaxSelectors) {
+    error(field,
+          absl::StrCat("found ", selectors.size(), " selectors, allowed at most ", kMaxSelectors));
+    return {};
+  }
+  bool good = true;
+  for (int i = 0; i < selectors.size(); ++i) {
+    const std::vector<std::string> one = {selectors[i]};
+    if (const auto selected = data.Select(one); !selected.ok()) {
+      error(absl::StrCat(field, "[", i, "]"), std::string(selected.status().message()));
+      good = false;
+    }
+  }
+  if (!good) {
+    return {};
+  }
+  const std::vector<std::string> all(selectors.begin(), selectors.end());
+  auto selected = data.Select(all);
+  if (!selected.ok() || selected->empty()) {
+    error(field,
+          selected.ok() ? "the dataset has no targets" : std::string(selected.status().message()));
+    return {};
+  }
+  return *std::move(selected);
+}
 
 std::string GroupName(absl::Span<const int> numbers) {
   std::string name;
@@ -162,7 +161,8 @@ std::vector<JobTargets> ChooseTargets(const dataset::Dataset& data, v1::RunSpec*
                                         " groups, allowed none with TARGET_MODE_SINGLE; set "
                                         "spec.target_mode to TARGET_MODE_BATCH or _SEQUENTIAL"));
     }
-    for (const dataset::TargetInfo* target : Select(data, spec->targets(), "spec.targets", noted)) {
+    for (const dataset::TargetInfo* target :
+         SelectTargets(data, spec->targets(), "spec.targets", noted)) {
       choice.push_back({target->name, target->number, {target}});
     }
   } else {
@@ -171,7 +171,7 @@ std::vector<JobTargets> ChooseTargets(const dataset::Dataset& data, v1::RunSpec*
   const Targets all = Union(choice);
   // A spec that an answer held has both: the targets are those of the groups.
   if (good && !spec->groups().empty() && !spec->targets().empty()) {
-    const Targets named = Select(data, spec->targets(), "spec.targets", noted);
+    const Targets named = SelectTargets(data, spec->targets(), "spec.targets", noted);
     if (good && named != all) {
       noted("spec.targets",
             "are not the targets of spec.groups; leave them out, the groups name them");

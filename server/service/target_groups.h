@@ -24,6 +24,12 @@ struct JobTargets {
 // Takes the field at fault and what is wrong with it.
 using ErrorSink = std::function<void(std::string field, std::string description)>;
 
+// The targets of `selectors`, by number; no selectors mean all. Empty if something is wrong:
+// `error` is told every bad selector by `field` and place.
+std::vector<const dataset::TargetInfo*> SelectTargets(
+    const dataset::Dataset& data, const google::protobuf::RepeatedPtrField<std::string>& selectors,
+    const std::string& field, const ErrorSink& error);
+
 // What `spec`'s mode, targets and groups mean in `data`, in the order of targets or groups. Fills
 // these fields in: the mode, the groups by name with the names of their targets, and every target
 // of the run, each once. Every problem goes to `error`; the answer is empty then.
