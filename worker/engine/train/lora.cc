@@ -45,15 +45,8 @@ absl::Status ValidateLoraPlan(const LoraPlan& plan) {
   return absl::OkStatus();
 }
 
-absl::Status ValidateLoraTargets(const LoraPlan& plan, CausalLm& model) {
-  std::vector<std::string> known;
-  for (const auto& [name, linear] : model.NamedLinears()) {
-    const std::string last = name.substr(name.rfind('.') + 1);
-    if (LayerOfName(name).has_value() &&
-        std::find(known.begin(), known.end(), last) == known.end()) {
-      known.push_back(last);
-    }
-  }
+absl::Status ValidateLoraTargets(const LoraPlan& plan, const CausalLm& model) {
+  const std::vector<std::string> known = model.ProjectionNames();
   for (const std::string& module : plan.target_modules) {
     if (std::find(known.begin(), known.end(), module) == known.end()) {
       return absl::InvalidArgumentError(UnknownNameMessage("lora.target_modules", module, known));

@@ -17,7 +17,7 @@ absl::Status ValidateLoraPlan(const LoraPlan& plan);
 
 // OK when the model's decoder layers have every target; INVALID_ARGUMENT lists the projections that
 // they have.
-absl::Status ValidateLoraTargets(const LoraPlan& plan, CausalLm& model);
+absl::Status ValidateLoraTargets(const LoraPlan& plan, const CausalLm& model);
 
 // Puts an adapter on each projection of each decoder layer of `layers` (unset: all) whose name is
 // in plan.target_modules, in place of any that is there: B zero, A uniform in

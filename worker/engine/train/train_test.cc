@@ -339,9 +339,22 @@ TEST(TrainTest, ALossThatIsNoNumberNamesTheStepAndTheLastGoodLoss) {
   EXPECT_THAT(std::string(report.status().message()), HasSubstr("the last good loss was"));
 }
 
-TEST(TrainTest, BadPlansAreRefusedByTheirField) {
+using RefusedCases = std::vector<std::pair<std::string, std::function<void(TrainingPlan&)>>>;
+
+// Each change of a good plan is refused with a message that holds the text beside it.
+void ExpectRefused(const RefusedCases& cases) {
   const auto model = TinyModel();
-  const std::vector<std::pair<std::string, std::function<void(TrainingPlan&)>>> cases = {
+  for (const auto& [message, change] : cases) {
+    TrainingPlan plan = Plan();
+    change(plan);
+    const auto report = Train(*model, plan);
+    EXPECT_EQ(report.status().code(), absl::StatusCode::kInvalidArgument) << message;
+    EXPECT_THAT(std::string(report.status().message()), HasSubstr(message));
+  }
+}
+
+TEST(TrainTest, BadPlansAreRefusedByTheirField) {
+  const RefusedCases cases = {
       {"texts is empty", [](TrainingPlan& p) { p.texts.clear(); }},
       {"texts: 2 given",
        [](TrainingPlan& p) {
@@ -372,18 +385,11 @@ TEST(TrainTest, BadPlansAreRefusedByTheirField) {
          p.lora.target_modules = {"query"};
        }},
   };
-  for (const auto& [message, change] : cases) {
-    TrainingPlan plan = Plan();
-    change(plan);
-    const auto report = Train(*model, plan);
-    EXPECT_EQ(report.status().code(), absl::StatusCode::kInvalidArgument) << message;
-    EXPECT_THAT(std::string(report.status().message()), HasSubstr(message));
-  }
+  ExpectRefused(cases);
 }
 
 TEST(TrainTest, PlansThatDoNotFitTheModelOrTheObjectiveAreRefusedByTheirField) {
-  const auto model = TinyModel();
-  const std::vector<std::pair<std::string, std::function<void(TrainingPlan&)>>> cases = {
+  const RefusedCases cases = {
       {"layers is 1-3, the model has the layers 0-2",
        [](TrainingPlan& p) {
          p.layers = LayerRange{1, 3};
@@ -431,13 +437,7 @@ TEST(TrainTest, PlansThatDoNotFitTheModelOrTheObjectiveAreRefusedByTheirField) {
          p.lora.target_modules = {"qkv_proj"};
        }},
   };
-  for (const auto& [message, change] : cases) {
-    TrainingPlan plan = Plan();
-    change(plan);
-    const auto report = Train(*model, plan);
-    EXPECT_EQ(report.status().code(), absl::StatusCode::kInvalidArgument) << message;
-    EXPECT_THAT(std::string(report.status().message()), HasSubstr(message));
-  }
+  ExpectRefused(cases);
 }
 
 TEST(TrainTest, OnlyTheChosenLayersTrain) {
