@@ -262,6 +262,12 @@ absl::Status FakeEngine::Steer(const engine::SteeringPlan& plan, const CancelTok
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::unique_ptr<engine::Gang>> FakeEngine::JoinGang(const engine::GangPlan& plan,
+                                                                   const CancelToken& /*cancel*/) {
+  return absl::UnimplementedError(
+      absl::StrCat("a gang of ", plan.world_size, ": the fake engine has no transport"));
+}
+
 absl::Status FakeEngine::Export(const std::filesystem::path& folder, const CancelToken& cancel) {
   RWKU_RETURN_IF_ERROR(cancel.Check());
   std::error_code error;

@@ -58,6 +58,9 @@ class FakeEngine final : public engine::Engine {
                                                const CancelToken& cancel) override;
   absl::Status Steer(const engine::SteeringPlan& plan, const CancelToken& cancel) override;
   // Writes one file, weights.txt, with the checksum of the weights as they are now.
+  absl::StatusOr<std::unique_ptr<engine::Gang>> JoinGang(const engine::GangPlan& plan,
+                                                         const CancelToken& cancel) override;
+
   absl::Status Export(const std::filesystem::path& folder, const CancelToken& cancel) override;
   absl::StatusOr<std::string> Restore() override;
 

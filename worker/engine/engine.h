@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 #include "base/cancel.h"
 #include "benchmark/evaluate/language_model.h"
@@ -93,6 +95,40 @@ struct RetainPlan {
   std::vector<std::string> texts;  // tokenized as TrainingPlan::texts
 };
 
+// Where one rank meets the others of its gang.
+struct GangPlan {
+  int world_size = 2;
+  int rank = 0;            // from 0; rank 0 listens
+  std::string rendezvous;  // host:port of rank 0
+  // Names this gang: ranks with another name do not meet. One an attempt.
+  std::string name;
+  // A gradient exchange that takes longer ends the gang: some rank is dead or stuck.
+  absl::Duration timeout = absl::Seconds(60);
+  // How long ranks may wait for one another to join.
+  absl::Duration join_timeout = absl::Minutes(30);
+  // Network interface of the exchange; empty = the one that reaches `rendezvous`.
+  std::string network_interface;
+};
+
+// One rank's end of a gang: processes that share one job. Made by Engine::JoinGang(), which it must
+// not outlive. Errors are UNAVAILABLE where a rank or the network is to blame; after one, every
+// further call fails. Calls come from one thread at a time, but for Abort().
+class Gang {
+ public:
+  virtual ~Gang() = default;
+
+  virtual int rank() const = 0;
+  virtual int world_size() const = 0;
+
+  // What every rank gave, by rank. Every rank calls it in the same order; ranks may come to it at
+  // very different times, so it waits for as long as `cancel` lets it.
+  virtual absl::StatusOr<std::vector<std::string>> AllGather(std::string bytes,
+                                                             const CancelToken& cancel) = 0;
+
+  // Ends the gang from any thread: calls that wait, and those to come, fail with UNAVAILABLE.
+  virtual void Abort() = 0;
+};
+
 // One training. Exactly one of texts, chats and pairs is not empty; kDpo takes pairs, every other
 // objective texts or chats.
 //
@@ -127,6 +163,14 @@ struct TrainingPlan {
   double max_gradient_norm = 1;  // global L2 norm
   int cutoff_tokens = 512;
   uint64_t seed = 42;  // of the order of the texts: base/random.h, EpochOrder(seed, epoch, count)
+  // The gang that shares this training, of this engine; null = this engine alone. Every rank trains
+  // the same plan. Item i of a batch is rank i % world_size's, gradients are summed over ranks, and
+  // losses, norms, clipping and the report are those of the whole batch: the curve is that of one
+  // rank.
+  Gang* gang = nullptr;
+  // Each rank keeps the optimizer state of its share of the weights only (ZeRO stage 1:
+  // Rajbhandari et al., 2020). Read only with a gang.
+  bool shard_optimizer_state = false;
   // Texts of a batch are split into this many parts that pass through the model one after another;
   // the gradient is that of the whole batch. A power of two. The memory plan may split further.
   int micro_batch_parts = 1;
@@ -221,6 +265,11 @@ class Engine {
   // them from the weights as loaded, else whole weights in the layout of the hub, tokenizer files
   // beside them. Nothing is left behind after an error.
   virtual absl::Status Export(const std::filesystem::path& folder, const CancelToken& cancel) = 0;
+
+  // Meets the other ranks; returns once all are there. UNIMPLEMENTED where this build has no
+  // transport for the engine's device.
+  virtual absl::StatusOr<std::unique_ptr<Gang>> JoinGang(const GangPlan& plan,
+                                                         const CancelToken& cancel) = 0;
 
   // Puts the weights as loaded back, in place, without the disk; adapters and steering are removed.
   // Returns the checksum of the weights as they now are, computed anew; it must equal

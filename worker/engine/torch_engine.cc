@@ -169,6 +169,12 @@ class TorchEngine final : public Engine {
     return absl::OkStatus();
   }
 
+  absl::StatusOr<std::unique_ptr<Gang>> JoinGang(const GangPlan& plan,
+                                                 const CancelToken& /*cancel*/) override {
+    return absl::UnimplementedError(
+        absl::StrCat("a gang of ", plan.world_size, ": this engine has no transport yet"));
+  }
+
   absl::Status Export(const std::filesystem::path& folder, const CancelToken& cancel) override {
     if (!resident_.model) {
       return absl::FailedPreconditionError("no model is loaded");

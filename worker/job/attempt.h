@@ -51,6 +51,14 @@ struct AttemptTarget {
   int number = 0;  // in the dataset, from 1; 0 = not checked
 };
 
+// The place of this worker in the gang that shares the attempt.
+struct GangPlace {
+  int world_size = 1;  // 1 = no gang
+  int rank = 0;
+  std::string rendezvous;  // host:port of rank 0
+  std::string name;        // of the gang: its job and fencing token
+};
+
 struct AttemptSpec {
   std::string model;                   // folder below the model root
   std::string dataset;                 // folder below the dataset root
@@ -67,6 +75,8 @@ struct AttemptSpec {
   // Set: write corpora with `seed` and `single_bos`; what says how to forget and what to ask is not
   // read.
   std::optional<CorpusSettings> corpus;
+  GangPlace gang;
+  bool shard_optimizer_state = false;  // read only in a gang
   int micro_batch_halvings =
       0;  // 0 to kMaxMicroBatchHalvings: every batch is split into 2^this many parts
 };
