@@ -31,7 +31,9 @@
 #include "net/protocol_version.h"
 #include "net/signal_waiter.h"
 #include "worker/agent/agent.h"
+#include "worker/agent/exporter.h"
 #include "worker/job/run_attempt.h"
+#include "worker/metrics/worker_metrics.h"
 
 namespace rwku::agent {
 namespace {
@@ -49,6 +51,7 @@ struct Flags {
   int threads = 1;
   std::string cache_dir;
   std::string drain_timeout = "30s";
+  std::string metrics_listen;
   std::string log_level = "info";
 };
 
@@ -154,6 +157,9 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
       ->envname("RWKU_DRAIN_TIMEOUT")
       ->check(CheckDuration)
       ->capture_default_str();
+  app.add_option("--metrics-listen", flags->metrics_listen,
+                 "Serve /metrics, /healthz and /readyz over HTTP on host:port (default: not)")
+      ->envname("RWKU_METRICS_LISTEN");
   app.add_option("--log-level", flags->log_level, "debug, info, warning or error")
       ->envname("RWKU_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
@@ -226,13 +232,20 @@ absl::Status Serve(const Flags& flags, const Setup& base,
       .With("threads", flags.threads)
       .With("cache_dir", flags.cache_dir)
       .With("drain_timeout", flags.drain_timeout)
+      .With("metrics_listen", flags.metrics_listen)
       .With("log_level", flags.log_level);
 
+  metrics::WorkerMetrics metrics(
+      {.worker = flags.name, .device = setup.device, .version = std::string(net::BinaryVersion())},
+      &clock);
   Agent agent(std::move(options), stub.get(), &clock,
-              [&](const job::AttemptSpec& spec, const job::AttemptCallbacks& callbacks,
-                  const CancelToken& cancel) {
+              metrics.Count([&](const job::AttemptSpec& spec,
+                                const job::AttemptCallbacks& callbacks, const CancelToken& cancel) {
                 return job::RunAttempt(spec, roots, *setup.engine, clock, callbacks, cancel);
-              });
+              }));
+  RWKU_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Exporter> exporter,
+      Exporter::Start({.listen = flags.metrics_listen, .certificates = {}}, &metrics, &agent));
   bool asked_before = false;
   signals->Start([&agent, &asked_before, drain_timeout](int signal) {
     RWKU_LOG(kInfo, asked_before ? "gives its leases back" : "drains").With("signal", signal);
