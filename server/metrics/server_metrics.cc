@@ -9,6 +9,7 @@
 #include <google/protobuf/descriptor.h>
 
 #include "benchmark/methods/registry.h"
+#include "net/protocol_version.h"
 
 namespace rwku::metrics {
 namespace {
@@ -117,6 +118,12 @@ ServerMetrics::ServerMetrics()
     }
   }
   AddRpc(kOther, kOther, /*unary=*/false);
+  BuildGauge()
+      .Name("rwku_server_build_info")
+      .Help("1; the version of the binary.")
+      .Register(registry_)
+      .Add({{"version", std::string(net::BinaryVersion())}})
+      .Set(1);
   auto& attempts = BuildCounter()
                        .Name("rwku_server_attempts_total")
                        .Help("Attempts that ended, by outcome.")
