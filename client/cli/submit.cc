@@ -32,6 +32,8 @@ struct SubmitFlags {
   std::vector<std::string> seeds;
   int priority = 0;
   int max_failures = 0;
+  int data_parallel = 0;
+  bool shard_optimizer_state = false;
   std::string name;
   std::string request_id;
   bool single_bos = false;
@@ -111,6 +113,10 @@ absl::StatusOr<v1::CreateRunRequest> MakeRequest(const SubmitFlags& flags, clien
   if (flags.max_failures != 0) {
     spec.set_max_failures(flags.max_failures);
   }
+  if (flags.data_parallel != 0) {
+    spec.set_data_parallel(flags.data_parallel);
+  }
+  spec.set_shard_optimizer_state(flags.shard_optimizer_state);
   spec.set_display_name(flags.name);
   spec.mutable_protocol()->set_single_bos(flags.single_bos);
   spec.mutable_protocol()->set_stop_at_newline(flags.stop_at_newline);
@@ -211,6 +217,12 @@ void AddSubmit(CommandTree& tree) {
   app->add_option("--max-failures", flags->max_failures,
                   "Own failures after which a job fails, 1..20 (default: 3)")
       ->check(CLI::Range(1, 20));
+  app->add_option("--data-parallel", flags->data_parallel,
+                  "Workers that share each job, 1..64 (default: 1); batches stay as they are")
+      ->check(CLI::Range(1, 64));
+  app->add_flag(
+      "--shard-optimizer", flags->shard_optimizer_state,
+      "With --data-parallel: each worker keeps its share of the optimizer state (ZeRO-1)");
   app->add_option("--name", flags->name, "A name for people");
   app->add_option("--request-id", flags->request_id,
                   "Submitting again with the same id makes no second run");

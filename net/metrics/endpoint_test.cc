@@ -89,7 +89,7 @@ TEST(ProcessMetricsTest, TellsWhatEveryProcessHas) {
         "process_max_fds", "process_start_time_seconds", "process_virtual_memory_bytes"}) {
     EXPECT_THAT(body, HasSubstr(absl::StrCat("\n", name, " ")));
   }
-  EXPECT_THAT(body, Not(HasSubstr(" 0\n")));
+  EXPECT_THAT(body, Not(HasSubstr("process_resident_memory_bytes 0\n")));
 }
 
 }  // namespace

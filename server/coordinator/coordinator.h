@@ -63,6 +63,8 @@ struct WorkerInfo {
   absl::Duration last_heard;  // likewise, in the scheduler's time
   std::vector<std::string> resident_models;
   std::vector<scheduler::Lease> leases;  // granted and not ended, as far as the worker was told
+  std::string gang_kind;                 // as in WorkerConnected
+  std::string gang_address;              // likewise
   bool draining = false;                 // said by the worker
   bool drain_asked = false;  // of this process, by an operator whom that was confirmed to
   std::shared_ptr<WorkerSession> session;  // null while disconnected

@@ -31,7 +31,7 @@ AttemptOutcome OutcomeOf(FailureClass failure) {
   return AttemptOutcome::kInternal;
 }
 
-int RanksOf(const JobRecord& /*job*/) { return 1; }
+int RanksOf(const JobRecord& job) { return static_cast<int>(HoldersOf(job).size()); }
 
 }  // namespace
 

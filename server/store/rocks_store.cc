@@ -63,6 +63,7 @@ void Encode(const scheduler::RunRecord& run, pb::RunRecord& out) {
   out.set_request_digest(run.request_digest);
   out.set_priority(run.priority);
   out.set_max_failures(run.max_failures);
+  out.set_ranks(run.ranks);
   out.set_state(Shift<pb::RunState>(run.state));
   out.set_create_time(ToNanos(run.create_time));
   if (run.end_time) {
@@ -83,6 +84,7 @@ bool Decode(const pb::RunRecord& in, scheduler::RunRecord& run) {
   run.request_digest = in.request_digest();
   run.priority = in.priority();
   run.max_failures = in.max_failures();
+  run.ranks = std::max(1, in.ranks());  // 0: stored before there were gangs
   run.state = *state;
   run.create_time = FromNanos(in.create_time());
   if (in.has_end_time()) {
@@ -106,6 +108,9 @@ void Encode(const scheduler::JobRecord& job, pb::JobRecord& out) {
   out.set_resource_failures(job.resource_failures);
   out.set_lost_attempts(job.lost_attempts);
   out.set_worker(job.worker.value());
+  for (const WorkerId& worker : job.gang) {
+    out.add_gang(worker.value());
+  }
   if (job.not_before) {
     out.set_not_before(ToNanos(*job.not_before));
   }
@@ -147,6 +152,9 @@ bool Decode(const pb::JobRecord& in, scheduler::JobRecord& job) {
   job.resource_failures = in.resource_failures();
   job.lost_attempts = in.lost_attempts();
   job.worker = WorkerId(in.worker());
+  for (const std::string& worker : in.gang()) {
+    job.gang.emplace_back(worker);
+  }
   if (in.has_not_before()) {
     job.not_before = FromNanos(in.not_before());
   }

@@ -128,7 +128,7 @@ bool Agent::StepStream(Stream* stream) {
   {
     absl::MutexLock lock(&mu_);
     const absl::Duration now = clock_->Monotonic();
-    state_.CheckLeases(now);
+    CheckLeases(now);
     CheckDrain(now);
     if (!cancelled_ && (now >= give_up_at_ || !refused_.ok())) {
       cancelled_ = true;
@@ -168,6 +168,14 @@ bool Agent::StepStream(Stream* stream) {
   return true;
 }
 
+void Agent::CheckLeases(absl::Duration now) {
+  state_.CheckLeases(now);
+  const Attempt* stuck = state_.FindStuck(now);
+  if (stuck != nullptr && options_.on_stuck != nullptr) {
+    options_.on_stuck(stuck->lease);
+  }
+}
+
 void Agent::CheckDrain(absl::Duration now) {
   if (now < drain_deadline_) {
     return;
@@ -191,7 +199,7 @@ bool Agent::WaitForRetry(absl::Duration wait) {
   absl::MutexLock lock(&mu_);
   while (true) {
     const absl::Duration now = clock_->Monotonic();
-    state_.CheckLeases(now);
+    CheckLeases(now);
     CheckDrain(now);
     if (state_.draining() && state_.Empty()) {
       return false;  // nobody to tell, nothing to tell
