@@ -32,7 +32,7 @@ absl::StatusOr<absl::Time> CertificateExpiry(const std::string& path) {
     const std::unique_ptr<X509, decltype(&X509_free)> certificate(
         PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
     if (certificate == nullptr) {
-      const unsigned long error = ERR_peek_last_error();
+      const auto error = ERR_peek_last_error();
       ERR_clear_error();
       if (ERR_GET_REASON(error) != PEM_R_NO_START_LINE) {
         return Unreadable(path, "a certificate in it cannot be read");
