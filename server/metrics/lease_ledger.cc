@@ -74,7 +74,7 @@ void LeaseLedger::Load(const scheduler::PersistentState& state) {
   }
 }
 
-std::optional<AttemptEnd> LeaseLedger::EndOf(const Live& live, const JobRecord& job) const {
+std::optional<AttemptEnd> LeaseLedger::EndOf(const Live& live, const JobRecord& job) {
   if (job.state == JobState::kLeased && job.fencing_token == live.fencing_token) {
     return std::nullopt;
   }

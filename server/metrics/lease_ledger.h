@@ -62,7 +62,8 @@ class LeaseLedger {
     int ranks = 1;
   };
 
-  std::optional<AttemptEnd> EndOf(const Live& live, const scheduler::JobRecord& job) const;
+  // Nullopt where `job` still holds the lease.
+  static std::optional<AttemptEnd> EndOf(const Live& live, const scheduler::JobRecord& job);
 
   absl::flat_hash_map<JobId, Live> live_;
 };

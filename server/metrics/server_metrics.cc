@@ -147,7 +147,10 @@ void ServerMetrics::AddRpc(const std::string& method, const std::string& label, 
   rpc.started = &rpc_started_.Add({{"rpc", label}});
   rpc.in_flight = &rpc_in_flight_.Add({{"rpc", label}});
   rpc.duration = unary ? &rpc_duration_.Add({{"rpc", label}}, RpcBuckets()) : nullptr;
-  rpc_handled_.Add({{"rpc", label}, {"code", "OK"}});
+  // Every code from the start: a series that begins with its first error shows no increase.
+  for (int code = grpc::StatusCode::OK; code <= grpc::StatusCode::UNAUTHENTICATED; ++code) {
+    rpc_handled_.Add({{"rpc", label}, {"code", CodeName(static_cast<grpc::StatusCode>(code))}});
+  }
   rpcs_.emplace(method, std::make_pair(label, rpc));
 }
 

@@ -3,6 +3,10 @@
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -45,6 +49,17 @@ def used_in(text, known):
     return names
 
 
+def dashboards():
+    paths = sorted((ROOT / "deploy/grafana/dashboards").glob("*.json"))
+    assert [path.stem for path in paths] == ["coordinator", "overview", "runs", "workers"], paths
+    return paths
+
+
+def expressions_of(path):
+    dashboard = json.loads(path.read_text())
+    return [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+
+
 class MetricsNames(unittest.TestCase):
     def test_the_page_and_the_code_agree(self):
         page = (ROOT / "docs/metrics.md").read_text()
@@ -77,6 +92,60 @@ class MetricsNames(unittest.TestCase):
         self.assertEqual(set(links) - anchors, set(), "no such heading in docs/operations.md")
         for field in ("severity", "summary", "description", "runbook_url"):
             self.assertEqual(len(re.findall(rf"^\s*{field}: ", rules, re.M)), len(alerts), field)
+
+    def test_dashboards_use_what_there_is(self):
+        for path in dashboards():
+            expressions = " ".join(expressions_of(path))
+            self.assertEqual(used_in(expressions, in_code()) - in_code(), set(), path.name)
+
+    def test_every_metric_is_drawn_or_named_as_not(self):
+        """What no dashboard shows is for queries by hand."""
+        drawn = set()
+        for path in dashboards():
+            drawn |= used_in(" ".join(expressions_of(path)), in_code())
+        by_hand = {"process_virtual_memory_bytes", "process_start_time_seconds", "rwku_server_runs", "rwku_server_store_live_files",
+                   "rwku_worker_leases", "rwku_worker_predictions_total", "rwku_worker_training_steps_total"}
+        self.assertEqual(in_code() - drawn, by_hand)
+
+    def test_dashboards_are_those_that_the_script_makes(self):
+        subprocess.run([sys.executable, ROOT / "deploy/grafana/make_dashboards.py", "--check"], check=True)
+
+    def test_panels_are_described_and_links_lead_somewhere(self):
+        headings = re.findall(r"^#+ (.*)$", (ROOT / "docs/operations.md").read_text(), re.M)
+        anchors = {heading.lower() for heading in headings}
+        for path in dashboards():
+            dashboard = json.loads(path.read_text())
+            links = list(dashboard["links"])
+            for panel in dashboard["panels"]:
+                if panel["type"] != "row":
+                    self.assertTrue(panel["description"], panel["title"])
+                    self.assertTrue(panel["fieldConfig"]["defaults"]["unit"], panel["title"])
+                links += panel.get("links", [])
+            for link in links:
+                if "operations.md#" in link["url"]:
+                    self.assertIn(link["url"].split("#")[1], anchors)
+                elif link["url"].startswith("/d/"):
+                    self.assertIn(link["url"].removeprefix("/d/rwku-"), [path.stem for path in dashboards()])
+
+    def test_no_colour_is_red_or_green_alone(self):
+        okabe_ito = {"#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#999999"}
+        for path in dashboards():
+            self.assertEqual(set(re.findall(r"#[0-9A-Fa-f]{6}\b", path.read_text())) - okabe_ito, set(), path.name)
+
+    @unittest.skipUnless(shutil.which("promtool"), "no promtool here (scripts/setup --tests)")
+    def test_every_expression_parses(self):
+        rules = []
+        for path in dashboards():
+            for expr in expressions_of(path):
+                for name, value in {"$__rate_interval": "1m", "$run": "r1", "$worker": ".*"}.items():
+                    expr = expr.replace(name, value)
+                self.assertNotIn("$", expr)
+                rules.append({"record": f"expression:{len(rules)}", "expr": expr})
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "rules.yaml"  # JSON is YAML
+            file.write_text(json.dumps({"groups": [{"name": "dashboards", "rules": rules}]}))
+            done = subprocess.run(["promtool", "check", "rules", file], capture_output=True, text=True, check=False)
+            self.assertEqual(done.returncode, 0, done.stderr)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ namespace {
 // The part of NVIDIA's documented C interface (nvml.h) that is used here.
 using NvmlDevice = void*;
 struct NvmlMemory {
-  unsigned long long total = 0;
-  unsigned long long free = 0;
-  unsigned long long used = 0;
+  uint64_t total = 0;
+  uint64_t free = 0;
+  uint64_t used = 0;
 };
 struct NvmlUtilization {
   unsigned int gpu = 0;  // percent

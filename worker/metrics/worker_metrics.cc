@@ -61,6 +61,13 @@ std::map<std::string, prometheus::Counter*> ByMethod(
   return counters;
 }
 
+// The method's counter, or that of the others.
+prometheus::Counter& Of(const std::map<std::string, prometheus::Counter*>& by_method,
+                        const std::string& method) {
+  const auto found = by_method.find(method);
+  return *(found == by_method.end() ? by_method.at(kOther) : found->second);
+}
+
 }  // namespace
 
 // Sees the callbacks of one attempt, all on its thread.
@@ -228,12 +235,6 @@ job::AttemptRunner WorkerMetrics::Count(job::AttemptRunner runner) {
     OnEnd(spec, result, cancel.cancelled());
     return result;
   };
-}
-
-prometheus::Counter& WorkerMetrics::Of(const std::map<std::string, prometheus::Counter*>& by_method,
-                                       const std::string& method) const {
-  const auto found = by_method.find(method);
-  return *(found == by_method.end() ? by_method.at(kOther) : found->second);
 }
 
 void WorkerMetrics::OnStep(const job::AttemptSpec& spec, const engine::TrainingStep& step,

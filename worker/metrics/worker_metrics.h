@@ -70,8 +70,6 @@ class WorkerMetrics final : public prometheus::Collectable {
   void OnEnd(const job::AttemptSpec& spec, const absl::StatusOr<job::AttemptResult>& result,
              bool cancelled);
   void OnResult(const job::AttemptResult& result);
-  prometheus::Counter& Of(const std::map<std::string, prometheus::Counter*>& by_method,
-                          const std::string& method) const;
 
   const WorkerIdentity identity_;
   const Clock* const clock_;
