@@ -5,7 +5,7 @@
     deploy/grafana/make_dashboards.py --check   exit code 1 where a file is not what it would write
 
 Colours are those of Okabe and Ito, which colour-blind people can tell apart; good is blue and bad is vermillion, never green
-and red, and states are words, too. A worker's colour is that of the last digit of its name; a recipe's that of its method.
+and red, and states are words, too. The last digit of a worker's name or a run's id chooses its colour; a recipe has that of its method.
 """
 import json
 import sys
@@ -36,8 +36,8 @@ def by_name(**colours):
     return [colour("byName", name.replace("_", " "), value) for name, value in colours.items()]
 
 
-# worker-0, gpu1, rwku-worker-a100-2 ...: the last digit chooses the colour; 8 and 9 are dashed.
-BY_DIGIT = [colour("byRegexp", f"/{digit}$/", PALETTE[digit % 8], dashed=digit > 7) for digit in range(10)]
+# worker-0, gpu1, r0000001c ...: the last hexadecimal digit chooses the colour; from 8 on it is dashed.
+BY_DIGIT = [colour("byRegexp", f"/{digit:x}$/", PALETTE[digit % 8], dashed=digit > 7) for digit in range(16)]
 # The methods' families, so that a recipe keeps its colour from run to run.
 FAMILIES = {"ga|graddiff|kl": ORANGE, "npo|simnpo": BLUE, "dpo|undial": SKY, "rt|ceu": GREEN, "rmu|repe": PURPLE,
             "wga|satimp": YELLOW, "memorize|pt": VERMILLION, "original|icu": GREY}
@@ -77,7 +77,7 @@ def link(title, url, *, icon, blank=False, keep_time=False, variables=False, too
 
 def panel(kind, title, description, queries, unit, *, width, height, overrides=(), thresholds=None, mappings=(), custom=None,
           options=None, runbook=None, color=None, minimum=None, maximum=None, decimals=None, no_value=None):
-    defaults = {"unit": unit, "color": color or {"mode": "fixed", "fixedColor": BLUE}, "mappings": list(mappings),
+    defaults = {"unit": unit, "color": color or {"mode": "fixed", "fixedColor": SKY}, "mappings": list(mappings),
                 "thresholds": thresholds or steps(GOOD), "custom": custom or {}}
     for key, value in (("min", minimum), ("max", maximum), ("decimals", decimals), ("noValue", no_value)):
         if value is not None:
@@ -104,7 +104,7 @@ def stat(title, description, expr, unit="none", *, width=4, thresholds=None, map
 
 def series(title, description, queries, unit="none", *, width=12, height=8, stack=False, bars=False, line_at=None, overrides=(),
            runbook=None, minimum=0, maximum=None, legend="list"):
-    custom = {"drawStyle": "bars" if bars else "line", "lineWidth": 2, "fillOpacity": 60 if bars else (30 if stack else 8),
+    custom = {"drawStyle": "bars" if bars else "line", "lineWidth": 2, "fillOpacity": 60 if bars else (30 if stack else 0),
               "showPoints": "never", "spanNulls": False, "axisSoftMin": 0,
               "stacking": {"mode": "normal" if stack else "none", "group": "A"},
               "thresholdsStyle": {"mode": "line" if line_at is not None else "off"}}
@@ -180,11 +180,11 @@ def overview():
         stat("Jobs running", "Jobs that a worker or a gang holds.", 'sum(rwku_server_jobs{state="leased"})', width=3),
         stat("Jobs queued", "Jobs that wait for a worker, or for their back-off to pass.",
              'sum(rwku_server_jobs{state="queued"})', width=3, runbook="RwkuQueueStuck"),
-        stat("Targets per hour", "Targets unlearned and evaluated, at the rate of the last 15 minutes.",
+        stat("Targets/hour", "Targets unlearned and evaluated, at the rate of the last 15 minutes.",
              "sum(rate(rwku_server_targets_done_total[15m])) * 3600", width=3, decimals=1),
         stat("All done in", "Longest expected time left of the runs that are shown; unknown until a job of each has succeeded.",
              "max(rwku_server_run_eta_seconds)", "s", width=3, no_value="unknown", decimals=1),
-        stat("Failed attempts", "Attempts of the last hour that failed, whatever the class.",
+        stat("Failures", "Attempts of the last hour that failed, whatever the class.",
              f'sum(increase(rwku_server_attempts_total{{outcome=~"{FAILURES}"}}[1h]))', width=3, decimals=0,
              thresholds=steps(GOOD, (1, WARN), (10, BAD)), runbook="RwkuWorkerFailing"),
         series("Open jobs", "Jobs of all runs that have not ended.",
@@ -197,7 +197,7 @@ def overview():
              ' / sum by (run, name) (rwku_server_run_jobs * on (run) group_left (name) rwku_server_run_info)',
              "{{name}} ({{run}})", "percentunit", width=12, height=8, maximum=1),
         series("Runs: time left", "Expected time until a run ends, if its workers stay.",
-               [query("rwku_server_run_eta_seconds * on (run) group_left (name) rwku_server_run_info", "{{name}} ({{run}})")],
+               [query("rwku_server_run_eta_seconds * on (run) group_left (name) rwku_server_run_info", "{{name}} {{run}}")],
                "s", overrides=BY_DIGIT, runbook="RwkuRunStalled"),
         series("Tokens per second", "Of all workers: forget items trained on, tokens generated, prompt tokens computed. Evaluations"
                " are counted when they end.",
@@ -231,7 +231,7 @@ def runs():
         series("Jobs by state", "From queued to their end.",
                [query(f"sum by (state) (rwku_server_run_jobs{{{of_run}}})", "{{state}}")], stack=True, overrides=STATES),
         series("Time left", "Expected time until the run ends.",
-               [query(f"max(rwku_server_run_eta_seconds{{{of_run}}})", "time left")], "s", overrides=by_name(time_left=BLUE)),
+               [query(f"max(rwku_server_run_eta_seconds{{{of_run}}})", "time left")], "s", overrides=by_name(time_left=SKY)),
         bars("Jobs done, by recipe", "Share of a recipe's jobs that have their result.",
              f"sum by (recipe) (rwku_server_run_recipe_jobs_succeeded{{{of_run}}}) / sum by (recipe) ({recipe})", "{{recipe}}",
              "percentunit", maximum=1),
@@ -242,7 +242,7 @@ def runs():
         bars("Neighbor, so far (higher is better)", "ROUGE-L recall on neighbor probes: mean over probes, then over the targets"
              " that are done. The main table's Neighbor All / 100.",
              f'sort_desc(rwku_server_run_recipe_rouge_ratio{{{of_run}, side="neighbor"}})', "{{recipe}}", "percentunit",
-             thresholds=steps(BLUE), maximum=1),
+             thresholds=steps(SKY), maximum=1),
         series("Forget and neighbor as they come in", "The figures above over time; neighbor is dashed. They settle as targets"
                " are done.",
                [query(f"rwku_server_run_recipe_rouge_ratio{{{of_run}}}", "{{recipe}} {{side}}")], "percentunit", width=24, height=9,
@@ -284,7 +284,7 @@ def workers():
         series("Optimizer step", "Time of a step, of all workers.",
                [query(quantile(0.5, "rwku_worker_training_step_duration_seconds"), "median"),
                 query(quantile(0.95, "rwku_worker_training_step_duration_seconds"), "95th percentile")], "s", width=8,
-               overrides=[colour("byName", "median", BLUE), colour("byName", "95th percentile", ORANGE, dashed=True)]),
+               overrides=[colour("byName", "median", SKY), colour("byName", "95th percentile", ORANGE, dashed=True)]),
         series("Stage of the attempts", "Workers in each stage.",
                [query("sum by (stage) (rwku_worker_stage)", "{{stage}}")], width=8, stack=True, overrides=STAGES),
         row("Training"),
@@ -326,16 +326,16 @@ def coordinator():
         stat("Changes", "Whether the store takes them.", "min(rwku_server_ready)", width=3, thresholds=steps(BAD, (1, GOOD)),
              runbook="RwkuStoreRefusesChanges", no_value="no data",
              mappings=[{"type": "value", "options": {"0": {"text": "refused"}, "1": {"text": "taken"}}}]),
-        stat("Oldest queued run", "Age of the oldest run that has queued jobs.", "max(rwku_server_queue_oldest_age_seconds)", "s",
+        stat("Queue age", "Age of the oldest run that has queued jobs.", "max(rwku_server_queue_oldest_age_seconds)", "s",
              width=3, decimals=1),
-        stat("Free on the volume", "Room for the store; it stops taking changes at 128 MiB.",
+        stat("Free room", "Room for the store; it stops taking changes at 128 MiB.",
              "min(rwku_server_volume_free_bytes)", "bytes", width=3, thresholds=steps(BAD, (1e9, WARN), (1e10, GOOD)),
              runbook="RwkuDiskFilling", decimals=1),
         stat("Store", "Data files in use and writes in memory.",
              "sum(rwku_server_store_live_bytes) + sum(rwku_server_store_memtable_bytes)", "bytes", width=3, decimals=1),
-        stat("Watching clients", "Open watch streams.", "sum(rwku_server_watch_streams)", width=3),
+        stat("Watchers", "Open watch streams.", "sum(rwku_server_watch_streams)", width=3),
         stat("Worker streams", "Open streams of workers.", 'sum(rwku_server_rpc_in_flight{rpc="WorkerService/Connect"})', width=3),
-        stat("First certificate ends in", "The one of server or workers that ends first; none without TLS.", f"min({expiry})", "s",
+        stat("Certificate", "Time until the first certificate ends: the one of server or workers that ends first; none without TLS.", f"min({expiry})", "s",
              width=3, no_value="no TLS", decimals=1, thresholds=steps(BAD, (7 * 86400, WARN), (14 * 86400, GOOD)),
              runbook="RwkuCertificateExpiring"),
         stat("Version", "Of the server's binary.", "count by (version) (rwku_server_build_info)", width=3)
@@ -360,24 +360,24 @@ def coordinator():
         series("Commit time", "A synced write; every answer waits for one. The line is the alert's.",
                [query(quantile(0.5, "rwku_server_commit_duration_seconds"), "median"),
                 query(quantile(0.99, "rwku_server_commit_duration_seconds"), "99th percentile")], "s", width=8, line_at=0.5,
-               overrides=[colour("byName", "median", BLUE), colour("byName", "99th percentile", ORANGE, dashed=True)],
+               overrides=[colour("byName", "median", SKY), colour("byName", "99th percentile", ORANGE, dashed=True)],
                runbook="RwkuCommitSlow"),
         series("Commits per second, and what they take together", "Group commit: transitions of one write.",
                [query("sum(rate(rwku_server_commit_duration_seconds_count[$__rate_interval]))", "commits per second"),
                 query("sum(rate(rwku_server_commit_batch_size_sum[$__rate_interval]))"
                       " / sum(rate(rwku_server_commit_batch_size_count[$__rate_interval]))", "mean batch"),
                 query("sum(rate(rwku_server_commit_failures_total[$__rate_interval]))", "failed per second")], width=8,
-               overrides=by_name(commits_per_second=BLUE, mean_batch=ORANGE, failed_per_second=VERMILLION)),
+               overrides=by_name(commits_per_second=SKY, mean_batch=ORANGE, failed_per_second=VERMILLION)),
         series("Predictions stored per second", "Those of attempts that fail later among them.",
                [query("sum(rate(rwku_server_predictions_stored_total[$__rate_interval]))", "predictions")], width=8,
-               overrides=by_name(predictions=BLUE)),
+               overrides=by_name(predictions=SKY)),
         series("Size of the store", "Data files, writes in memory, and what waits to be compacted.",
                [query("sum(rwku_server_store_files_bytes)", "files"), query("sum(rwku_server_store_memtable_bytes)", "in memory"),
                 query("sum(rwku_server_store_pending_compaction_bytes)", "to be compacted")], "bytes", width=8,
                overrides=by_name(files=BLUE, in_memory=SKY, to_be_compacted=ORANGE)),
         series("Free room on the volume", "Share of the volume that the store lies on. The line is the alert's.",
                [query("rwku_server_volume_free_bytes / rwku_server_volume_size_bytes", "free")], "percentunit", width=8, maximum=1,
-               line_at=0.1, overrides=by_name(free=BLUE), runbook="RwkuDiskFilling"),
+               line_at=0.1, overrides=by_name(free=SKY), runbook="RwkuDiskFilling"),
         series("Stalls and errors", "Times that RocksDB held writers back, and errors of its flushes and compactions, per minute.",
                [query("sum(rate(rwku_server_store_write_stalls_total[$__rate_interval])) * 60", "stalls"),
                 query("sum(rate(rwku_server_store_background_errors_total[$__rate_interval])) * 60", "errors"),
@@ -396,13 +396,13 @@ def coordinator():
         row("Process"),
         series("CPU", "Cores in use.", [query('rate(process_cpu_seconds_total[$__rate_interval])'
                                               ' * on (instance) group_left () rwku_server_build_info', "cores")],
-               width=8, overrides=by_name(cores=BLUE)),
+               width=8, overrides=by_name(cores=SKY)),
         series("Resident memory", "Of the server's process.",
                [query("process_resident_memory_bytes * on (instance) group_left () rwku_server_build_info", "memory")], "bytes",
-               width=8, overrides=by_name(memory=BLUE)),
+               width=8, overrides=by_name(memory=SKY)),
         series("Open files", "Against what the system allows.",
                [query("process_open_fds / process_max_fds * on (instance) group_left () rwku_server_build_info", "open")],
-               "percentunit", width=8, maximum=1, overrides=by_name(open=BLUE)),
+               "percentunit", width=8, maximum=1, overrides=by_name(open=SKY)),
     ])
 
 
