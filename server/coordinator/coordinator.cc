@@ -145,6 +145,14 @@ void Coordinator::AddCommand(const scheduler::Command& command, Entry* entry) {
   }
 }
 
+void Coordinator::Refuse(const WorkerId& worker, const Lease& lease, const absl::Status& why,
+                         Entry* entry) {
+  AddCommand(scheduler::Revoke{worker, lease, std::string(why.message())}, entry);
+  if (options_.on_lease_refused != nullptr) {
+    options_.on_lease_refused();
+  }
+}
+
 scheduler::Decision Coordinator::StepInto(const scheduler::Event& event, Entry* entry) {
   scheduler::Decision decision = scheduler_->Step(event, Now());
   for (scheduler::StateChange& change : decision.changes) {
@@ -290,6 +298,11 @@ void Coordinator::Read(const Reader& reader, const Reply& failed) {
   } else {
     failed(refused);
   }
+}
+
+void Coordinator::Peek(const std::function<void(const View&)>& look) {
+  absl::MutexLock lock(&mu_);
+  look(View{*scheduler_, workers_});
 }
 
 // --- Workers. ---
@@ -501,7 +514,7 @@ void Coordinator::ReportProgress(const WorkerId& worker, const Lease& lease, std
     }
     if (const absl::Status status = scheduler_->CheckLease(worker, lease); !status.ok()) {
       Entry entry;
-      AddCommand(scheduler::Revoke{worker, lease, std::string(status.message())}, &entry);
+      Refuse(worker, lease, status, &entry);
       queue_.push_back(std::move(entry));
       return;
     }
@@ -525,7 +538,7 @@ void Coordinator::StoreChunk(const WorkerId& worker, store::PredictionChunk chun
   Entry entry;
   // A lease that ends later puts its EraseAttempt behind this chunk.
   if (const absl::Status status = scheduler_->CheckResultLease(worker, lease); !status.ok()) {
-    AddCommand(scheduler::Revoke{worker, lease, std::string(status.message())}, &entry);
+    Refuse(worker, lease, status, &entry);
   } else {
     entry.again = again;
     entry.bytes = bytes;
@@ -560,7 +573,9 @@ void Coordinator::AttemptEnded(const WorkerId& worker, const Lease& lease,
     entry.ended.emplace_back(worker, lease);
     entry.deliveries.emplace_back([session, lease] { session->Send(ResultAckMessage{lease}); });
   } else if (!Revokes(decision.commands, worker, lease)) {
-    AddCommand(scheduler::Revoke{worker, lease, std::string(decision.verdict.message())}, &entry);
+    Refuse(worker, lease, decision.verdict, &entry);
+  } else if (options_.on_lease_refused != nullptr) {
+    options_.on_lease_refused();
   }
   std::move(commands.deliveries.begin(), commands.deliveries.end(),
             std::back_inserter(entry.deliveries));

@@ -55,6 +55,15 @@ class Agent final : private StreamHandler {
   // Run returns.
   void Drain(absl::Duration timeout);
 
+  // How it stands now. Thread-safe.
+  struct Standing {
+    bool connected = false;  // and welcomed
+    bool draining = false;
+    int leases = 0;
+    absl::Duration idle;  // since Run's thread last looked for something to do; it does every 10 s
+  };
+  Standing standing() const;
+
  private:
   void OnMessage(const v1::CoordinatorMessage& message) override;
   void OnWritten(bool ok) override;
@@ -88,10 +97,11 @@ class Agent final : private StreamHandler {
   const Clock* const clock_;
   const job::AttemptRunner runner_;
 
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
   AgentState state_ ABSL_GUARDED_BY(mu_);
-  bool changed_ ABSL_GUARDED_BY(mu_) = false;   // the stream's thread should look again
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;  // the job thread should end
+  absl::Duration last_look_ ABSL_GUARDED_BY(mu_);  // of Run's thread, monotonic
+  bool changed_ ABSL_GUARDED_BY(mu_) = false;      // the stream's thread should look again
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;     // the job thread should end
   absl::Duration drain_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
 
   // Of the present stream.

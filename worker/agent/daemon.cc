@@ -34,7 +34,9 @@
 #include "net/signal_waiter.h"
 #include "worker/agent/agent.h"
 #include "worker/agent/convert.h"
+#include "worker/agent/exporter.h"
 #include "worker/job/run_attempt.h"
+#include "worker/metrics/worker_metrics.h"
 
 namespace rwku::agent {
 namespace {
@@ -56,6 +58,7 @@ struct Flags {
   std::string gang_address;
   std::string gang_timeout = "60s";
   std::string gang_interface;
+  std::string metrics_listen;
   std::string log_level = "info";
 };
 
@@ -197,6 +200,9 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
   app.add_option("--gang-interface", flags->gang_interface,
                  "Network interface of that exchange (default: the one of the gang's address)")
       ->envname("RWKU_GANG_INTERFACE");
+  app.add_option("--metrics-listen", flags->metrics_listen,
+                 "Serve /metrics, /healthz and /readyz over HTTP on host:port (default: not)")
+      ->envname("RWKU_METRICS_LISTEN");
   app.add_option("--log-level", flags->log_level, "debug, info, warning or error")
       ->envname("RWKU_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
@@ -318,13 +324,20 @@ absl::Status Serve(const Flags& flags, const Setup& base,
       .With("gang_address", base.gang_address)
       .With("gang_timeout", flags.gang_timeout)
       .With("gang_interface", flags.gang_interface)
+      .With("metrics_listen", flags.metrics_listen)
       .With("log_level", flags.log_level);
 
+  metrics::WorkerMetrics metrics(
+      {.worker = flags.name, .device = setup.device, .version = std::string(net::BinaryVersion())},
+      &clock);
   Agent agent(std::move(options), stub.get(), &clock,
-              [&](const job::AttemptSpec& spec, const job::AttemptCallbacks& callbacks,
-                  const CancelToken& cancel) {
+              metrics.Count([&](const job::AttemptSpec& spec,
+                                const job::AttemptCallbacks& callbacks, const CancelToken& cancel) {
                 return job::RunAttempt(spec, roots, *setup.engine, clock, callbacks, cancel);
-              });
+              }));
+  RWKU_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Exporter> exporter,
+      Exporter::Start({.listen = flags.metrics_listen, .certificates = {}}, &metrics, &agent));
   bool asked_before = false;
   signals->Start([&agent, &asked_before, drain_timeout](int signal) {
     RWKU_LOG(kInfo, asked_before ? "gives its leases back" : "drains").With("signal", signal);

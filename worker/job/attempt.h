@@ -131,6 +131,10 @@ struct AttemptResult {
 // Called from the thread that runs the attempt.
 struct AttemptCallbacks {
   std::function<void(const Progress&)> on_progress;
+  // After every optimizer step, as the engine tells it: of a sequence, each training counts anew.
+  std::function<void(const engine::TrainingStep&)> on_step;
+  // Tokens that an evaluation took, or the writing of a corpus, once it has ended.
+  std::function<void(const evaluate::Usage&)> on_usage;
   // Takes the next predictions, in order. May block; an error ends the attempt with it.
   std::function<absl::Status(std::vector<evaluate::Prediction>)> on_predictions;
   // The same for the texts of corpora.
