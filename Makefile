@@ -5,10 +5,10 @@ JOBS ?= $(shell nproc)
 # Recursive make must not hand its job server to ninja or cargo.
 MAKEFLAGS += --no-builtin-rules
 
-.PHONY: help setup build demo test lint format clean
+.PHONY: help setup build demo test lint format clean cluster-demo deploy-check
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' Makefile
 
 setup: ## install what the build needs (idempotent)
 	scripts/setup
@@ -19,6 +19,14 @@ build: setup ## build the programs into build/release/bin
 
 demo: build ## make a small benchmark and model, unlearn it on two workers, print the table
 	scripts/demo
+
+cluster-demo: build ## the same on a real two-node Kubernetes while pods, nodes and versions come and go (root, builds Kubernetes once)
+	scripts/setup --cluster
+	scripts/cluster-demo
+
+deploy-check: ## images, chart and manifests against the real tools and a real API server (root, builds Kubernetes once)
+	scripts/setup --tests --cluster
+	scripts/check-deploy
 
 test: ## build and run every check and test
 	scripts/setup --tests

@@ -28,6 +28,7 @@
 #include "server/service/catalog.h"
 #include "server/service/unlearning_service.h"
 #include "server/service/worker_service.h"
+#include "server/store/copy_store.h"
 #include "server/store/rocks_store.h"
 
 namespace rwku {
@@ -86,7 +87,7 @@ void AddFlags(Flags* flags, CLI::App* app) {
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
   app->add_option("--backup-to", flags->backup_to,
-                  "Copy the database to this new folder and exit; the server must not run");
+                  "Copy the database to this new folder and exit; a server may run on it");
   app->set_version_flag("--version", absl::StrCat("rwku-server ", net::BinaryVersion()));
 }
 
@@ -159,13 +160,14 @@ int Fail(const absl::Status& status) {
   return absl::IsInvalidArgument(status) ? kExitUsage : kExitFailed;
 }
 
-// Copies the store to a new folder. For a server that does not run: its store is locked otherwise.
+// Copies the store to a new folder, whether a server runs on it or not, and reads the copy through.
 int BackUp(const Flags& flags) {
-  auto store = store::RocksStore::Open({.folder = flags.data});
-  if (!store.ok()) {
-    return Fail(store.status());
+  absl::Status status = store::CopyStore(flags.data, flags.backup_to);
+  if (status.ok()) {
+    auto copy = store::RocksStore::Open({.folder = flags.backup_to});
+    status = copy.ok() ? (*copy)->Load().status() : copy.status();
   }
-  if (const absl::Status status = (*store)->Backup(flags.backup_to); !status.ok()) {
+  if (!status.ok()) {
     return Fail(status);
   }
   RWKU_LOG(kInfo, "backed up").With("data", flags.data).With("to", flags.backup_to);

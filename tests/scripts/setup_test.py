@@ -40,7 +40,7 @@ class SetupTest(unittest.TestCase):
                 tree.program("bin/cargo", f'echo "cargo {cargo} (0123abc 2026-01-01)"')
             yield tree
 
-    def setup_on(self, tree, debian_cargo="1.96.0"):
+    def setup_on(self, tree, *arguments, debian_cargo="1.96.0"):
         path = f"{tree.root}/bin:{tree.root}/system:{tree.root}/tools"
         tools = tree.root / "tools"
         if not tools.exists():  # the system's programs without its cargo
@@ -48,7 +48,7 @@ class SetupTest(unittest.TestCase):
             for tool in ("bash", "basename", "cat", "chmod", "cmp", "cp", "cut", "dirname", "env", "grep", "mkdir", "rm",
                          "sed", "sh", "sort"):
                 (tools / tool).symlink_to(f"/usr/bin/{tool}")
-        return tree.run("scripts/setup", PATH=path, DEBIAN_CARGO=debian_cargo)
+        return tree.run("scripts/setup", *arguments, PATH=path, DEBIAN_CARGO=debian_cargo)
 
     def test_a_cargo_that_is_new_enough_is_taken(self):
         for version in ("1.85.0", "1.100.2", "2.0.0"):
@@ -82,6 +82,18 @@ class SetupTest(unittest.TestCase):
             (tree.root / ".deps/venv/bin/pip").unlink()
             self.assertEqual(self.setup_on(tree)[0], 0)
             self.assertEqual([line.split()[0] for line in tree.log()[2:]], ["venv", "pip"])
+
+    def test_without_torch_neither_its_wheels_nor_rust_are_installed(self):
+        with self.machine(cargo=None) as tree:
+            code, _, err = self.setup_on(tree, "--no-torch")
+            self.assertEqual(code, 0, err)
+            self.assertEqual(tree.log(), ["venv"])
+
+    def test_an_unknown_argument_is_refused_with_those_that_are_allowed(self):
+        with self.machine("1.85.0") as tree:
+            code, _, err = self.setup_on(tree, "--torch")
+            self.assertEqual(code, 2)
+            self.assertEqual(err, 'setup: unknown argument "--torch"; allowed: --no-torch, --tests, --cuda, --cluster\n')
 
 
 if __name__ == "__main__":

@@ -145,6 +145,10 @@ void AgentState::OnAssign(const v1::Assign& assign, absl::Duration now) {
     Forget(attempt, "a newer lease of the job came");
   }
   absl::StatusOr<job::AttemptSpec> spec = ToAttemptSpec(assign);
+  if (spec.ok()) {
+    spec->gang.timeout = options_.gang_timeout;
+    spec->gang.network_interface = options_.gang_interface;
+  }
   auto attempt =
       std::make_unique<Attempt>(lease, spec.ok() ? *spec : job::AttemptSpec{}, options_.outbox);
   attempt->good_until = now + lease_duration_;

@@ -29,6 +29,8 @@ struct AgentStateOptions {
   std::string version;      // of the binary, for people
   std::vector<v1::Device> devices;
   std::string gang_address;  // host:port for the other ranks of a gang; empty: it joins none
+  absl::Duration gang_timeout = absl::Seconds(60);  // as in job::GangPlace, as the next
+  std::string gang_interface;
   OutboxLimits outbox;
   // Progress goes out at most this often; what comes in between replaces what waits.
   absl::Duration progress_interval = absl::Milliseconds(200);
