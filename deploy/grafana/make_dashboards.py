@@ -39,11 +39,11 @@ def by_name(**colours):
 # worker-0, gpu1, r0000001c ...: the last hexadecimal digit chooses the colour; from 8 on it is dashed.
 BY_DIGIT = [colour("byRegexp", f"/{digit:x}$/", PALETTE[digit % 8], dashed=digit > 7) for digit in range(16)]
 # The methods' families, so that a recipe keeps its colour from run to run.
-FAMILIES = {"ga|graddiff|kl": ORANGE, "npo|simnpo": BLUE, "dpo|undial": SKY, "rt|ceu": GREEN, "rmu|repe": PURPLE,
-            "wga|satimp": YELLOW, "memorize|pt": VERMILLION, "original|icu": GREY}
-BY_METHOD = [colour("byRegexp", f"/^({names})/", value) for names, value in FAMILIES.items()]
-NEIGHBOR_DASHED = [{"matcher": {"id": "byRegexp", "options": "/neighbor$/"},
-                    "properties": [{"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 6]}}]}]
+# A family's first method is solid, its variants are dashed.
+FAMILIES = {"ga graddiff|kl|ga-passage": ORANGE, "npo simnpo": BLUE, "dpo undial": SKY, "rt ceu": GREEN, "rmu repe": PURPLE,
+            "wga satimp": YELLOW, "memorize pt": VERMILLION, "original icu": GREY}
+BY_METHOD = [colour("byRegexp", f"/^({names})( |$)/", value, dashed=position > 0)
+             for family, value in FAMILIES.items() for position, names in enumerate(family.split())]
 OUTCOMES = by_name(succeeded=SKY, infrastructure=YELLOW, resource=PURPLE, numeric=VERMILLION, input=ORANGE, internal=BLUE,
                    released=GREEN, cancelled=GREY)
 STATES = by_name(queued=ORANGE, leased=SKY, succeeded=BLUE, failed=VERMILLION, cancelled=GREY)
@@ -243,10 +243,12 @@ def runs():
              " that are done. The main table's Neighbor All / 100.",
              f'sort_desc(rwku_server_run_recipe_rouge_ratio{{{of_run}, side="neighbor"}})', "{{recipe}}", "percentunit",
              thresholds=steps(SKY), maximum=1),
-        series("Forget and neighbor as they come in", "The figures above over time; neighbor is dashed. They settle as targets"
-               " are done.",
-               [query(f"rwku_server_run_recipe_rouge_ratio{{{of_run}}}", "{{recipe}} {{side}}")], "percentunit", width=24, height=9,
-               overrides=BY_METHOD + NEIGHBOR_DASHED, maximum=1),
+        series("Forget as it comes in", "The figures above over time. They settle as targets are done.",
+               [query(f'rwku_server_run_recipe_rouge_ratio{{{of_run}, side="forget"}}', "{{recipe}}")], "percentunit", height=10,
+               overrides=BY_METHOD, maximum=1, legend="table"),
+        series("Neighbor as it comes in", "The figures above over time. They settle as targets are done.",
+               [query(f'rwku_server_run_recipe_rouge_ratio{{{of_run}, side="neighbor"}}', "{{recipe}}")], "percentunit", height=10,
+               overrides=BY_METHOD, maximum=1, legend="table"),
     ])
 
 
