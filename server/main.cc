@@ -20,6 +20,7 @@
 #include "net/protocol_version.h"
 #include "net/server.h"
 #include "net/signal_waiter.h"
+#include "server/auth/security.h"
 #include "server/coordinator/coordinator.h"
 #include "server/service/catalog.h"
 #include "server/service/unlearning_service.h"
@@ -47,6 +48,7 @@ struct Flags {
   std::string heartbeat_interval = "3s";
   std::string log_level = "info";
   std::string backup_to;
+  auth::SecurityFlags security;
 };
 
 void AddFlags(Flags* flags, CLI::App* app) {
@@ -56,6 +58,7 @@ void AddFlags(Flags* flags, CLI::App* app) {
   app->add_flag("--insecure-listen", flags->insecure_listen,
                 "Allow an address beyond loopback, without TLS and authentication")
       ->envname("RWKU_INSECURE_LISTEN");
+  auth::AddSecurityFlags(&flags->security, app);
   app->add_option("--data", flags->data, "Folder of the database; made if it is not there")
       ->envname("RWKU_DATA")
       ->required();
@@ -170,6 +173,13 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
       .With("protocol_version", static_cast<uint64_t>(net::kProtocolVersion))
       .With("listen", flags.listen)
       .With("insecure_listen", flags.insecure_listen ? "true" : "false")
+      .With("tls_certificate", flags.security.tls_certificate)
+      .With("tls_key", flags.security.tls_key)
+      .With("tls_client_ca", flags.security.tls_client_ca)
+      .With("tokens", flags.security.tokens)
+      .With("rate_limit", flags.security.rate_limit)
+      .With("audit_log", flags.security.audit_log)
+      .With("health_listen", flags.security.health_listen)
       .With("data", flags.data)
       .With("models", flags.models)
       .With("datasets", flags.datasets)
@@ -178,6 +188,12 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
       .With("heartbeat_interval", absl::FormatDuration(times.heartbeat))
       .With("log_level", flags.log_level);
   const RealClock clock;
+  auto created_security =
+      auth::Security::Create(flags.security, flags.listen, flags.insecure_listen, &clock);
+  if (!created_security.ok()) {
+    return Fail(created_security.status());
+  }
+  auth::Security& security = **created_security;
   auto store = store::RocksStore::Open({.folder = flags.data});
   if (!store.ok()) {
     return Fail(store.status());
@@ -186,7 +202,8 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   options.scheduler.lease_duration = times.lease;
   options.on_fatal = [stop](const absl::Status& status) { stop->Set(status); };
   std::atomic<net::Server*> serving = nullptr;
-  options.on_ready = [&serving](bool ready) {
+  options.on_ready = [&serving, &security](bool ready) {
+    security.SetServing(ready);
     if (net::Server* const server = serving.load(); server != nullptr) {
       server->SetServing(ready);
     }
@@ -202,8 +219,7 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   service::UnlearningService unlearning(service_options, &coordinator, store->get(), &catalog,
                                         &clock);
   service::WorkerService workers({times.heartbeat, times.lease}, &coordinator, store->get());
-  auto server = net::Server::Start(
-      {.listen = flags.listen, .insecure_listen = flags.insecure_listen}, {&unlearning, &workers});
+  auto server = net::Server::Start(security.ServerOptions(), {&unlearning, &workers});
   if (!server.ok()) {
     return Fail(server.status());
   }
@@ -214,12 +230,16 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
       return Fail(written);
     }
   }
+  if (const absl::Status status = security.StartHealth(); !status.ok()) {
+    return Fail(status);
+  }
   serving.store(server->get());
   RWKU_LOG(kInfo, "serving").With("address", (*server)->address());
 
   const absl::Status reason = stop->Wait();
   serving.store(nullptr);
   (*server)->SetServing(false);
+  security.SetServing(false);
   coordinator.CloseStreams(
       reason.ok() ? absl::UnavailableError("the coordinator is shutting down; connect again")
                   : absl::UnavailableError("the coordinator lost its store"));
