@@ -12,24 +12,6 @@
 #include "worker/agent/corpus_convert.h"
 
 namespace rwku::agent {
-namespace {
-
-// Answers that trying again does not change.
-bool IsFinal(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
-    case absl::StatusCode::kUnimplemented:
-      return true;
-    default:
-      return false;
-  }
-}
-
-}  // namespace
-
 Agent::Agent(AgentOptions options, v1::WorkerService::StubInterface* stub, const Clock* clock,
              job::AttemptRunner runner)
     : options_(std::move(options)),
@@ -41,6 +23,20 @@ Agent::Agent(AgentOptions options, v1::WorkerService::StubInterface* stub, const
                Random(0, absl::StrCat(options_.state.worker, "/", options_.state.incarnation))) {}
 
 Agent::~Agent() = default;
+
+bool Agent::IsFinal(const absl::Status& status) const {
+  switch (status.code()) {
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnimplemented:
+      return true;
+    case absl::StatusCode::kUnauthenticated:
+      return !ever_welcomed_;
+    default:
+      return false;
+  }
+}
 
 absl::Status Agent::Run() {
   std::thread job_thread([this] { JobLoop(); });
@@ -98,6 +94,7 @@ absl::Status Agent::ServeStream() {
     state_.OnDisconnected();
   }
   if (welcomed) {
+    ever_welcomed_ = true;
     backoff_.Reset();
     reported_down_ = false;
   }
