@@ -384,13 +384,17 @@ TEST_F(SecurityTest, TheHealthPortFollowsReadinessAndServesNothingElse) {
   files_.Start(flags);
   ASSERT_TRUE(files_.security().StartHealth().ok());
   const auto channel = *net::CreateChannel(files_.security().health_address());
-  EXPECT_TRUE(CallByName(channel, "/grpc.health.v1.Health/Check").ok());
+  // HealthCheckResponse: field 1 is 1 (SERVING) or 2 (NOT_SERVING).
+  std::string answer;
+  EXPECT_TRUE(CallByName(channel, "/grpc.health.v1.Health/Check", &answer).ok());
+  EXPECT_EQ(answer, "\x08\x01");
   for (const char* method :
        {kListRuns, "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"}) {
     EXPECT_EQ(CallByName(channel, method).error_code(), Code::UNIMPLEMENTED) << method;
   }
   files_.security().SetServing(false);
-  EXPECT_TRUE(CallByName(channel, "/grpc.health.v1.Health/Check").ok());  // with NOT_SERVING
+  EXPECT_TRUE(CallByName(channel, "/grpc.health.v1.Health/Check", &answer).ok());
+  EXPECT_EQ(answer, "\x08\x02");
 }
 
 struct Refusal {

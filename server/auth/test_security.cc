@@ -98,20 +98,26 @@ std::shared_ptr<grpc::Channel> TestSecurity::Channel(const net::ChannelSecurity&
   return *channel;
 }
 
-grpc::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method) {
+grpc::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                        std::string* response) {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
   net::SetDeadline(&context, absl::Seconds(20));
   grpc::Slice empty("", 0);
   const grpc::ByteBuffer request(&empty, 1);
-  grpc::ByteBuffer response;
+  grpc::ByteBuffer answer;
   grpc::Status status;
   absl::Notification done;
-  stub.UnaryCall(&context, method, {}, &request, &response, [&](grpc::Status answer) {
-    status = std::move(answer);
+  stub.UnaryCall(&context, method, {}, &request, &answer, [&](grpc::Status end) {
+    status = std::move(end);
     done.Notify();
   });
   done.WaitForNotification();
+  grpc::Slice bytes;
+  if (response != nullptr && answer.DumpToSingleSlice(&bytes).ok()) {
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-reinterpret-cast): gRPC's slices are bytes.
+    response->assign(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
+  }
   return status;
 }
 

@@ -63,7 +63,9 @@ class TestSecurity {
 // Writes `contents` so that only the owner may read them.
 void WritePrivate(const std::string& path, const std::string& contents);
 
-// Calls any method with an empty request and waits for its answer.
-grpc::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method);
+// Calls any method with an empty request and waits for its answer; the first message of it, as on
+// the wire, goes to `response`.
+grpc::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                        std::string* response = nullptr);
 
 }  // namespace rwku::auth

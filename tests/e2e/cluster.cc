@@ -67,6 +67,8 @@ absl::Status Cluster::StartServer() {
                   absl::FormatDuration(options_.lease_duration),
                   "--heartbeat-interval",
                   absl::FormatDuration(options_.heartbeat_interval)};
+  process.argv.insert(process.argv.end(), options_.server_flags.begin(),
+                      options_.server_flags.end());
   process.stdout_file = Log("server");
   process.stderr_file = Log("server");
   RWKU_ASSIGN_OR_RETURN(testing::Process server, testing::Process::Start(process));
@@ -76,6 +78,7 @@ absl::Status Cluster::StartServer() {
   if (client_ == nullptr) {
     client::ClientOptions client;
     client.server = address();
+    client.security = options_.client_security;
     client.clock = &clock_;
     client.retry_window = absl::Seconds(30);
     RWKU_ASSIGN_OR_RETURN(client_, client::Client::Create(client));
