@@ -50,6 +50,21 @@ int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
 
+using InterceptorFactory = grpc::experimental::ServerInterceptorFactoryInterface;
+
+// gRPC wants to own its factories.
+class ForwardingFactory final : public InterceptorFactory {
+ public:
+  explicit ForwardingFactory(InterceptorFactory* target) : target_(target) {}
+  grpc::experimental::Interceptor* CreateServerInterceptor(
+      grpc::experimental::ServerRpcInfo* info) override {
+    return target_->CreateServerInterceptor(info);
+  }
+
+ private:
+  InterceptorFactory* const target_;
+};
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
@@ -80,6 +95,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // Two servers on one port would each get half of the connections.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  if (!options.interceptors.empty()) {
+    std::vector<std::unique_ptr<InterceptorFactory>> creators;
+    for (InterceptorFactory* factory : options.interceptors) {
+      creators.push_back(std::make_unique<ForwardingFactory>(factory));
+    }
+    builder.experimental().SetInterceptorCreators(std::move(creators));
+  }
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || port == 0) {
     return absl::FailedPreconditionError(

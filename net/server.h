@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include <grpcpp/server.h>
+#include <grpcpp/support/server_interceptor.h>
 
 namespace rwku::net {
 
@@ -16,6 +17,8 @@ struct ServerOptions {
   // Without it, only loopback addresses are taken, because connections are neither encrypted nor
   // authenticated in this version.
   bool insecure_listen = false;
+  // Made one a call, in this order. Not owned; they outlive the server.
+  std::vector<grpc::experimental::ServerInterceptorFactoryInterface*> interceptors;
 };
 
 // Thread-safe.

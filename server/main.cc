@@ -18,9 +18,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "net/protocol_version.h"
+#include "net/rpc_observer.h"
 #include "net/server.h"
 #include "net/signal_waiter.h"
 #include "server/coordinator/coordinator.h"
+#include "server/metrics/exporter.h"
+#include "server/metrics/metered_store.h"
+#include "server/metrics/server_metrics.h"
 #include "server/service/catalog.h"
 #include "server/service/unlearning_service.h"
 #include "server/service/worker_service.h"
@@ -46,6 +50,7 @@ struct Flags {
   std::string port_file;
   std::string lease_duration = "15s";
   std::string heartbeat_interval = "3s";
+  std::string metrics_listen;
   std::string log_level = "info";
   std::string backup_to;
 };
@@ -74,6 +79,9 @@ void AddFlags(Flags* flags, CLI::App* app) {
                   "Workers send heartbeats this often; at most a third of the lease")
       ->envname("RWKU_HEARTBEAT_INTERVAL")
       ->capture_default_str();
+  app->add_option("--metrics-listen", flags->metrics_listen,
+                  "Serve /metrics, /healthz and /readyz over HTTP on host:port (default: not)")
+      ->envname("RWKU_METRICS_LISTEN");
   app->add_option("--log-level", flags->log_level, "debug, info, warning or error")
       ->envname("RWKU_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
@@ -178,13 +186,22 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
       .With("port_file", flags.port_file)
       .With("lease_duration", absl::FormatDuration(times.lease))
       .With("heartbeat_interval", absl::FormatDuration(times.heartbeat))
+      .With("metrics_listen", flags.metrics_listen)
       .With("log_level", flags.log_level);
   const RealClock clock;
+  metrics::ServerMetrics metrics;
+  const auto exporter =
+      metrics::Exporter::Start({.listen = flags.metrics_listen, .certificates = {}}, &metrics);
+  if (!exporter.ok()) {
+    return Fail(exporter.status());
+  }
   auto store = store::RocksStore::Open({.folder = flags.data});
   if (!store.ok()) {
     return Fail(store.status());
   }
+  metrics::MeteredStore metered(store->get(), &metrics, &clock);
   coordinator::Options options;
+  options.on_lease_refused = [&metrics] { metrics.OnLeaseRefused(); };
   options.scheduler.lease_duration = times.lease;
   options.on_fatal = [stop](const absl::Status& status) { stop->Set(status); };
   std::atomic<net::Server*> serving = nullptr;
@@ -193,7 +210,7 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
       server->SetServing(ready);
     }
   };
-  auto created = coordinator::Coordinator::Create(options, store->get(), &clock);
+  auto created = coordinator::Coordinator::Create(options, &metered, &clock);
   if (!created.ok()) {
     return Fail(created.status());
   }
@@ -204,8 +221,11 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   service::UnlearningService unlearning(service_options, &coordinator, store->get(), &catalog,
                                         &clock);
   service::WorkerService workers({times.heartbeat, times.lease}, &coordinator, store->get());
-  auto server = net::Server::Start(
-      {.listen = flags.listen, .insecure_listen = flags.insecure_listen}, {&unlearning, &workers});
+  net::RpcObserverFactory observed(&metrics);
+  auto server = net::Server::Start({.listen = flags.listen,
+                                    .insecure_listen = flags.insecure_listen,
+                                    .interceptors = {&observed}},
+                                   {&unlearning, &workers});
   if (!server.ok()) {
     return Fail(server.status());
   }
@@ -216,10 +236,12 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
       return Fail(written);
     }
   }
+  auto attached = (*exporter)->Attach(&coordinator, store->get(), &clock);
   serving.store(server->get());
   RWKU_LOG(kInfo, "serving").With("address", (*server)->address());
 
   const absl::Status reason = stop->Wait();
+  attached.reset();  // not ready from here on
   serving.store(nullptr);
   (*server)->SetServing(false);
   coordinator.CloseStreams(

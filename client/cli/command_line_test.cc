@@ -457,6 +457,20 @@ TEST_F(CommandLineTest, SubmitSendsGroupsOfTargets) {
   EXPECT_THAT(both.err, HasSubstr("--sequential: a run has single targets, batches or sequences"));
 }
 
+TEST_F(CommandLineTest, SubmitSendsDataParallelismAndSaysWhatItWaitsFor) {
+  const Outcome outcome = Run({"submit", "--model", "tiny", "--dataset", "people", "--method", "ga",
+                               "--data-parallel", "8", "--shard-optimizer"});
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(service_.created.spec().data_parallel(), 8);
+  EXPECT_TRUE(service_.created.spec().shard_optimizer_state());
+  EXPECT_THAT(outcome.err, HasSubstr("note: each job needs 8 workers of one kind, "));
+  EXPECT_EQ(outcome.out, "run r1: 2 jobs\n");
+  EXPECT_EQ(Run({"submit", "--model", "tiny", "--dataset", "people", "--method", "ga",
+                 "--data-parallel", "65"})
+                .code,
+            2);
+}
+
 TEST_F(CommandLineTest, ViolationsAreListedBelowTheError) {
   const Outcome outcome = Run({"submit", "--model", "x", "--dataset", "y", "--method", "ga"});
   EXPECT_EQ(outcome.code, 2);

@@ -13,6 +13,15 @@
 namespace rwku::cli {
 namespace {
 
+// "w0" or, of a gang, "w0 +1": rank 0 and how many share the job with it.
+std::string WorkerText(const v1::Job& job) {
+  std::string text(ShortName(job.worker()));
+  if (job.gang_size() > 1) {
+    absl::StrAppend(&text, " +", job.gang_size() - 1);
+  }
+  return text;
+}
+
 std::string Took(const v1::Job& job) {
   return job.has_start_time() && job.has_end_time()
              ? cli::FormatDuration(ToTime(job.end_time()) - ToTime(job.start_time()))
@@ -39,7 +48,7 @@ int Jobs(Session& session, const std::string& run) {
   for (const v1::Job& job : *jobs) {
     table.AddRow({ShortName(job.name()), job.target(), RecipeName(job.recipe()),
                   absl::StrCat(job.seed()), StateName(job.state()), absl::StrCat(job.attempts()),
-                  ShortName(job.worker()), Took(job),
+                  WorkerText(job), Took(job),
                   job.has_last_failure() ? FailureText(job.last_failure()) : ""});
   }
   session.out() << table.Render(session.table_width());

@@ -158,7 +158,7 @@ int Local(Session& outer, const std::vector<std::string>& args, LocalFlags flags
     outer.env().interrupt->SetHandler([&inner] { inner.Raise(); });
     const local::Watchdog watchdog(**cluster, [&inner] { inner.Raise(); });
     Session session(environment, globals);
-    session.SetLocal(Invocation(flags));
+    session.SetLocal(Invocation(flags), (*cluster)->workers());
     exit_code = command->run(session);
     inner.SetHandler(nullptr);
     outer.env().interrupt->SetHandler([] {});

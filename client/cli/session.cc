@@ -90,7 +90,8 @@ void Session::PrintJson(const google::protobuf::Message& message) const {
   out() << ToJson(message, /*indented=*/true);
 }
 
-void Session::SetLocal(std::string invocation) {
+void Session::SetLocal(std::string invocation, int workers) {
+  local_workers_ = workers;
   local_ = true;
   invocation_ = std::move(invocation);
 }

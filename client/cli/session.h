@@ -89,15 +89,18 @@ class Session {
   // What people type before a command to reach this server again: "rwku", "rwku --server h:p" or
   // "rwku local --data-dir d".
   const std::string& invocation() const { return invocation_; }
-  // Says that this session runs inside `rwku local`, reached again by `invocation`.
-  void SetLocal(std::string invocation);
+  // Says that this session runs inside `rwku local`, reached again by `invocation`, with so many
+  // workers of its own (0: the command needs none).
+  void SetLocal(std::string invocation, int workers);
   bool local() const { return local_; }
+  int local_workers() const { return local_workers_; }
 
  private:
   const Environment environment_;
   const Globals globals_;
   std::string invocation_;
   bool local_ = false;
+  int local_workers_ = 0;
   std::unique_ptr<client::Client> client_;
 };
 

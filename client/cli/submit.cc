@@ -1,5 +1,7 @@
 // rwku submit: describe a run, create it, and perhaps follow it.
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <ostream>
 #include <string>
 #include <utility>
@@ -32,6 +34,8 @@ struct SubmitFlags {
   std::vector<std::string> seeds;
   int priority = 0;
   int max_failures = 0;
+  int data_parallel = 0;
+  bool shard_optimizer_state = false;
   std::string name;
   std::string request_id;
   bool single_bos = false;
@@ -111,10 +115,51 @@ absl::StatusOr<v1::CreateRunRequest> MakeRequest(const SubmitFlags& flags, clien
   if (flags.max_failures != 0) {
     spec.set_max_failures(flags.max_failures);
   }
+  if (flags.data_parallel != 0) {
+    spec.set_data_parallel(flags.data_parallel);
+  }
+  spec.set_shard_optimizer_state(flags.shard_optimizer_state);
   spec.set_display_name(flags.name);
   spec.mutable_protocol()->set_single_bos(flags.single_bos);
   spec.mutable_protocol()->set_stop_at_newline(flags.stop_at_newline);
   return request;
+}
+
+// `rwku local` has the workers that it was told to start and never more.
+absl::Status CheckLocalWorkers(const Session& session, int data_parallel) {
+  if (!session.local() || session.local_workers() == 0 ||
+      data_parallel <= session.local_workers()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--data-parallel: found ", data_parallel, ", but rwku local runs ",
+                   session.local_workers(), session.local_workers() == 1 ? " worker" : " workers",
+                   "; start more with rwku local --workers ", data_parallel));
+}
+
+// Says so if the jobs have to wait for workers that are not there yet.
+void NoteMissingWorkers(const Session& session, client::Client& client, int data_parallel) {
+  if (data_parallel <= 1 || session.local() || session.globals().quiet) {
+    return;
+  }
+  const absl::StatusOr<std::vector<v1::Worker>> workers = client.ListWorkers();
+  if (!workers.ok()) {
+    return;  // the run is created all the same
+  }
+  std::map<std::string, int> by_kind;
+  int most = 0;
+  for (const v1::Worker& worker : *workers) {
+    if (worker.devices().empty() || worker.state() == v1::WORKER_STATE_DISCONNECTED ||
+        worker.state() == v1::WORKER_STATE_DRAINING) {
+      continue;
+    }
+    const std::string& device = worker.devices(0).name();
+    most = std::max(most, ++by_kind[device.substr(0, device.find(':'))]);
+  }
+  if (most < data_parallel) {
+    session.err() << "note: each job needs " << data_parallel << " workers of one kind, " << most
+                  << (most == 1 ? " is" : " are") << " connected: the jobs wait for more\n";
+  }
 }
 
 void PrintCreated(const Session& session, const v1::Run& run, bool validate_only) {
@@ -140,10 +185,15 @@ int Submit(Session& session, const SubmitFlags& flags) {
   if (!request.ok()) {
     return session.Fail(request.status());
   }
+  const int data_parallel = request->spec().data_parallel();
+  if (const absl::Status status = CheckLocalWorkers(session, data_parallel); !status.ok()) {
+    return session.Fail(status);
+  }
   const absl::StatusOr<v1::Run> run = (*client)->CreateRun(*request);
   if (!run.ok()) {
     return session.Fail(run.status());
   }
+  NoteMissingWorkers(session, **client, data_parallel);
   const bool follow = flags.watch || flags.wait || (session.local() && !flags.detach);
   if (flags.validate_only || !follow) {
     PrintCreated(session, *run, flags.validate_only);
@@ -211,6 +261,12 @@ void AddSubmit(CommandTree& tree) {
   app->add_option("--max-failures", flags->max_failures,
                   "Own failures after which a job fails, 1..20 (default: 3)")
       ->check(CLI::Range(1, 20));
+  app->add_option("--data-parallel", flags->data_parallel,
+                  "Workers that share each job, 1..64 (default: 1); batches stay as they are")
+      ->check(CLI::Range(1, 64));
+  app->add_flag(
+      "--shard-optimizer", flags->shard_optimizer_state,
+      "With --data-parallel: each worker keeps its share of the optimizer state (ZeRO-1)");
   app->add_option("--name", flags->name, "A name for people");
   app->add_option("--request-id", flags->request_id,
                   "Submitting again with the same id makes no second run");

@@ -67,6 +67,9 @@ class Cluster {
   // OK while commands may still come to their end: the server runs, and one of the workers if there
   // are any. Else why the first of those ended.
   absl::Status CheckUsable() const;
+  // Worker processes that were started.
+  int workers() const { return static_cast<int>(workers_.size()); }
+
   // Ends the workers, then the server: SIGTERM, and SIGKILL after `stop_timeout`. Idempotent.
   void Stop();
 

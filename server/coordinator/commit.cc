@@ -226,7 +226,8 @@ bool Coordinator::Thaw() {
       }
       Entry entry;
       StepInto(scheduler::WorkerConnected{worker, info.incarnation, info.resident_models,
-                                          info.leases, info.draining, info.drain_asked},
+                                          info.leases, info.draining, info.drain_asked,
+                                          info.gang_kind, info.gang_address},
                &entry);
       queue_.push_back(std::move(entry));
     }

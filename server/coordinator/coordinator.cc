@@ -104,15 +104,25 @@ void Coordinator::AddCommand(const scheduler::Command& command, Entry* entry) {
       return;  // the lease expires
     }
     entry->granted.emplace_back(assign->worker, assign->lease);
-    AssignMessage message{assign->lease, job->payload, job->resource_failures};
+    AssignMessage message{assign->lease,      job->payload, job->resource_failures,
+                          assign->world_size, assign->rank, assign->rendezvous};
     entry->deliveries.emplace_back(
         [session = std::move(session), message, worker = assign->worker] {
           RWKU_LOG(kInfo, "lease granted")
               .With("job", message.lease.job.value())
               .With("token", message.lease.fencing_token)
-              .With("worker", worker.value());
+              .With("worker", worker.value())
+              .With("rank", static_cast<uint64_t>(message.rank))
+              .With("world_size", static_cast<uint64_t>(message.world_size));
           session->Send(message);
         });
+  } else if (const auto* release = std::get_if<scheduler::Release>(&command)) {
+    entry->ended.emplace_back(release->worker, release->lease);
+    if (std::shared_ptr<WorkerSession> session = SessionOf(release->worker)) {
+      entry->deliveries.emplace_back([session = std::move(session), lease = release->lease] {
+        session->Send(ResultAckMessage{lease});
+      });
+    }
   } else if (const auto* revoke = std::get_if<scheduler::Revoke>(&command)) {
     entry->ended.emplace_back(revoke->worker, revoke->lease);
     if (std::shared_ptr<WorkerSession> session = SessionOf(revoke->worker)) {
@@ -132,6 +142,14 @@ void Coordinator::AddCommand(const scheduler::Command& command, Entry* entry) {
       entry->deliveries.emplace_back(
           [session = std::move(session)] { session->Send(DrainMessage{}); });
     }
+  }
+}
+
+void Coordinator::Refuse(const WorkerId& worker, const Lease& lease, const absl::Status& why,
+                         Entry* entry) {
+  AddCommand(scheduler::Revoke{worker, lease, std::string(why.message())}, entry);
+  if (options_.on_lease_refused != nullptr) {
+    options_.on_lease_refused();
   }
 }
 
@@ -282,6 +300,11 @@ void Coordinator::Read(const Reader& reader, const Reply& failed) {
   }
 }
 
+void Coordinator::Peek(const std::function<void(const View&)>& look) {
+  absl::MutexLock lock(&mu_);
+  look(View{*scheduler_, workers_});
+}
+
 // --- Workers. ---
 
 bool Coordinator::IsCurrent(const WorkerId& worker,
@@ -388,6 +411,8 @@ void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
       info.last_heartbeat = clock_->Now();
       info.last_heard = Now().monotonic;
       info.resident_models = event.resident_models;
+      info.gang_kind = event.gang_kind;
+      info.gang_address = event.gang_address;
       info.leases = event.leases;
       info.draining = event.draining;
       info.drain_asked = event.drain_asked;
@@ -489,7 +514,7 @@ void Coordinator::ReportProgress(const WorkerId& worker, const Lease& lease, std
     }
     if (const absl::Status status = scheduler_->CheckLease(worker, lease); !status.ok()) {
       Entry entry;
-      AddCommand(scheduler::Revoke{worker, lease, std::string(status.message())}, &entry);
+      Refuse(worker, lease, status, &entry);
       queue_.push_back(std::move(entry));
       return;
     }
@@ -512,8 +537,8 @@ void Coordinator::StoreChunk(const WorkerId& worker, store::PredictionChunk chun
   }
   Entry entry;
   // A lease that ends later puts its EraseAttempt behind this chunk.
-  if (const absl::Status status = scheduler_->CheckLease(worker, lease); !status.ok()) {
-    AddCommand(scheduler::Revoke{worker, lease, std::string(status.message())}, &entry);
+  if (const absl::Status status = scheduler_->CheckResultLease(worker, lease); !status.ok()) {
+    Refuse(worker, lease, status, &entry);
   } else {
     entry.again = again;
     entry.bytes = bytes;
@@ -548,7 +573,9 @@ void Coordinator::AttemptEnded(const WorkerId& worker, const Lease& lease,
     entry.ended.emplace_back(worker, lease);
     entry.deliveries.emplace_back([session, lease] { session->Send(ResultAckMessage{lease}); });
   } else if (!Revokes(decision.commands, worker, lease)) {
-    AddCommand(scheduler::Revoke{worker, lease, std::string(decision.verdict.message())}, &entry);
+    Refuse(worker, lease, decision.verdict, &entry);
+  } else if (options_.on_lease_refused != nullptr) {
+    options_.on_lease_refused();
   }
   std::move(commands.deliveries.begin(), commands.deliveries.end(),
             std::back_inserter(entry.deliveries));

@@ -51,6 +51,8 @@ struct Options {
   // Called on the commit thread when changes are no longer taken (full disk), and when they are
   // again.
   std::function<void(bool ready)> on_ready;
+  // Called, under the mutex, when a worker speaks for a lease that is over.
+  std::function<void()> on_lease_refused;
 };
 
 // A worker that is or was connected since the start of this process.
@@ -61,6 +63,8 @@ struct WorkerInfo {
   absl::Duration last_heard;  // likewise, in the scheduler's time
   std::vector<std::string> resident_models;
   std::vector<scheduler::Lease> leases;  // granted and not ended, as far as the worker was told
+  std::string gang_kind;                 // as in WorkerConnected
+  std::string gang_address;              // likewise
   bool draining = false;                 // said by the worker
   bool drain_asked = false;  // of this process, by an operator whom that was confirmed to
   std::shared_ptr<WorkerSession> session;  // null while disconnected
@@ -104,6 +108,9 @@ class Coordinator {
                      std::vector<store::PredictionChunk> chunks, const Reply& reply);
   // Answers with durable state. `failed` gets UNAVAILABLE at shutdown or the fatal error.
   void Read(const Reader& reader, const Reply& failed);
+  // Shows the state as it is now, also what a crash could still take back: for gauges, which must
+  // not wait for the disk. `look` runs under the mutex, before this returns.
+  void Peek(const std::function<void(const View&)>& look);
 
   // --- Workers. `session` is the one that Connect was given; calls of a replaced one are ignored.
 
@@ -184,6 +191,9 @@ class Coordinator {
   // Null while the worker is not connected.
   std::shared_ptr<WorkerSession> SessionOf(const WorkerId& worker) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // Tells the worker that its lease is over.
+  void Refuse(const WorkerId& worker, const scheduler::Lease& lease, const absl::Status& why,
+              Entry* entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Steps and adds the decision's changes and commands to `entry`; the rest of it is returned.
   scheduler::Decision StepInto(const scheduler::Event& event, Entry* entry)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -20,6 +20,9 @@ struct AssignMessage {
   scheduler::Lease lease;
   std::string payload;           // of the job: the service's serialized JobSpec
   int micro_batch_halvings = 0;  // earlier attempts ran out of memory this often
+  int world_size = 1;            // ranks of the gang; 1 = none
+  int rank = 0;
+  std::string rendezvous;  // where the ranks meet
 };
 struct RevokeMessage {
   scheduler::Lease lease;

@@ -46,6 +46,15 @@ void WatchHub::Remove(const RunId& run, const Watcher* watcher) {
   }
 }
 
+size_t WatchHub::Count() {
+  absl::MutexLock lock(&mu_);
+  size_t count = 0;
+  for (const auto& [run, watchers] : watchers_) {
+    count += watchers.size();
+  }
+  return count;
+}
+
 void WatchHub::NotifyChange(const RunId& run) {
   absl::MutexLock lock(&mu_);
   if (watchers_.contains(run)) {

@@ -39,6 +39,9 @@ class WatchHub {
   // A call that is under way may still end after this returns.
   void Remove(const RunId& run, const Watcher* watcher);
 
+  // Watchers that were added and not removed.
+  size_t Count();
+
   // Changes that come faster than watchers take them become one.
   void NotifyChange(const RunId& run);
   // Closes the run's watchers.

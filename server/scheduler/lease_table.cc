@@ -4,38 +4,46 @@
 
 namespace rwku::scheduler {
 
-void LeaseTable::Grant(const WorkerId& worker, const Lease& lease, absl::Duration deadline) {
-  const bool inserted =
-      by_job_.emplace(lease.job, Entry{worker, lease.fencing_token, deadline}).second;
-  RWKU_CHECK(inserted);
-  by_worker_[worker].insert(lease.job);
-  by_deadline_.emplace(deadline, lease.job);
+void LeaseTable::Grant(const std::vector<WorkerId>& workers, const Lease& lease,
+                       absl::Duration deadline) {
+  const auto [entry, inserted] =
+      by_job_.emplace(lease.job, Entry{.fencing_token = lease.fencing_token, .deadlines = {}});
+  RWKU_CHECK(inserted && !workers.empty());
+  for (const WorkerId& worker : workers) {
+    RWKU_CHECK(entry->second.deadlines.emplace(worker, deadline).second);
+    by_worker_[worker].insert(lease.job);
+    by_deadline_.emplace(deadline, lease.job, worker);
+  }
 }
 
-void LeaseTable::Renew(const JobId& job, absl::Duration deadline) {
-  const auto it = by_job_.find(job);
-  RWKU_CHECK(it != by_job_.end());
-  by_deadline_.erase({it->second.deadline, job});
-  it->second.deadline = deadline;
-  by_deadline_.emplace(deadline, job);
+void LeaseTable::Renew(const WorkerId& worker, const JobId& job, absl::Duration deadline) {
+  const auto entry = by_job_.find(job);
+  RWKU_CHECK(entry != by_job_.end());
+  const auto held = entry->second.deadlines.find(worker);
+  RWKU_CHECK(held != entry->second.deadlines.end());
+  by_deadline_.erase({held->second, job, worker});
+  held->second = deadline;
+  by_deadline_.emplace(deadline, job, worker);
 }
 
 void LeaseTable::Release(const JobId& job) {
-  const auto it = by_job_.find(job);
-  RWKU_CHECK(it != by_job_.end());
-  by_deadline_.erase({it->second.deadline, job});
-  const auto of_worker = by_worker_.find(it->second.worker);
-  of_worker->second.erase(job);
-  if (of_worker->second.empty()) {
-    by_worker_.erase(of_worker);
+  const auto entry = by_job_.find(job);
+  RWKU_CHECK(entry != by_job_.end());
+  for (const auto& [worker, deadline] : entry->second.deadlines) {
+    by_deadline_.erase({deadline, job, worker});
+    const auto of_worker = by_worker_.find(worker);
+    of_worker->second.erase(job);
+    if (of_worker->second.empty()) {
+      by_worker_.erase(of_worker);
+    }
   }
-  by_job_.erase(it);
+  by_job_.erase(entry);
 }
 
 bool LeaseTable::Holds(const WorkerId& worker, const Lease& lease) const {
-  const auto it = by_job_.find(lease.job);
-  return it != by_job_.end() && it->second.worker == worker &&
-         it->second.fencing_token == lease.fencing_token;
+  const auto entry = by_job_.find(lease.job);
+  return entry != by_job_.end() && entry->second.fencing_token == lease.fencing_token &&
+         entry->second.deadlines.contains(worker);
 }
 
 std::vector<Lease> LeaseTable::LeasesOf(const WorkerId& worker) const {
@@ -50,19 +58,19 @@ std::vector<Lease> LeaseTable::LeasesOf(const WorkerId& worker) const {
   return leases;
 }
 
-std::vector<JobId> LeaseTable::Expired(absl::Duration now) const {
-  std::vector<JobId> jobs;
-  for (const auto& [deadline, job] : by_deadline_) {
+std::vector<LeaseTable::Expiry> LeaseTable::Expired(absl::Duration now) const {
+  std::vector<Expiry> expired;
+  for (const auto& [deadline, job, worker] : by_deadline_) {
     if (deadline > now) {
       break;
     }
-    jobs.push_back(job);
+    expired.push_back({job, worker});
   }
-  return jobs;
+  return expired;
 }
 
 absl::Duration LeaseTable::NextDeadline() const {
-  return by_deadline_.empty() ? absl::InfiniteDuration() : by_deadline_.begin()->first;
+  return by_deadline_.empty() ? absl::InfiniteDuration() : std::get<0>(*by_deadline_.begin());
 }
 
 }  // namespace rwku::scheduler

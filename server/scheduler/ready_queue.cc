@@ -49,6 +49,8 @@ ReadyQueue::Key ReadyQueue::KeyOf(const RunId& id, const Run& run) {
 void ReadyQueue::AddRun(const RunRecord& run) {
   Run entry;
   entry.priority = run.priority;
+  entry.ranks = run.ranks;
+  gang_runs_ += run.ranks > 1 ? 1 : 0;
   entry.sequence = run.sequence;
   entry.last_turn = turns_;
   const bool inserted = runs_.emplace(run.id, std::move(entry)).second;
@@ -58,6 +60,7 @@ void ReadyQueue::AddRun(const RunRecord& run) {
 void ReadyQueue::RemoveRun(const RunId& run) {
   const auto it = runs_.find(run);
   RWKU_CHECK(it != runs_.end() && it->second.ready.empty() && it->second.live_leases == 0);
+  gang_runs_ -= it->second.ranks > 1 ? 1 : 0;
   runs_.erase(it);
 }
 
@@ -139,29 +142,32 @@ absl::Duration ReadyQueue::NextRelease() const {
   return std::min(delayed_.Next(), avoiding_.Next());
 }
 
-std::optional<ReadyQueue::Pick> ReadyQueue::PickIn(
-    const RunId& id, const std::vector<std::string>& resident_models,
-    const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const {
+std::optional<ReadyQueue::Pick> ReadyQueue::PickIn(const RunId& id,
+                                                   const std::vector<std::string>& resident_models,
+                                                   const MayTake& may_take) const {
   std::optional<Pick> best;
-  for (const auto& [avoid, by_model] : runs_.at(id).ready) {
-    if (!may_take(avoid)) {
+  bool best_is_held = false;
+  const Run& run = runs_.at(id);
+  for (const auto& [avoid, by_model] : run.ready) {
+    if (!may_take(run.ranks, avoid)) {
       continue;
     }
     for (const auto& [model, indexes] : by_model) {
-      const bool resident =
+      const bool held =
           std::find(resident_models.begin(), resident_models.end(), model) != resident_models.end();
       const int index = *indexes.begin();
-      if (!best || std::pair(!resident, index) < std::pair(!best->resident, best->job.index)) {
-        best = Pick{JobRef{id, index}, resident, std::nullopt};
+      if (!best || std::pair(!held, index) < std::pair(!best_is_held, best->job.index)) {
+        // A gang's turn comes in the order of the runs alone: its workers wait for one another.
+        best = Pick{JobRef{id, index}, run.ranks, avoid, held && run.ranks == 1, std::nullopt};
+        best_is_held = held;
       }
     }
   }
   return best;
 }
 
-std::optional<ReadyQueue::Pick> ReadyQueue::PickFor(
-    const std::vector<std::string>& resident_models,
-    const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const {
+std::optional<ReadyQueue::Pick> ReadyQueue::PickFor(const std::vector<std::string>& resident_models,
+                                                    const MayTake& may_take) const {
   std::optional<Pick> first;
   std::pair<int64_t, int> rank;  // (-priority, live leases) of the first
   for (const Key& key : order_) {

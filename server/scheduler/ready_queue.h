@@ -1,6 +1,7 @@
 // The queued jobs and the policy that picks among them:
 //   1. the run with the highest priority,
-//   2. of those, the runs with the fewest live leases (equal shares), in the order of their last
+//   2. of those, the runs with the fewest workers at work (equal shares), in the order of their
+//   last
 //      turns (a new run's is its arrival), then of their age: the first of them, unless only a
 //      later one has a job whose model the worker holds already. Loading a model takes long, so
 //      that one goes before, but the first run is passed over at most kMaxPassedOver times,
@@ -40,7 +41,9 @@ class ReadyQueue {
  public:
   struct Pick {
     JobRef job;
-    bool resident = false;             // the worker holds the job's model
+    int ranks = 1;                     // of the gang that it needs
+    std::vector<WorkerId> avoid;       // workers that it does not go to, if others may take it
+    bool resident = false;             // the worker holds the model; false for a gang's job
     std::optional<RunId> passed_over;  // whose turn it would have been
   };
   static constexpr int kMaxPassedOver = 8;
@@ -56,7 +59,7 @@ class ReadyQueue {
   // is held back until Release.
   void Add(const JobRecord& job, absl::Duration ready_at, absl::Duration now);
   void Remove(const JobRecord& job);
-  // Adds `delta` to the run's live leases; a positive one is the run's turn.
+  // Adds `delta` to the workers that hold the run's leases; a positive one is the run's turn.
   void CountLeases(const RunId& run, int delta);
   // Notes that a pick which passed the run over was granted.
   void PassOver(const RunId& run) { ++runs_.at(run).passed_over; }
@@ -68,16 +71,20 @@ class ReadyQueue {
   absl::Duration NextRelease() const;
 
   bool empty() const { return order_.empty(); }
+  // Whether a run whose jobs need a gang is known.
+  bool has_gangs() const { return gang_runs_ > 0; }
 
-  // The job that a worker holding `resident_models` gets, or nullopt. `may_take` says whether it
-  // may take jobs with that avoid list. Changes nothing.
-  std::optional<Pick> PickFor(
-      const std::vector<std::string>& resident_models,
-      const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const;
+  // Whether the worker that asks may take jobs of so many ranks with that avoid list.
+  using MayTake = std::function<bool(int ranks, const std::vector<WorkerId>& avoid)>;
+
+  // The job that a worker holding `resident_models` gets, or nullopt. Changes nothing.
+  std::optional<Pick> PickFor(const std::vector<std::string>& resident_models,
+                              const MayTake& may_take) const;
 
  private:
   struct Run {
     int priority = 0;
+    int ranks = 1;
     uint64_t sequence = 0;
     int live_leases = 0;
     uint64_t last_turn = 0;
@@ -103,9 +110,8 @@ class ReadyQueue {
   using Key = std::tuple<int64_t, int, uint64_t, uint64_t, RunId>;
 
   // The best job in one run.
-  std::optional<Pick> PickIn(
-      const RunId& id, const std::vector<std::string>& resident_models,
-      const std::function<bool(const std::vector<WorkerId>& avoid)>& may_take) const;
+  std::optional<Pick> PickIn(const RunId& id, const std::vector<std::string>& resident_models,
+                             const MayTake& may_take) const;
   static Key KeyOf(const RunId& id, const Run& run);
   // Into the group of the jobs that the workers in `avoid`, sorted, may not take; and out of it.
   void Insert(const JobRecord& job, const std::vector<WorkerId>& avoid);
@@ -114,6 +120,7 @@ class ReadyQueue {
 
   const absl::Duration avoidance_;
   std::map<RunId, Run> runs_;
+  int gang_runs_ = 0;    // known runs whose jobs need a gang
   uint64_t turns_ = 0;   // leases granted so far
   std::set<Key> order_;  // of the runs with a ready job
   Deadlines delayed_;    // of the jobs that back off: when they are ready

@@ -87,4 +87,8 @@ absl::Status Scheduler::CheckLease(const WorkerId& worker, const Lease& lease) c
   return impl_->CheckLease(worker, lease);
 }
 
+absl::Status Scheduler::CheckResultLease(const WorkerId& worker, const Lease& lease) const {
+  return impl_->CheckResultLease(worker, lease);
+}
+
 }  // namespace rwku::scheduler

@@ -29,6 +29,8 @@ struct Options {
   int max_lost_attempts = 5;      // attempts in a row that ended with their worker lost or with
                                   // kInfrastructure: the job is parked as failed, once that many
                                   // workers, or all there are, lost or failed it
+  int max_broken_gangs = 12;      // attempts in a row of a gang that ended with kInfrastructure,
+                                  // after which its job is parked: nobody can be avoided for them
   int max_worker_losses = 3;      // attempts in a row that a worker may lose before it rests; from
                                   // then on for backoff_base after a loss, doubling
   absl::Duration worker_memory = absl::Hours(1);  // a disconnected worker without a lease is
@@ -110,6 +112,8 @@ class Scheduler {
   uint64_t revision() const;
   // OK if `lease` is its job's live lease and `worker` holds it; FAILED_PRECONDITION otherwise.
   absl::Status CheckLease(const WorkerId& worker, const Lease& lease) const;
+  // The same, and of a gang `worker` is rank 0: predictions and the result come from there.
+  absl::Status CheckResultLease(const WorkerId& worker, const Lease& lease) const;
 
  private:
   class Impl;

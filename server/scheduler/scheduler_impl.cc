@@ -40,9 +40,12 @@ Scheduler::Impl::Impl(Options options, PersistentState state, Now now)
       if (job.state == JobState::kQueued) {
         queue_.Add(job, ReadyAt(job), now_.monotonic);
       } else if (job.state == JobState::kLeased) {
-        workers_.GetOrAdd(job.worker);
-        leases_.Grant(job.worker, Lease{job.id, job.fencing_token}, LeaseDeadline());
-        queue_.CountLeases(job.run, +1);
+        const std::vector<WorkerId> holders = HoldersOf(job);
+        for (const WorkerId& holder : holders) {
+          workers_.GetOrAdd(holder);
+        }
+        leases_.Grant(holders, Lease{job.id, job.fencing_token}, LeaseDeadline());
+        queue_.CountLeases(job.run, static_cast<int>(holders.size()));
       }
     }
   }
@@ -101,6 +104,20 @@ absl::Status Scheduler::Impl::CheckLease(const WorkerId& worker, const Lease& le
                                        : absl::StrCat(" of worker \"", job->worker.value(), "\"")));
 }
 
+absl::Status Scheduler::Impl::CheckResultLease(const WorkerId& worker, const Lease& lease) const {
+  if (absl::Status status = CheckLease(worker, lease); !status.ok()) {
+    return status;
+  }
+  const JobRecord& job = *records_.FindJob(lease.job);
+  if (job.worker != worker) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("job \"", lease.job.value(), "\" token ", lease.fencing_token,
+                     ": the result of its gang comes from worker \"", job.worker.value(),
+                     "\", not from \"", worker.value(), "\""));
+  }
+  return absl::OkStatus();
+}
+
 // --- Moves of a job. ---
 
 absl::Duration Scheduler::Impl::ReadyAt(const JobRecord& job) const {
@@ -112,49 +129,82 @@ absl::Duration Scheduler::Impl::ReadyAt(const JobRecord& job) const {
          std::clamp(*job.not_before - now_.wall, absl::ZeroDuration(), options_.backoff_limit);
 }
 
-void Scheduler::Impl::Grant(JobRecord& job, const WorkerId& worker) {
+void Scheduler::Impl::Grant(JobRecord& job, const std::vector<WorkerId>& workers) {
+  const bool gang = workers.size() > 1;
   Move(job, JobState::kLeased, [&](JobRecord& j) {
-    j.worker = worker;
+    j.worker = workers.front();
+    j.gang = gang ? workers : std::vector<WorkerId>();
     ++j.fencing_token;
     ++j.attempts;
     j.not_before.reset();
     j.start_time = now_.wall;
     j.end_time.reset();
   });
-  decision_.commands.emplace_back(Assign{worker, Lease{job.id, job.fencing_token}});
+  Assign assign;
+  assign.lease = Lease{job.id, job.fencing_token};
+  assign.world_size = static_cast<int>(workers.size());
+  if (gang) {
+    assign.rendezvous = workers_.Find(workers.front())->gang_address;
+  }
+  for (const WorkerId& worker : workers) {
+    assign.worker = worker;
+    decision_.commands.emplace_back(assign);
+    ++assign.rank;
+  }
+}
+
+void Scheduler::Impl::Revoke(const WorkerId& worker, const Lease& lease, absl::string_view reason) {
+  decision_.commands.emplace_back(scheduler::Revoke{worker, lease, std::string(reason)});
+}
+
+void Scheduler::Impl::RevokeOthers(const JobRecord& job, const std::vector<WorkerId>& but,
+                                   absl::string_view reason) {
+  for (const WorkerId& worker : job.gang) {
+    const Worker* known = workers_.Find(worker);
+    if (!Contains(but, worker) && known != nullptr && known->connected) {
+      Revoke(worker, Lease{job.id, job.fencing_token}, reason);
+    }
+  }
 }
 
 void Scheduler::Impl::Requeue(JobRecord& job) {
   Move(job, JobState::kQueued, [](JobRecord&) {});
 }
 
-void Scheduler::Impl::Lose(JobRecord& job, absl::string_view how) {
-  const WorkerId holder = job.worker;
+void Scheduler::Impl::Lose(JobRecord& job, const std::vector<WorkerId>& lost,
+                           absl::string_view how) {
   Failure failure;
   failure.failure_class = FailureClass::kInfrastructure;
-  failure.worker = holder;
+  failure.worker = lost.front();
   failure.fencing_token = job.fencing_token;
-  failure.message = absl::StrCat("worker \"", holder.value(), "\" was lost: ", std::string(how));
-  const int lost = job.lost_attempts + 1;
-  std::vector<WorkerId> avoid = With(job.avoid, holder);
-  const bool parked = IsParked(lost, avoid);
+  failure.message =
+      absl::StrCat("worker \"", lost.front().value(), "\" was lost: ", std::string(how));
+  RevokeOthers(job, lost, absl::StrCat("the gang is broken: ", failure.message));
+  const int lost_attempts = job.lost_attempts + 1;
+  std::vector<WorkerId> avoid = job.avoid;
+  for (const WorkerId& worker : lost) {
+    avoid = With(std::move(avoid), worker);
+  }
+  const bool parked = IsParked(lost_attempts, avoid);
   if (parked) {
-    absl::StrAppend(&failure.message, "; parked after ", lost,
+    absl::StrAppend(&failure.message, "; parked after ", lost_attempts,
                     " attempts in a row that ended so: the job may be what ends its workers");
   }
   Move(job, parked ? JobState::kFailed : JobState::kQueued, [&](JobRecord& j) {
-    j.lost_attempts = lost;
+    j.lost_attempts = lost_attempts;
     j.last_failure = std::move(failure);
     j.avoid = std::move(avoid);
     if (!parked) {
-      j.not_before = now_.wall + Backoff(options_.loss_backoff_base, lost);
+      j.not_before = now_.wall + Backoff(options_.loss_backoff_base, lost_attempts);
     }
   });
-  Worker& worker = workers_.GetOrAdd(holder);
-  if (++worker.losses >= options_.max_worker_losses) {
-    const int rests = worker.losses - options_.max_worker_losses + 1;
-    workers_.Rest(holder, now_.monotonic + Backoff(options_.backoff_base, rests));
-    UpdateFree(holder);
+  for (const WorkerId& id : lost) {
+    Worker& worker = workers_.GetOrAdd(id);
+    if (++worker.losses >= options_.max_worker_losses) {
+      const int rests = worker.losses - options_.max_worker_losses + 1;
+      workers_.Rest(id, now_.monotonic + Backoff(options_.backoff_base, rests));
+      UpdateFree(id);
+    }
   }
 }
 
@@ -188,14 +238,22 @@ void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
   int lost_attempts = 0;
   std::string message = event.message;
   int resource_failures = job.resource_failures;
-  // A smaller micro-batch fits wherever the job ran out of memory, and may fit nowhere else.
-  std::vector<WorkerId> avoid =
-      event.failure_class == FailureClass::kResource ? job.avoid : With(job.avoid, event.worker);
+  // A smaller micro-batch fits wherever the job ran out of memory, and may fit nowhere else. The
+  // rank of a gang that tells of a broken exchange is seldom the one that broke it.
+  const bool broken_gang =
+      !job.gang.empty() && event.failure_class == FailureClass::kInfrastructure;
+  std::vector<WorkerId> avoid = event.failure_class == FailureClass::kResource || broken_gang
+                                    ? job.avoid
+                                    : With(job.avoid, event.worker);
+  RevokeOthers(job, {event.worker},
+               absl::StrCat("the gang is broken: worker \"", event.worker.value(),
+                            "\" failed: ", event.message));
   switch (event.failure_class) {
     case FailureClass::kInfrastructure:
       // Not the job's fault, so it is not counted as one; but what never ends well must end.
       lost_attempts = job.lost_attempts + 1;
-      if (IsParked(lost_attempts, avoid)) {
+      if (broken_gang ? lost_attempts >= options_.max_broken_gangs
+                      : IsParked(lost_attempts, avoid)) {
         to = JobState::kFailed;
         absl::StrAppend(&message, "; parked after ", lost_attempts,
                         " attempts in a row that ended without the job's own fault");
@@ -238,32 +296,69 @@ void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
 }
 
 void Scheduler::Impl::ExpireLeases() {
-  for (const JobId& id : leases_.Expired(now_.monotonic)) {
-    JobRecord& job = *records_.FindJob(id);
-    const WorkerId holder = job.worker;
-    const Lease lease{id, job.fencing_token};
-    Worker& worker = workers_.GetOrAdd(holder);
-    if (worker.connected) {
-      decision_.commands.emplace_back(Revoke{holder, lease, "the lease expired"});
+  std::map<JobId, std::vector<WorkerId>> expired;  // by when the first of a job's holders was due
+  std::vector<JobId> order;
+  for (LeaseTable::Expiry& expiry : leases_.Expired(now_.monotonic)) {
+    std::vector<WorkerId>& workers = expired[expiry.job];
+    if (workers.empty()) {
+      order.push_back(expiry.job);
     }
-    // A worker that is well but never listed the lease did not get it: nothing was lost with it.
-    if (worker.connected && worker.last_heard + options_.lease_duration > now_.monotonic) {
+    workers.push_back(std::move(expiry.worker));
+  }
+  for (const JobId& id : order) {
+    JobRecord& job = *records_.FindJob(id);
+    const std::vector<WorkerId>& late = expired.at(id);
+    std::vector<WorkerId> lost;
+    for (const WorkerId& holder : late) {
+      Worker& worker = workers_.GetOrAdd(holder);
+      if (worker.connected) {
+        Revoke(holder, Lease{id, job.fencing_token}, "the lease expired");
+      }
+      // A worker that is well but never listed the lease did not get it: nothing was lost with it.
+      if (!worker.connected || worker.last_heard + options_.lease_duration <= now_.monotonic) {
+        worker.silent = true;
+        lost.push_back(holder);
+      }
+    }
+    if (lost.empty()) {
+      RevokeOthers(job, late, "the gang is broken: a rank never took its lease");
       Requeue(job);
     } else {
-      worker.silent = true;
-      Lose(job, "its lease expired without a heartbeat");
+      Lose(job, lost, "its lease expired without a heartbeat");
     }
-    UpdateFree(holder);
+    for (const WorkerId& holder : late) {
+      UpdateFree(holder);
+    }
   }
 }
 
 // --- Who gets what. ---
 
-bool Scheduler::Impl::MayTake(const WorkerId& worker, const std::vector<WorkerId>& avoid) const {
+bool Scheduler::Impl::MayJoinGang(const Worker& worker) const {
+  return worker.active() && !worker.gang_kind.empty() &&
+         worker.last_heard + options_.lease_duration > now_.monotonic;
+}
+
+bool Scheduler::Impl::MayTake(const WorkerId& worker, int ranks,
+                              const std::vector<WorkerId>& avoid) const {
+  if (ranks > 1) {
+    return candidates_.MayWaitFor(worker, ranks, avoid);
+  }
   return !Contains(avoid, worker) || !workers_.AnyActiveOutside(avoid);
 }
 
 void Scheduler::Impl::AssignJobs() {
+  if (queue_.empty() || free_.empty()) {
+    return;
+  }
+  candidates_.Clear();
+  if (queue_.has_gangs()) {
+    for (const auto& [id, worker] : workers_.all()) {
+      if (MayJoinGang(worker)) {
+        candidates_.Add(id, worker.gang_kind);
+      }
+    }
+  }
   // Workers that hold a wanted model choose before those that would have to load it.
   AssignRound(/*resident_only=*/true);
   AssignRound(/*resident_only=*/false);
@@ -275,16 +370,46 @@ void Scheduler::Impl::AssignRound(bool resident_only) {
     if (queue_.empty()) {
       return;
     }
-    const Worker& worker = *workers_.Find(id);
-    const auto pick =
-        queue_.PickFor(worker.resident_models,
-                       [&](const std::vector<WorkerId>& avoid) { return MayTake(id, avoid); });
-    if (pick && (pick->resident || !resident_only)) {
-      if (pick->passed_over) {
-        queue_.PassOver(*pick->passed_over);
-      }
-      Grant(*records_.FindJob(records_.Get(pick->job).id), id);
+    if (!free_.contains(id)) {
+      continue;  // it joined a gang in this round
     }
+    const auto pick = queue_.PickFor(
+        workers_.Find(id)->resident_models,
+        [&](int ranks, const std::vector<WorkerId>& avoid) { return MayTake(id, ranks, avoid); });
+    if (!pick || (resident_only && !pick->resident)) {
+      continue;
+    }
+    JobRecord& job = *records_.FindJob(records_.Get(pick->job).id);
+    if (pick->ranks > 1) {
+      // A worker whose turn it is for a gang that cannot be formed yet waits for the others, so
+      // that no stream of jobs for one worker starves it.
+      FormGang(job, *pick, id);
+      continue;
+    }
+    if (pick->passed_over) {
+      queue_.PassOver(*pick->passed_over);
+    }
+    Grant(job, {id});
+  }
+}
+
+void Scheduler::Impl::FormGang(JobRecord& job, const ReadyQueue::Pick& pick,
+                               const WorkerId& worker) {
+  const auto ranks = static_cast<size_t>(pick.ranks);
+  std::vector<WorkerId> members;
+  std::vector<WorkerId> others;  // that would have to load the model
+  for (const WorkerId& id : free_) {
+    if (!candidates_.SameKind(id, worker) || !candidates_.MayWaitFor(id, pick.ranks, pick.avoid)) {
+      continue;
+    }
+    const std::vector<std::string>& resident = workers_.Find(id)->resident_models;
+    const bool holds = std::find(resident.begin(), resident.end(), job.model) != resident.end();
+    (holds ? members : others).push_back(id);
+  }
+  members.insert(members.end(), others.begin(), others.end());
+  if (members.size() >= ranks) {
+    members.resize(ranks);
+    Grant(job, members);
   }
 }
 
@@ -336,6 +461,10 @@ absl::Status Scheduler::Impl::Handle(const RunSubmitted& event) {
           " of run \"", job.run.value(), "\": jobs need ids and indexes of their own in that run"));
     }
   }
+  if (event.run.ranks < 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("run \"", id.value(), "\" has ", event.run.ranks, " ranks"));
+  }
   RunRecord run = event.run;
   run.state = RunState::kRunning;
   run.create_time = now_.wall;
@@ -380,8 +509,9 @@ absl::Status Scheduler::Impl::Handle(const RunCancelRequested& event) {
       continue;
     }
     if (job.state == JobState::kLeased) {
-      decision_.commands.emplace_back(
-          Revoke{job.worker, Lease{job.id, job.fencing_token}, "the run was cancelled"});
+      for (const WorkerId& holder : HoldersOf(job)) {
+        Revoke(holder, Lease{job.id, job.fencing_token}, "the run was cancelled");
+      }
     }
     Move(job, JobState::kCancelled, [](JobRecord& j) { j.not_before.reset(); });
   }

@@ -1,6 +1,8 @@
 // The inside of Scheduler: one handler an event, over the tables of this folder.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -9,6 +11,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
+#include "server/scheduler/gang.h"
 #include "server/scheduler/lease_table.h"
 #include "server/scheduler/ready_queue.h"
 #include "server/scheduler/records.h"
@@ -27,6 +30,7 @@ class Scheduler::Impl {
   absl::Duration NextDeadline() const;
   WorkerView View(const WorkerId& id, const Worker& worker) const;
   absl::Status CheckLease(const WorkerId& worker, const Lease& lease) const;
+  absl::Status CheckResultLease(const WorkerId& worker, const Lease& lease) const;
 
   const Records& records() const { return records_; }
   const WorkerTable& workers() const { return workers_; }
@@ -52,12 +56,17 @@ class Scheduler::Impl {
   // kSucceeded erases the attempt's chunks.
   template <typename Edit>
   void Move(JobRecord& job, JobState to, const Edit& edit);
-  void Grant(JobRecord& job, const WorkerId& worker);
+  // `workers` by rank; one for a job without a gang.
+  void Grant(JobRecord& job, const std::vector<WorkerId>& workers);
   // Back to the queue, not counted.
   void Requeue(JobRecord& job);
-  // The attempt's worker is lost: back to the queue, or failed after too many in a row. A worker
-  // that loses one after the other rests.
-  void Lose(JobRecord& job, absl::string_view how);
+  // The attempt's workers in `lost`, of a gang at least one, are lost: back to the queue, or failed
+  // after too many in a row. A worker that loses one after the other rests.
+  void Lose(JobRecord& job, const std::vector<WorkerId>& lost, absl::string_view how);
+  // Tells the ranks of a leased job's gang, but for those in `but`, that the attempt is over.
+  void RevokeOthers(const JobRecord& job, const std::vector<WorkerId>& but,
+                    absl::string_view reason);
+  void Revoke(const WorkerId& worker, const Lease& lease, absl::string_view reason);
   // `base` after the first failure in a row, doubling up to the limit.
   absl::Duration Backoff(absl::Duration base, int failures) const;
   // Whether a job ends as failed after `lost` attempts in a row that the workers in `avoid` lost.
@@ -65,10 +74,14 @@ class Scheduler::Impl {
   void FailAttempt(JobRecord& job, const AttemptFailed& event);
   void ExpireLeases();
   void AssignJobs();
-  // One round of assignments; only jobs whose model the worker holds if `resident_only`.
+  // One round of assignments; only jobs of one worker whose model it holds if `resident_only`.
   void AssignRound(bool resident_only);
+  // Grants the job to a gang of the worker's kind if enough free workers are there.
+  void FormGang(JobRecord& job, const ReadyQueue::Pick& pick, const WorkerId& worker);
 
-  bool MayTake(const WorkerId& worker, const std::vector<WorkerId>& avoid) const;
+  bool MayTake(const WorkerId& worker, int ranks, const std::vector<WorkerId>& avoid) const;
+  // Whether the worker is known well enough to be waited for by the others of a gang.
+  bool MayJoinGang(const Worker& worker) const;
   void RevokeStale(const WorkerId& worker, const Lease& lease);
   // Whether `lease` ended in the job's success: its answer is on the way.
   bool IsFinished(const WorkerId& worker, const Lease& lease) const;
@@ -85,6 +98,8 @@ class Scheduler::Impl {
   LeaseTable leases_;
   ReadyQueue queue_{options_.backoff_limit};
   std::set<WorkerId> free_;  // active workers without a lease
+  // Workers that may join a gang, by kind; made for one round of assignments.
+  GangCandidates candidates_;
   uint64_t revision_ = 0;
   Decision decision_;  // of the current step
 };
@@ -92,26 +107,32 @@ class Scheduler::Impl {
 template <typename Edit>
 void Scheduler::Impl::Move(JobRecord& job, JobState to, const Edit& edit) {
   const JobState from = job.state;
-  const WorkerId holder = job.worker;
   if (from == JobState::kQueued) {
     queue_.Remove(job);
   } else if (from == JobState::kLeased) {
+    const std::vector<WorkerId> holders = HoldersOf(job);
     leases_.Release(job.id);
-    queue_.CountLeases(job.run, -1);
+    queue_.CountLeases(job.run, -static_cast<int>(holders.size()));
     if (to != JobState::kSucceeded) {
       records_.DropChunks(job.id, job.fencing_token);
       job.worker = WorkerId();
+      job.gang.clear();
     }
-    UpdateFree(holder);
+    for (const WorkerId& holder : holders) {
+      UpdateFree(holder);
+    }
   }
   edit(job);
   records_.ChangeState(job, to);
   if (to == JobState::kQueued) {
     queue_.Add(job, ReadyAt(job), now_.monotonic);
   } else if (to == JobState::kLeased) {
-    leases_.Grant(job.worker, Lease{job.id, job.fencing_token}, LeaseDeadline());
-    queue_.CountLeases(job.run, +1);
-    UpdateFree(job.worker);
+    const std::vector<WorkerId> holders = HoldersOf(job);
+    leases_.Grant(holders, Lease{job.id, job.fencing_token}, LeaseDeadline());
+    queue_.CountLeases(job.run, static_cast<int>(holders.size()));
+    for (const WorkerId& holder : holders) {
+      UpdateFree(holder);
+    }
   } else {
     job.end_time = now_.wall;
   }

@@ -9,4 +9,8 @@ bool IsTerminal(JobState state) {
          state == JobState::kCancelled;
 }
 
+std::vector<WorkerId> HoldersOf(const JobRecord& job) {
+  return job.gang.empty() ? std::vector<WorkerId>{job.worker} : job.gang;
+}
+
 }  // namespace rwku::scheduler

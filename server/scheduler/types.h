@@ -53,6 +53,7 @@ struct RunRecord {
   std::string request_digest;  // of the submitted spec, to tell a repeat from a conflict
   int priority = 0;
   int max_failures = 3;  // failures of its own after which a job fails
+  int ranks = 1;         // workers that share each of its jobs: more than one is a gang
   RunState state = RunState::kRunning;
   absl::Time create_time;
   std::optional<absl::Time> end_time;
@@ -74,6 +75,7 @@ struct JobRecord {
   int resource_failures = 0;             // = halvings of the micro-batch
   int lost_attempts = 0;                 // in a row: worker lost, or kInfrastructure
   WorkerId worker;                       // holds the lease, or made the result
+  std::vector<WorkerId> gang;            // the same by rank, `worker` first; empty: `worker` alone
   std::optional<absl::Time> not_before;  // back-off, wall clock; compared after a restart, too
   std::vector<WorkerId> avoid;           // workers that lost or failed it, but for kResource
   std::optional<Failure> last_failure;
@@ -84,7 +86,10 @@ struct JobRecord {
   uint64_t revision = 0;
 };
 
-// An attempt: what a worker holds.
+// Who holds the lease of a leased job, or made the result, by rank.
+std::vector<WorkerId> HoldersOf(const JobRecord& job);
+
+// An attempt: what a worker holds, or every worker of a gang.
 struct Lease {
   JobId job;
   uint64_t fencing_token = 0;
@@ -112,8 +117,10 @@ struct WorkerConnected {
   std::string incarnation;
   std::vector<std::string> resident_models;
   std::vector<Lease> leases;
-  bool draining = false;     // said by the worker
-  bool drain_asked = false;  // of this process, by an operator
+  bool draining = false;          // said by the worker
+  bool drain_asked = false;       // of this process, by an operator
+  std::string gang_kind = {};     // only workers of one kind form a gang; empty: it joins none
+  std::string gang_address = {};  // where it meets the others as rank 0
 };
 // The stream broke. Leases live on until they expire; the same incarnation may come back for them.
 struct WorkerDisconnected {
@@ -178,6 +185,14 @@ using StateChange = std::variant<PutRun, PutJob, EraseRun, EraseAttempt>;
 struct Assign {
   WorkerId worker;
   Lease lease;
+  int world_size = 1;
+  int rank = 0;
+  std::string rendezvous;  // the gang_address of rank 0; empty without a gang
+};
+// The gang's result is stored: this rank's part of it is done.
+struct Release {
+  WorkerId worker;
+  Lease lease;
 };
 struct Revoke {
   WorkerId worker;
@@ -187,6 +202,6 @@ struct Revoke {
 struct Drain {
   WorkerId worker;
 };
-using Command = std::variant<Assign, Revoke, Drain>;
+using Command = std::variant<Assign, Revoke, Release, Drain>;
 
 }  // namespace rwku::scheduler

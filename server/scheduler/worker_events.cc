@@ -17,8 +17,7 @@ bool Scheduler::Impl::IsFinished(const WorkerId& worker, const Lease& lease) con
 }
 
 void Scheduler::Impl::RevokeStale(const WorkerId& worker, const Lease& lease) {
-  decision_.commands.emplace_back(
-      Revoke{worker, lease, std::string(CheckLease(worker, lease).message())});
+  Revoke(worker, lease, CheckLease(worker, lease).message());
 }
 
 absl::Status Scheduler::Impl::Handle(const WorkerConnected& event) {
@@ -36,14 +35,16 @@ absl::Status Scheduler::Impl::Handle(const WorkerConnected& event) {
   const bool known_process = !worker.incarnation.empty();
   for (const Lease& lease : leases_.LeasesOf(event.worker)) {
     if (std::find(event.leases.begin(), event.leases.end(), lease) != event.leases.end()) {
-      leases_.Renew(lease.job, LeaseDeadline());
+      leases_.Renew(event.worker, lease.job, LeaseDeadline());
       decision_.kept_leases.push_back(lease);
     } else if (known_process && !same_process) {
-      Lose(*records_.FindJob(lease.job), "its process ended");
+      Lose(*records_.FindJob(lease.job), {event.worker}, "its process ended");
     } else {
       // The same process, as far as anybody knows: the Assign got lost with the old stream, or the
       // lease was given back while there was none.
-      Requeue(*records_.FindJob(lease.job));
+      JobRecord& job = *records_.FindJob(lease.job);
+      RevokeOthers(job, {event.worker}, "the gang is broken: a rank came back without its lease");
+      Requeue(job);
     }
   }
   for (const Lease& lease : event.leases) {
@@ -56,6 +57,8 @@ absl::Status Scheduler::Impl::Handle(const WorkerConnected& event) {
   worker.connected = true;
   worker.draining = event.draining || drain_asked;
   worker.resident_models = event.resident_models;
+  worker.gang_kind = event.gang_address.empty() ? std::string() : event.gang_kind;
+  worker.gang_address = event.gang_address;
   if (drain_asked && !event.draining) {
     decision_.commands.emplace_back(Drain{event.worker});
   }
@@ -81,7 +84,7 @@ absl::Status Scheduler::Impl::Handle(const WorkerHeartbeat& event) {
   worker->resident_models = event.resident_models;
   for (const Lease& lease : event.leases) {
     if (leases_.Holds(event.worker, lease)) {
-      leases_.Renew(lease.job, LeaseDeadline());
+      leases_.Renew(event.worker, lease.job, LeaseDeadline());
     } else if (!IsFinished(event.worker, lease)) {
       RevokeStale(event.worker, lease);
     }
@@ -102,6 +105,7 @@ absl::Status Scheduler::Impl::Handle(const WorkerDraining& event) {
   for (const Lease& lease : event.released) {
     if (leases_.Holds(event.worker, lease)) {
       JobRecord& job = *records_.FindJob(lease.job);
+      RevokeOthers(job, {event.worker}, "the gang is broken: a rank drains");
       Move(job, JobState::kQueued, [](JobRecord& j) { j.lost_attempts = 0; });
     }
   }
@@ -122,17 +126,23 @@ absl::Status Scheduler::Impl::Handle(const AttemptCompleted& event) {
         absl::StrCat("job \"", event.lease.job.value(), "\" token ", event.lease.fencing_token,
                      " has a different result already: the first one stands"));
   }
-  if (absl::Status status = CheckLease(event.worker, event.lease); !status.ok()) {
+  if (absl::Status status = CheckResultLease(event.worker, event.lease); !status.ok()) {
     RevokeStale(event.worker, event.lease);
     return status;
   }
-  Move(*records_.FindJob(event.lease.job), JobState::kSucceeded, [&](JobRecord& j) {
+  JobRecord& job = *records_.FindJob(event.lease.job);
+  Move(job, JobState::kSucceeded, [&](JobRecord& j) {
     j.result = event.result;
     j.lost_attempts = 0;
   });
-  if (Worker* worker = workers_.Find(event.worker); worker != nullptr) {
-    ++worker->completed_jobs;
-    worker->losses = 0;
+  for (const WorkerId& holder : HoldersOf(job)) {
+    if (holder != event.worker) {
+      decision_.commands.emplace_back(Release{holder, event.lease});
+    }
+    if (Worker* worker = workers_.Find(holder); worker != nullptr) {
+      ++worker->completed_jobs;
+      worker->losses = 0;
+    }
   }
   return absl::OkStatus();
 }

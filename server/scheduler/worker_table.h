@@ -24,6 +24,8 @@ struct Worker {
   bool resting = false;  // lost too many; gets no job for a while
   absl::Duration last_heard = -absl::InfiniteDuration();  // monotonic
   std::vector<std::string> resident_models;
+  std::string gang_kind;     // only workers of one kind form a gang; empty: it joins none
+  std::string gang_address;  // where it meets the others as rank 0
   int completed_jobs = 0;
   int failed_attempts = 0;
 

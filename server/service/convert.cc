@@ -137,6 +137,9 @@ v1::Job ToProto(const scheduler::JobRecord& job) {
   proto.set_failures(job.failures);
   proto.set_fencing_token(job.fencing_token);
   proto.set_worker(job.worker.value());
+  for (const WorkerId& worker : job.gang) {
+    proto.add_gang(worker.value());
+  }
   if (job.last_failure) {
     v1::Failure* failure = proto.mutable_last_failure();
     failure->set_failure_class(ToProto(job.last_failure->failure_class));

@@ -219,6 +219,7 @@ class CorpusPlanner {
                              spec.target_mode() != v1::TARGET_MODE_SINGLE);
     check("evaluate_epochs", spec.evaluate_epochs());
     check("export_weights", spec.export_weights());
+    check("shard_optimizer_state", spec.shard_optimizer_state());
     check("protocol.stop_at_newline", spec.protocol().stop_at_newline());
   }
 

@@ -389,6 +389,7 @@ class Planner {
     }
     *job.mutable_protocol() = spec.protocol();
     job.set_evaluate_epochs(spec.evaluate_epochs());
+    job.set_shard_optimizer_state(spec.shard_optimizer_state());
     const auto method = methods::FindMethod(recipe.method(), model_.family);
     if (spec.export_weights() && method.ok() && !method->corpus.empty()) {
       // The run has no id yet, which the folder's name starts with; WorkerService completes it.
@@ -429,6 +430,7 @@ void FillRun(const v1::CreateRunRequest& request, RunPlan* plan) {
   plan->run.request_digest = RequestDigest(request);
   plan->run.priority = plan->spec.priority();
   plan->run.max_failures = plan->spec.max_failures();
+  plan->run.ranks = plan->spec.data_parallel();
 }
 
 void AddJob(const v1::JobSpec& job, RunPlan* plan) {

@@ -10,6 +10,7 @@ constexpr int kMaxDisplayName = 200;
 constexpr int kMaxPriority = 100;
 constexpr int kMaxMaxFailures = 20;
 constexpr int kDefaultMaxFailures = 3;
+constexpr int kMaxRanks = 64;
 
 }  // namespace
 
@@ -33,6 +34,16 @@ void CheckRunScalars(const v1::CreateRunRequest& request, v1::RunSpec* spec,
   } else if (spec->max_failures() < 1 || spec->max_failures() > kMaxMaxFailures) {
     errors->push_back({"spec.max_failures", absl::StrCat("found ", spec->max_failures(),
                                                          ", allowed 1 to ", kMaxMaxFailures)});
+  }
+  if (!spec->has_data_parallel()) {
+    spec->set_data_parallel(1);
+  } else if (spec->data_parallel() < 1 || spec->data_parallel() > kMaxRanks) {
+    errors->push_back({"spec.data_parallel", absl::StrCat("found ", spec->data_parallel(),
+                                                          ", allowed 1 to ", kMaxRanks)});
+  }
+  if (spec->shard_optimizer_state() && spec->data_parallel() == 1) {
+    errors->push_back({"spec.shard_optimizer_state",
+                       "there is nothing to shard over one rank; set data_parallel"});
   }
   spec->mutable_protocol();
 }

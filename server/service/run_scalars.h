@@ -12,8 +12,8 @@ namespace rwku::service {
 
 inline constexpr uint64_t kDefaultSeed = 42;
 
-// Checks request_id, display_name, priority and max_failures of the request, adds a violation for
-// each problem, and fills their defaults into `spec`.
+// Checks request_id, display_name, priority, max_failures and data parallelism of the request, adds
+// a violation for each problem, and fills their defaults into `spec`.
 void CheckRunScalars(const v1::CreateRunRequest& request, v1::RunSpec* spec,
                      std::vector<net::FieldError>* errors);
 

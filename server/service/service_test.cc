@@ -352,6 +352,55 @@ TEST_F(ServiceTest, MalformedLeaseEndsTheStreamAndNamesTheField) {
   EXPECT_THAT(status.error_message(), HasSubstr("lease.job"));
 }
 
+TEST_F(ServiceTest, GangAddressMustBeOne) {
+  v1::Hello hello = ScriptedWorker::HelloOf("w0");
+  hello.set_gang_address("nowhere");
+  ScriptedWorker worker(server_->address());
+  worker.SendHello(hello);
+  const grpc::Status status = worker.End();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("hello.gang_address"));
+}
+
+TEST_F(ServiceTest, GangIsToldItsRanksAndEndsTogether) {
+  v1::Hello hello = ScriptedWorker::HelloOf("w0");
+  hello.clear_devices();
+  hello.add_devices()->set_name("cuda:0");
+  hello.set_gang_address("10.0.0.1:7460");
+  ScriptedWorker first(server_->address());
+  first.Join(hello);
+  hello.set_worker("w1");
+  hello.mutable_devices(0)->set_name("cuda:3");
+  hello.set_gang_address("10.0.0.2:7460");
+  ScriptedWorker second(server_->address());
+  second.Join(hello);
+  v1::RunSpec spec = SpecOf({"1"});
+  spec.set_data_parallel(2);
+  const v1::Run run = server_->CreateRun(spec);
+  EXPECT_EQ(run.spec().data_parallel(), 2);
+  const v1::Assign rank0 = first.Receive().assign();
+  const v1::Assign rank1 = second.Receive().assign();
+  EXPECT_EQ(rank0.rank(), 0);
+  EXPECT_EQ(rank1.rank(), 1);
+  for (const v1::Assign& assign : {rank0, rank1}) {
+    EXPECT_EQ(assign.world_size(), 2);
+    EXPECT_EQ(assign.rendezvous(), "10.0.0.1:7460");
+    EXPECT_EQ(assign.lease().fencing_token(), 1);
+  }
+  const std::vector<v1::Job> jobs = server_->Jobs(run.name());
+  EXPECT_THAT(jobs[0].gang(), testing::ElementsAre("w0", "w1"));
+  EXPECT_EQ(jobs[0].worker(), "w0");
+  // Predictions of another rank than the first are refused.
+  v1::WorkerMessage chunk;
+  *chunk.mutable_prediction_chunk()->mutable_lease() = rank1.lease();
+  *chunk.mutable_prediction_chunk()->add_predictions() = ScriptedWorker::PredictionOf(rank1, 0);
+  second.Send(chunk);
+  EXPECT_THAT(second.Receive().revoke().reason(), HasSubstr("comes from worker \"w0\""));
+  EXPECT_TRUE(first.Finish(rank0).has_result_ack());
+  EXPECT_TRUE(second.Receive().has_result_ack());
+  EXPECT_EQ(server_->GetRun(run.name()).state(), v1::RUN_STATE_SUCCEEDED);
+}
+
 TEST_F(ServiceTest, OversizedHelloIsRefused) {
   v1::Hello hello = ScriptedWorker::HelloOf("w0");
   for (int i = 0; i < 65; ++i) {

@@ -13,6 +13,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "net/address.h"
 #include "net/protocol_version.h"
 #include "net/status.h"
 #include "server/service/convert.h"
@@ -34,9 +35,19 @@ constexpr int kMaxDevices = 64;
 constexpr int kMaxLeases = 1024;
 constexpr int kMaxResidentModels = 64;
 constexpr size_t kMaxModelName = 1024;
+constexpr size_t kMaxGangAddress = 300;  // a host name has at most 253 bytes
 // The store, watchers and the next Hello carry a result whole: it must stay far below a message.
 constexpr size_t kMaxResultBytes = size_t{1} << 20U;
 constexpr size_t kMaxFailureMessage = size_t{4} << 10U;
+
+// "cuda" of "cuda:0". A worker without devices joins no gang.
+std::string GangKind(const v1::Hello& hello) {
+  if (hello.devices().empty()) {
+    return "";
+  }
+  const std::string& name = hello.devices(0).name();
+  return name.substr(0, name.find(':'));
+}
 
 void SetDuration(absl::Duration duration, google::protobuf::Duration* proto) {
   const int64_t seconds = absl::ToInt64Seconds(duration);
@@ -110,6 +121,15 @@ absl::Status CheckHello(const v1::Hello& hello) {
   if (hello.devices_size() > kMaxDevices) {
     errors.push_back({"hello.devices", absl::StrCat("found ", hello.devices_size(),
                                                     ", allowed at most ", kMaxDevices)});
+  }
+  if (!hello.gang_address().empty()) {
+    if (const auto address = net::ParseHostPort(hello.gang_address());
+        !address.ok() || hello.gang_address().size() > kMaxGangAddress) {
+      errors.push_back(
+          {"hello.gang_address",
+           absl::StrCat("found \"", hello.gang_address().substr(0, kMaxGangAddress),
+                        "\", expected host:port of at most ", kMaxGangAddress, " bytes")});
+    }
   }
   for (const v1::Device& device : hello.devices()) {
     if (device.ByteSizeLong() > kMaxModelName) {
@@ -264,7 +284,9 @@ class ConnectReactor final
         out->mutable_spec()->set_export_folder(assign->lease.job.value());
       }
       out->set_micro_batch_halvings(assign->micro_batch_halvings);
-      out->set_world_size(1);
+      out->set_world_size(assign->world_size);
+      out->set_rank(assign->rank);
+      out->set_rendezvous(assign->rendezvous);
     } else if (const auto* revoke = std::get_if<coordinator::RevokeMessage>(&message)) {
       *proto.mutable_revoke()->mutable_lease() = service::ToProto(revoke->lease);
       proto.mutable_revoke()->set_reason(revoke->reason);
@@ -303,6 +325,8 @@ class ConnectReactor final
     event.worker = worker_;
     event.incarnation = hello.incarnation();
     event.draining = hello.draining();
+    event.gang_address = hello.gang_address();
+    event.gang_kind = GangKind(hello);
     v1::Hello details;  // what is shown of a worker
     details.set_version(hello.version());
     *details.mutable_devices() = hello.devices();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstdarg>
 #include <cstdio>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "rocksdb/db.h"
 #include "rocksdb/env.h"
+#include "rocksdb/listener.h"
 #include "rocksdb/options.h"
 #include "rocksdb/utilities/checkpoint.h"
 #include "rocksdb/write_batch.h"
@@ -61,6 +63,7 @@ void Encode(const scheduler::RunRecord& run, pb::RunRecord& out) {
   out.set_request_digest(run.request_digest);
   out.set_priority(run.priority);
   out.set_max_failures(run.max_failures);
+  out.set_ranks(run.ranks);
   out.set_state(Shift<pb::RunState>(run.state));
   out.set_create_time(ToNanos(run.create_time));
   if (run.end_time) {
@@ -81,6 +84,7 @@ bool Decode(const pb::RunRecord& in, scheduler::RunRecord& run) {
   run.request_digest = in.request_digest();
   run.priority = in.priority();
   run.max_failures = in.max_failures();
+  run.ranks = std::max(1, in.ranks());  // 0: stored before there were gangs
   run.state = *state;
   run.create_time = FromNanos(in.create_time());
   if (in.has_end_time()) {
@@ -104,6 +108,9 @@ void Encode(const scheduler::JobRecord& job, pb::JobRecord& out) {
   out.set_resource_failures(job.resource_failures);
   out.set_lost_attempts(job.lost_attempts);
   out.set_worker(job.worker.value());
+  for (const WorkerId& worker : job.gang) {
+    out.add_gang(worker.value());
+  }
   if (job.not_before) {
     out.set_not_before(ToNanos(*job.not_before));
   }
@@ -145,6 +152,9 @@ bool Decode(const pb::JobRecord& in, scheduler::JobRecord& job) {
   job.resource_failures = in.resource_failures();
   job.lost_attempts = in.lost_attempts();
   job.worker = WorkerId(in.worker());
+  for (const std::string& worker : in.gang()) {
+    job.gang.emplace_back(worker);
+  }
   if (in.has_not_before()) {
     job.not_before = FromNanos(in.not_before());
   }
@@ -245,6 +255,20 @@ class ErrorLog final : public rocksdb::Logger {
   }
 };
 
+// Counts the times that RocksDB began to hold writers back.
+class StallCounter final : public rocksdb::EventListener {
+ public:
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+    if (info.condition.prev == rocksdb::WriteStallCondition::kNormal) {
+      count_.fetch_add(1, std::memory_order_relaxed);
+    }
+  }
+  uint64_t count() const { return count_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<uint64_t> count_ = 0;
+};
+
 rocksdb::Options DatabaseOptions() {
   rocksdb::Options options;
   options.info_log = std::make_shared<ErrorLog>();
@@ -303,7 +327,8 @@ class RocksStore::Impl {
     }
     RWKU_RETURN_IF_ERROR(CheckNotBeheaded(folder_));
     std::vector<rocksdb::ColumnFamilyDescriptor> families;
-    const rocksdb::Options options = DatabaseOptions();
+    rocksdb::Options options = DatabaseOptions();
+    options.listeners.push_back(stalls_);
     for (const char* name : kNames) {
       rocksdb::ColumnFamilyOptions family(options);
       if (name == kNames[kPredictions]) {
@@ -509,6 +534,8 @@ class RocksStore::Impl {
 
   const std::filesystem::path folder_;
   const uint64_t reserve_bytes_;
+  // RocksDB shares it: its threads tell it.
+  const std::shared_ptr<StallCounter> stalls_ = std::make_shared<StallCounter>();
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
 
@@ -637,6 +664,37 @@ absl::StatusOr<int> RocksStore::CountChunks(const JobId& job, uint64_t fencing_t
         return true;
       }));
   return count;
+}
+
+RocksHealth RocksStore::Health() const {
+  RocksHealth health;
+  const auto sum = [this](const std::string& property) {
+    uint64_t value = 0;
+    impl_->db_->GetAggregatedIntProperty(property, &value);
+    return value;
+  };
+  const auto one = [this](const std::string& property) {
+    uint64_t value = 0;
+    impl_->db_->GetIntProperty(property, &value);
+    return value;
+  };
+  health.live_bytes = sum(rocksdb::DB::Properties::kLiveSstFilesSize);
+  health.files_bytes = sum(rocksdb::DB::Properties::kTotalSstFilesSize);
+  health.memtable_bytes = sum(rocksdb::DB::Properties::kCurSizeAllMemTables);
+  health.pending_compaction_bytes = sum(rocksdb::DB::Properties::kEstimatePendingCompactionBytes);
+  health.background_errors = one(rocksdb::DB::Properties::kBackgroundErrors);
+  health.writes_stopped = one(rocksdb::DB::Properties::kIsWriteStopped) != 0;
+  health.write_stalls = impl_->stalls_->count();
+  std::vector<rocksdb::LiveFileMetaData> files;
+  impl_->db_->GetLiveFilesMetaData(&files);
+  health.live_files = files.size();
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(impl_->folder_, error);
+  if (!error) {
+    health.volume_bytes = space.capacity;
+    health.volume_free_bytes = space.available;
+  }
+  return health;
 }
 
 absl::Status RocksStore::Backup(const std::filesystem::path& folder) {

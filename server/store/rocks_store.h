@@ -26,6 +26,21 @@ struct RocksStoreOptions {
   uint64_t reserve_bytes = 128ULL << 20;
 };
 
+// What RocksDB says of itself, over all column families.
+struct RocksHealth {
+  uint64_t live_bytes = 0;   // of the newest version of every file with data
+  uint64_t files_bytes = 0;  // of every file with data, those that wait to be deleted among them
+  uint64_t live_files = 0;
+  uint64_t memtable_bytes = 0;
+  uint64_t pending_compaction_bytes = 0;
+  uint64_t background_errors = 0;  // since the store was opened
+  uint64_t write_stalls = 0;       // times that writes were slowed down or stopped, likewise
+  bool writes_stopped = false;
+  // Of the volume that the store lies on, for this process; 0 if the system does not tell.
+  uint64_t volume_bytes = 0;
+  uint64_t volume_free_bytes = 0;
+};
+
 // Thread-safe.
 class RocksStore final : public Store {
  public:
@@ -48,6 +63,9 @@ class RocksStore final : public Store {
   // ALREADY_EXISTS if `folder` exists. On the same file system the copy shares its immutable files
   // with the store: move it to another disk to be safe from this one.
   absl::Status Backup(const std::filesystem::path& folder) override;
+
+  // Does not wait for a commit.
+  RocksHealth Health() const;
 
  private:
   class Impl;

@@ -65,6 +65,7 @@ class StoreContract : public testing::TestWithParam<StoreKind> {
     run.request_digest = "d";
     run.priority = -3;
     run.max_failures = 7;
+    run.ranks = 2;
     run.state = scheduler::RunState::kFailed;
     run.create_time = absl::FromUnixNanos(1'700'000'000'123'456'789);
     run.end_time = absl::FromUnixNanos(1'700'000'001'000'000'001);
@@ -86,6 +87,7 @@ class StoreContract : public testing::TestWithParam<StoreKind> {
     job.resource_failures = 2;
     job.lost_attempts = 3;
     job.worker = WorkerId("w");
+    job.gang = {WorkerId("w"), WorkerId("v")};
     job.not_before = absl::FromUnixSeconds(1'700'000'002);
     job.avoid = {WorkerId("x"), WorkerId("y")};
     job.last_failure =
@@ -160,6 +162,7 @@ TEST_P(StoreContract, EveryFieldOfARunComesBack) {
   EXPECT_EQ(run.request_digest, expected.request_digest);
   EXPECT_EQ(run.priority, expected.priority);
   EXPECT_EQ(run.max_failures, expected.max_failures);
+  EXPECT_EQ(run.ranks, expected.ranks);
   EXPECT_EQ(run.state, expected.state);
   EXPECT_EQ(run.create_time, expected.create_time);
   EXPECT_EQ(run.end_time, expected.end_time);
@@ -186,6 +189,7 @@ TEST_P(StoreContract, EveryFieldOfAJobComesBack) {
   EXPECT_EQ(job.resource_failures, expected.resource_failures);
   EXPECT_EQ(job.lost_attempts, expected.lost_attempts);
   EXPECT_EQ(job.worker, expected.worker);
+  EXPECT_EQ(job.gang, expected.gang);
   EXPECT_EQ(job.not_before, expected.not_before);
   EXPECT_EQ(job.avoid, expected.avoid);
   ASSERT_TRUE(job.last_failure.has_value());

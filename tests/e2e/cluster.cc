@@ -67,6 +67,8 @@ absl::Status Cluster::StartServer() {
                   absl::FormatDuration(options_.lease_duration),
                   "--heartbeat-interval",
                   absl::FormatDuration(options_.heartbeat_interval)};
+  process.argv.insert(process.argv.end(), options_.server_flags.begin(),
+                      options_.server_flags.end());
   process.stdout_file = Log("server");
   process.stderr_file = Log("server");
   RWKU_ASSIGN_OR_RETURN(testing::Process server, testing::Process::Start(process));

@@ -24,6 +24,8 @@ struct ClusterOptions {
   std::filesystem::path root;
   // Binary of the workers, below the build folder.
   std::string worker_binary = "bin/rwku-worker-fake";
+  // Extra arguments of the server.
+  std::vector<std::string> server_flags;
   // Extra arguments and variables of every worker.
   std::vector<std::string> worker_flags;
   std::vector<std::pair<std::string, std::string>> worker_env;

@@ -112,7 +112,21 @@ void Checker::OnResultAcked(const WorkerId& worker, const Lease& lease) {
   }
 }
 
-void Checker::OnAssign(const scheduler::Scheduler& scheduler, const WorkerId& worker) {
+void Checker::OnAssign(const scheduler::Scheduler& scheduler, const scheduler::Assign& assign) {
+  const WorkerId& worker = assign.worker;
+  const JobRecord* job = scheduler.FindJob(assign.lease.job);
+  if (job == nullptr || job->state != JobState::kLeased) {
+    Violate(absl::StrCat("job ", assign.lease.job.value(), " was given away without a lease"));
+    return;
+  }
+  const std::vector<WorkerId> holders = HoldersOf(*job);
+  const auto rank = static_cast<size_t>(assign.rank);
+  if (static_cast<int>(holders.size()) != assign.world_size ||
+      scheduler.FindRun(job->run)->ranks != assign.world_size || rank >= holders.size() ||
+      holders[rank] != worker || assign.rendezvous.empty() != (assign.world_size == 1)) {
+    Violate(absl::StrCat("job ", assign.lease.job.value(), ": worker ", worker.value(), " is rank ",
+                         assign.rank, " of ", assign.world_size, " in a gang of ", holders.size()));
+  }
   for (const scheduler::WorkerView& view : scheduler.Workers()) {
     if (view.id == worker && (view.draining || !view.connected)) {
       Violate(absl::StrCat("worker ", worker.value(), " was given a job while it ",
@@ -178,12 +192,22 @@ void Checker::CheckAll(const scheduler::Scheduler& scheduler) {
         live->attempts != job.attempts || live->failures != job.failures ||
         live->resource_failures != job.resource_failures ||
         live->lost_attempts != job.lost_attempts || live->worker != job.worker ||
-        live->not_before != job.not_before || live->avoid != job.avoid ||
+        live->gang != job.gang || live->not_before != job.not_before || live->avoid != job.avoid ||
         live->result != job.result || live->revision != job.revision) {
       Violate(absl::StrCat("job ", job.id.value(), " differs between scheduler and store"));
     }
-    if (job.state == JobState::kLeased && ++leases[job.worker] > 1) {
-      Violate(absl::StrCat("worker ", job.worker.value(), " holds two leases"));
+    if (job.state == JobState::kLeased) {
+      for (const WorkerId& holder : HoldersOf(job)) {
+        if (++leases[holder] > 1) {
+          Violate(absl::StrCat("worker ", holder.value(), " holds two leases"));
+        }
+      }
+      const auto run = runs_.find(job.run);
+      if (run != runs_.end() && static_cast<int>(HoldersOf(job).size()) != run->second.ranks) {
+        Violate(absl::StrCat("job ", job.id.value(), " is leased to a part of a gang"));
+      }
+    } else if (job.state != JobState::kSucceeded && !job.gang.empty()) {
+      Violate(absl::StrCat("job ", job.id.value(), " keeps its gang"));
     }
     const bool keeps_newest = job.state == JobState::kLeased || job.state == JobState::kSucceeded;
     for (uint64_t token = 1; token <= job.fencing_token; ++token) {

@@ -32,8 +32,8 @@ class Checker {
   void OnCommitted(const store::Batch& batch);
   // The coordinator tells a worker that its result is stored.
   void OnResultAcked(const WorkerId& worker, const scheduler::Lease& lease);
-  // The scheduler of now gives the worker a job.
-  void OnAssign(const scheduler::Scheduler& scheduler, const WorkerId& worker);
+  // The scheduler of now gives a worker a job, alone or as a rank of a gang.
+  void OnAssign(const scheduler::Scheduler& scheduler, const scheduler::Assign& assign);
   void OnSubmitAcked(const std::string& request_id, const RunId& run);
   void OnCancelAcked(const RunId& run);
   void OnDeleteAsked(const RunId& run);  // it may be gone from now on

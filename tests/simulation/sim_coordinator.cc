@@ -172,12 +172,19 @@ void SimCoordinator::Carry(const scheduler::Command& command) {
     if (session == sessions_.end()) {
       return;
     }
-    checker_.OnAssign(*scheduler_, assign->worker);
+    checker_.OnAssign(*scheduler_, *assign);
     SimWorker* worker = workers_.at(assign->worker);
     const scheduler::JobRecord job = *scheduler_->FindJob(assign->lease.job);
-    world_.Send([worker, s = session->second, lease = assign->lease, job] {
-      worker->OnAssign(s, lease, job);
-    });
+    world_.Send(
+        [worker, s = session->second, assign = *assign, job] { worker->OnAssign(s, assign, job); });
+  } else if (const auto* release = std::get_if<scheduler::Release>(&command)) {
+    const auto session = sessions_.find(release->worker);
+    if (session == sessions_.end()) {
+      return;
+    }
+    SimWorker* worker = workers_.at(release->worker);
+    world_.Send(
+        [worker, s = session->second, lease = release->lease] { worker->OnAnswer(s, lease); });
   } else if (const auto* revoke = std::get_if<scheduler::Revoke>(&command)) {
     const auto session = sessions_.find(revoke->worker);
     if (session == sessions_.end()) {
@@ -195,6 +202,12 @@ void SimCoordinator::Carry(const scheduler::Command& command) {
     SimWorker* worker = workers_.at(drain->worker);
     world_.SendOnce([worker, s = session->second] { worker->OnDrain(s); });
   }
+}
+
+bool SimCoordinator::AllTakePart(const scheduler::Lease& lease, int world_size) const {
+  return std::count_if(workers_.begin(), workers_.end(), [&lease](const auto& entry) {
+           return entry.second->TakesPart(lease);
+         }) == world_size;
 }
 
 void SimCoordinator::BreakStream(const WorkerId& worker) {
@@ -296,7 +309,7 @@ void SimCoordinator::PostChunk(uint64_t session, const WorkerId& worker,
 void SimCoordinator::DeliverChunk(uint64_t /*session*/, const WorkerId& worker,
                                   const store::PredictionChunk& chunk) {
   const scheduler::Lease lease{chunk.job, chunk.fencing_token};
-  if (!world_.Has(Bug::kChunksNotFenced) && !scheduler_->CheckLease(worker, lease).ok()) {
+  if (!world_.Has(Bug::kChunksNotFenced) && !scheduler_->CheckResultLease(worker, lease).ok()) {
     return;
   }
   store::Batch batch;

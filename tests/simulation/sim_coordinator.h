@@ -41,6 +41,8 @@ class SimCoordinator {
   void PostHello(uint64_t session, const scheduler::WorkerConnected& hello);
   void Post(uint64_t session, const scheduler::Event& event);
   void PostChunk(uint64_t session, const WorkerId& worker, const store::PredictionChunk& chunk);
+  // Whether so many workers work on `lease` at this moment.
+  bool AllTakePart(const scheduler::Lease& lease, int world_size) const;
   void OnStreamBroken(const WorkerId& worker, uint64_t session);
 
   // A client's call: `answer` gets the verdict, or is never called if the coordinator is down or

@@ -12,6 +12,8 @@ namespace rwku::simulation {
 namespace {
 
 constexpr absl::Duration kBeat = absl::Seconds(4);
+// Of an exchange between ranks.
+constexpr absl::Duration kGangTimeout = absl::Seconds(10);
 
 }  // namespace
 
@@ -78,6 +80,8 @@ void SimWorker::Connect() {
   hello.leases = Leases();
   hello.resident_models = resident_;
   hello.draining = draining_;
+  hello.gang_kind = "cpu";
+  hello.gang_address = absl::StrCat(id_.value(), ":7460");
   coordinator_.PostHello(session_, hello);
 }
 
@@ -133,12 +137,20 @@ void SimWorker::EndIfDrained() {
   }
 }
 
-void SimWorker::OnAssign(uint64_t session, const Lease& lease, const scheduler::JobRecord& job) {
-  InProcess([this, session, lease, job] {
+bool SimWorker::TakesPart(const Lease& lease) const {
+  return up_ && world_.now() >= paused_until_ && attempt_ && attempt_->lease == lease;
+}
+
+void SimWorker::OnAssign(uint64_t session, const scheduler::Assign& assign,
+                         const scheduler::JobRecord& job) {
+  InProcess([this, session, assign, job] {
+    const Lease& lease = assign.lease;
     if (session != session_ || (attempt_ && attempt_->lease == lease)) {
       return;
     }
-    attempt_ = Attempt{lease, job.payload, false, std::nullopt};
+    attempt_ =
+        Attempt{lease, job.payload, assign.world_size, assign.rank, world_.now() + kGangTimeout,
+                false, std::nullopt};
     if (resident_ != std::vector<std::string>{job.model}) {
       resident_ = {job.model};
       ++model_loads_;
@@ -156,8 +168,21 @@ void SimWorker::End(const Lease& lease) {
   if (!attempt_ || !(attempt_->lease == lease) || attempt_->ended) {
     return;
   }
+  if (attempt_->rank == 0 && !coordinator_.AllTakePart(lease, attempt_->world_size)) {
+    if (world_.now() < attempt_->give_up_at) {
+      world_.After(absl::Seconds(1), [this, process = incarnation_, lease] {
+        if (up_ && process == incarnation_) {
+          InProcess([this, lease] { End(lease); });
+        }
+      });
+      return;
+    }
+    attempt_->failure = FailureClass::kInfrastructure;
+  }
   attempt_->ended = true;
-  if (IsBadInput(attempt_->payload)) {
+  if (attempt_->failure) {
+    world_.CountFault("gang timeout");
+  } else if (IsBadInput(attempt_->payload)) {
     attempt_->failure = FailureClass::kInput;
   } else if (world_.Fault("attempt failure", 100)) {
     constexpr FailureClass kClasses[] = {FailureClass::kInfrastructure, FailureClass::kResource,
@@ -174,6 +199,9 @@ void SimWorker::Report() {
     coordinator_.Post(session_,
                       scheduler::AttemptFailed{id_, lease, *attempt_->failure, "it failed"});
     return;
+  }
+  if (attempt_->rank > 0) {
+    return;  // rank 0 tells the result
   }
   int sequence = 0;
   for (const std::vector<std::string>& predictions : ExpectedChunks(attempt_->payload)) {

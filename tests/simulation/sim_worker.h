@@ -35,10 +35,12 @@ class SimWorker {
   void Drain();
   // Models loaded by all its processes.
   int model_loads() const { return model_loads_; }
+  // Whether it works on `lease`, and the other ranks of a gang can reach it.
+  bool TakesPart(const scheduler::Lease& lease) const;
 
   // From the coordinator, on the stream `session`.
   void OnWelcome(uint64_t session, const std::vector<scheduler::Lease>& kept);
-  void OnAssign(uint64_t session, const scheduler::Lease& lease, const scheduler::JobRecord& job);
+  void OnAssign(uint64_t session, const scheduler::Assign& assign, const scheduler::JobRecord& job);
   void OnRevoke(uint64_t session, const scheduler::Lease& lease);
   // The end of an attempt is stored, or refused for good.
   void OnAnswer(uint64_t session, const scheduler::Lease& lease);
@@ -50,6 +52,9 @@ class SimWorker {
   struct Attempt {
     scheduler::Lease lease;
     std::string payload;
+    int world_size = 1;
+    int rank = 0;
+    absl::Duration give_up_at;  // rank 0 does not wait for the others for longer
     bool ended = false;
     std::optional<scheduler::FailureClass> failure;
   };

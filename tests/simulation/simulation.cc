@@ -34,10 +34,12 @@ class Simulation {
     }
     Random plan(world_.options().seed, "plan");  // the same with and without faults
     for (int i = 0; i < kRuns; ++i) {
-      const int jobs = static_cast<int>(8 + plan.Below(10));
+      // Gangs of at most the fewest workers there are.
+      const int ranks = i % 2 == 0 ? 1 : static_cast<int>(1 + plan.Below(3));
+      const int jobs = static_cast<int>((8 + plan.Below(10)) / static_cast<uint64_t>(ranks));
       const int priority = static_cast<int>(plan.Below(2));
       world_.After(absl::Milliseconds(plan.Below(60'000)),
-                   [this, i, jobs, priority] { Submit(i, jobs, priority); });
+                   [this, i, jobs, priority, ranks] { Submit(i, jobs, priority, ranks); });
     }
     if (world_.faulty()) {
       ScheduleFault();
@@ -79,8 +81,9 @@ class Simulation {
     for (const auto& worker : workers_) {
       report.model_loads += worker->model_loads();
     }
-    report.jobs = static_cast<int>(checker_.jobs().size());
     for (const auto& [id, job] : checker_.jobs()) {
+      const auto run = checker_.runs().find(job.run);
+      report.turns += run == checker_.runs().end() ? 1 : run->second.ranks;
       if (job.state == scheduler::JobState::kSucceeded) {
         // Run ids differ from try to try; the specification names the job in every simulation.
         report.results[job.payload] = job.result;
@@ -90,11 +93,12 @@ class Simulation {
   }
 
   // Asks again, under the same request id, until it is answered.
-  void Submit(int request, int jobs, int priority) {
+  void Submit(int request, int jobs, int priority, int ranks) {
     scheduler::RunSubmitted event;
     event.run.id = RunId(absl::StrCat("r", ++next_run_));
     event.run.payload = absl::StrCat("request ", request);
     event.run.priority = priority;
+    event.run.ranks = ranks;
     if (!world_.Has(Bug::kRequestIdIgnored)) {
       event.run.request_id = absl::StrCat("q", request);
       event.run.request_digest = event.run.payload;
@@ -124,8 +128,9 @@ class Simulation {
       checker_.OnSubmitAcked(event.run.request_id, run == nullptr ? event.run.id : run->id);
     });
     if (!*answered) {
-      world_.After(absl::Seconds(2),
-                   [this, request, jobs, priority] { Submit(request, jobs, priority); });
+      world_.After(absl::Seconds(2), [this, request, jobs, priority, ranks] {
+        Submit(request, jobs, priority, ranks);
+      });
     }
   }
 

@@ -15,7 +15,7 @@ struct Report {
   uint64_t trace_hash = 0;
   std::map<std::string, int> fault_counts;
   std::map<std::string, std::string> results;  // of the jobs that succeeded, by job id
-  int jobs = 0;
+  int turns = 0;        // workers that its jobs needed: one a job, of a gang one a rank
   int faults = 0;       // in total
   int model_loads = 0;  // by all workers
 };

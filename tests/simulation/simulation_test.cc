@@ -72,7 +72,7 @@ TEST_P(EveryInvariantTest, HoldsUnderFaultsAndResultsAreThoseOfAQuietRun) {
   const uint64_t first = one != 0 ? one : 1 + static_cast<uint64_t>(GetParam()) * count;
   std::map<std::string, int> fired;
   int model_loads = 0;
-  int jobs = 0;
+  int turns = 0;
   for (uint64_t seed = first; seed < first + count; ++seed) {
     const ReplayOnAbort replay(seed);
     Options options;
@@ -88,7 +88,7 @@ TEST_P(EveryInvariantTest, HoldsUnderFaultsAndResultsAreThoseOfAQuietRun) {
     ASSERT_EQ(quiet.violation, "") << Replay(seed);
     ASSERT_EQ(quiet.faults, 0);
     model_loads += quiet.model_loads;
-    jobs += quiet.jobs;
+    turns += quiet.turns;
     for (const auto& [job, result] : report.results) {
       const auto undisturbed = quiet.results.find(job);
       ASSERT_TRUE(undisturbed != quiet.results.end() && undisturbed->second == result)
@@ -97,12 +97,12 @@ TEST_P(EveryInvariantTest, HoldsUnderFaultsAndResultsAreThoseOfAQuietRun) {
   }
   if (count >= 50) {
     // A run's jobs want two models in turn: without affinity, every second one loads its own.
-    EXPECT_LE(model_loads, jobs / 3);
+    EXPECT_LE(model_loads, turns / 3);
     for (const char* kind :
          {"answer lost", "attempt failure", "cancel", "commit failure", "coordinator crash",
           "crash after a commit", "crash before a commit", "delay", "delete", "drain asked", "drop",
-          "duplicate", "retry", "stream break", "wall clock jump", "worker crash", "worker drain",
-          "worker pause"}) {
+          "duplicate", "gang timeout", "retry", "stream break", "wall clock jump", "worker crash",
+          "worker drain", "worker pause"}) {
       EXPECT_GE(fired[kind], static_cast<int>(count / 10))
           << "the fault \"" << kind << "\" hardly ever happens";
     }

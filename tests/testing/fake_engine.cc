@@ -227,7 +227,8 @@ absl::StatusOr<engine::TrainingReport> FakeEngine::Train(const engine::TrainingP
                             .total_steps = total,
                             .loss = last_loss,
                             .gradient_norm = 0.5 + random.Uniform(),
-                            .learning_rate = LearningRate(plan, step, total)});
+                            .learning_rate = LearningRate(plan, step, total),
+                            .tokens = report.tokens_per_epoch / epoch_steps});
     if (callbacks.on_step) {
       callbacks.on_step(report.steps.back());
     }

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 
 #include <netinet/in.h>
@@ -12,9 +13,9 @@ namespace rwku::testing {
 absl::StatusOr<int> FreePort() {
   constexpr int kFirst = 20000;
   constexpr int kCount = 10000;
+  static std::atomic<int> next = getpid() * 7;  // processes that look at the same time begin apart
   for (int i = 0; i < kCount; ++i) {
-    // Processes that look at the same time begin apart.
-    const int port = kFirst + (getpid() * 7 + i) % kCount;
+    const int port = kFirst + next.fetch_add(1) % kCount;
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

@@ -14,6 +14,9 @@
 namespace rwku::agent {
 namespace {
 
+// Run's thread looks at least this often, so that a stuck one can be told from one that waits.
+constexpr absl::Duration kLongestWait = absl::Seconds(10);
+
 // Answers that trying again does not change.
 bool IsFinal(const absl::Status& status) {
   switch (status.code()) {
@@ -37,6 +40,7 @@ Agent::Agent(AgentOptions options, v1::WorkerService::StubInterface* stub, const
       clock_(clock),
       runner_(std::move(runner)),
       state_(options_.state),
+      last_look_(clock->Monotonic()),
       backoff_(options_.backoff,
                Random(0, absl::StrCat(options_.state.worker, "/", options_.state.incarnation))) {}
 
@@ -72,6 +76,14 @@ void Agent::Drain(absl::Duration timeout) {
   state_.Drain();
   drain_deadline_ = std::min(drain_deadline_, deadline);
   changed_ = true;
+}
+
+Agent::Standing Agent::standing() const {
+  absl::MutexLock lock(&mu_);
+  return {.connected = state_.welcomed(),
+          .draining = state_.draining(),
+          .leases = static_cast<int>(state_.Leases().size()),
+          .idle = clock_->Monotonic() - last_look_};
 }
 
 absl::Status Agent::ServeStream() {
@@ -116,7 +128,7 @@ bool Agent::StepStream(Stream* stream) {
   {
     absl::MutexLock lock(&mu_);
     const absl::Duration now = clock_->Monotonic();
-    state_.CheckLeases(now);
+    CheckLeases(now);
     CheckDrain(now);
     if (!cancelled_ && (now >= give_up_at_ || !refused_.ok())) {
       cancelled_ = true;
@@ -156,6 +168,14 @@ bool Agent::StepStream(Stream* stream) {
   return true;
 }
 
+void Agent::CheckLeases(absl::Duration now) {
+  state_.CheckLeases(now);
+  const Attempt* stuck = state_.FindStuck(now);
+  if (stuck != nullptr && options_.on_stuck != nullptr) {
+    options_.on_stuck(stuck->lease);
+  }
+}
+
 void Agent::CheckDrain(absl::Duration now) {
   if (now < drain_deadline_) {
     return;
@@ -166,7 +186,8 @@ void Agent::CheckDrain(absl::Duration now) {
 }
 
 void Agent::AwaitChange(absl::Duration deadline) {
-  const absl::Duration wait = deadline - clock_->Monotonic();
+  last_look_ = clock_->Monotonic();
+  const absl::Duration wait = std::min(deadline - last_look_, kLongestWait);
   if (wait > absl::ZeroDuration()) {
     mu_.AwaitWithTimeout(absl::Condition(&changed_), wait);
   }
@@ -178,7 +199,7 @@ bool Agent::WaitForRetry(absl::Duration wait) {
   absl::MutexLock lock(&mu_);
   while (true) {
     const absl::Duration now = clock_->Monotonic();
-    state_.CheckLeases(now);
+    CheckLeases(now);
     CheckDrain(now);
     if (state_.draining() && state_.Empty()) {
       return false;  // nobody to tell, nothing to tell

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,6 +29,10 @@ struct AgentOptions {
   // left.
   absl::Duration handshake_timeout = absl::Seconds(20);
   absl::Duration close_timeout = absl::Seconds(5);
+  // Told about an attempt that was given up and does not end within the state's abort_timeout; on
+  // Run's thread, with the agent's lock held. The process should end at once: it can do no more
+  // work.
+  std::function<void(const v1::Lease& lease)> on_stuck;
 };
 
 // Two threads: Run's own keeps the stream, its heartbeats and its watchdog going; a second one runs
@@ -50,6 +55,15 @@ class Agent final : private StreamHandler {
   // Run returns.
   void Drain(absl::Duration timeout);
 
+  // How it stands now. Thread-safe.
+  struct Standing {
+    bool connected = false;  // and welcomed
+    bool draining = false;
+    int leases = 0;
+    absl::Duration idle;  // since Run's thread last looked for something to do; it does every 10 s
+  };
+  Standing standing() const;
+
  private:
   void OnMessage(const v1::CoordinatorMessage& message) override;
   void OnWritten(bool ok) override;
@@ -63,6 +77,8 @@ class Agent final : private StreamHandler {
   bool StepStream(Stream* stream);
   // Waits before the next stream; false once there should be none.
   bool WaitForRetry(absl::Duration wait);
+  // Gives up what ran out, and finds what does not end.
+  void CheckLeases(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Gives leases back once the time for draining is up.
   void CheckDrain(absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Sleeps until something changed or `deadline` (monotonic).
@@ -81,10 +97,11 @@ class Agent final : private StreamHandler {
   const Clock* const clock_;
   const job::AttemptRunner runner_;
 
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
   AgentState state_ ABSL_GUARDED_BY(mu_);
-  bool changed_ ABSL_GUARDED_BY(mu_) = false;   // the stream's thread should look again
-  bool stopping_ ABSL_GUARDED_BY(mu_) = false;  // the job thread should end
+  absl::Duration last_look_ ABSL_GUARDED_BY(mu_);  // of Run's thread, monotonic
+  bool changed_ ABSL_GUARDED_BY(mu_) = false;      // the stream's thread should look again
+  bool stopping_ ABSL_GUARDED_BY(mu_) = false;     // the job thread should end
   absl::Duration drain_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
 
   // Of the present stream.

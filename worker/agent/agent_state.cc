@@ -22,11 +22,11 @@ absl::Duration ToDuration(const google::protobuf::Duration& proto) {
 
 }  // namespace
 
-std::string LeaseText(const v1::Lease& lease) {
-  return absl::StrCat(lease.job(), "#", lease.fencing_token());
+void Attempt::SetProgress(const job::Progress& newest) {
+  if (tells_result()) {
+    progress = ToProto(newest);
+  }
 }
-
-void Attempt::SetProgress(const job::Progress& newest) { progress = ToProto(newest); }
 
 AgentState::AgentState(AgentStateOptions options) : options_(std::move(options)) {}
 
@@ -145,6 +145,10 @@ void AgentState::OnAssign(const v1::Assign& assign, absl::Duration now) {
     Forget(attempt, "a newer lease of the job came");
   }
   absl::StatusOr<job::AttemptSpec> spec = ToAttemptSpec(assign);
+  if (spec.ok()) {
+    spec->gang.timeout = options_.gang_timeout;
+    spec->gang.network_interface = options_.gang_interface;
+  }
   auto attempt =
       std::make_unique<Attempt>(lease, spec.ok() ? *spec : job::AttemptSpec{}, options_.outbox);
   attempt->good_until = now + lease_duration_;
@@ -236,6 +240,18 @@ void AgentState::CheckLeases(absl::Duration now) {
     Forget(attempt,
            absl::StrCat("no heartbeat could be sent for ", absl::FormatDuration(lease_duration_)));
   }
+  for (const auto& attempt : attempts_) {
+    if (attempt->forgotten && attempt->running) {
+      attempt->must_end_by = std::min(attempt->must_end_by, now + options_.abort_timeout);
+    }
+  }
+}
+
+const Attempt* AgentState::FindStuck(absl::Duration now) const {
+  const auto stuck = std::find_if(attempts_.begin(), attempts_.end(), [now](const auto& attempt) {
+    return attempt->running && attempt->must_end_by <= now;
+  });
+  return stuck == attempts_.end() ? nullptr : stuck->get();
 }
 
 absl::Duration AgentState::NextDeadline(bool may_write) const {
@@ -243,6 +259,7 @@ absl::Duration AgentState::NextDeadline(bool may_write) const {
   absl::Duration next = writes ? next_heartbeat_ : absl::InfiniteDuration();
   for (const auto& attempt : attempts_) {
     if (attempt->forgotten) {
+      next = std::min(next, attempt->must_end_by);
       continue;
     }
     if (!attempt->outbox.ended()) {
@@ -276,6 +293,10 @@ void AgentState::OnAttemptEnd(Attempt* attempt, const absl::StatusOr<job::Attemp
   attempt->progress.reset();
   if (attempt->forgotten) {
     Erase(attempt);
+    return;
+  }
+  if (result.ok() && !attempt->tells_result()) {
+    attempt->outbox.CompleteAsRank();
     return;
   }
   if (result.ok()) {
@@ -363,6 +384,7 @@ v1::Hello AgentState::MakeHello() const {
     *hello.add_leases() = std::move(lease);
   }
   hello.set_draining(draining_);
+  hello.set_gang_address(options_.gang_address);
   return hello;
 }
 

@@ -28,9 +28,14 @@ struct AgentStateOptions {
   std::string incarnation;  // new at every start of the process
   std::string version;      // of the binary, for people
   std::vector<v1::Device> devices;
+  std::string gang_address;  // host:port for the other ranks of a gang; empty: it joins none
+  absl::Duration gang_timeout = absl::Seconds(60);  // as in job::GangPlace, as the next
+  std::string gang_interface;
   OutboxLimits outbox;
   // Progress goes out at most this often; what comes in between replaces what waits.
   absl::Duration progress_interval = absl::Milliseconds(200);
+  // An attempt that was given up has to end within this.
+  absl::Duration abort_timeout = absl::Seconds(60);
 };
 
 // One lease that this worker holds. Made and destroyed by AgentState.
@@ -48,7 +53,10 @@ struct Attempt {
   absl::Duration good_until;  // monotonic: without a newer heartbeat the lease is over then
   bool running = false;       // the job thread works on it and holds a pointer
   bool forgotten = false;
-  std::optional<v1::JobProgress> progress;  // waits to be sent
+  absl::Duration must_end_by = absl::InfiniteDuration();  // monotonic; of a forgotten one that runs
+  std::optional<v1::JobProgress> progress;                // waits to be sent
+
+  bool tells_result() const { return spec.gang.rank == 0; }
 };
 
 // Not thread-safe: the Agent holds its mutex around every call. `now` is monotonic time.
@@ -76,6 +84,9 @@ class AgentState {
   // Forgets what ran out because no heartbeat went out in time. Results that wait for their
   // acknowledgement stay: the fencing token decides about them.
   void CheckLeases(absl::Duration now);
+  // An attempt that was given up and does not end: the job thread is stuck, and only the end of the
+  // process frees it. Null while there is none.
+  const Attempt* FindStuck(absl::Duration now) const;
   // When CheckLeases, or with `may_write` NextWrite, can have something to do if nothing else
   // happens; infinite if never.
   absl::Duration NextDeadline(bool may_write) const;
@@ -140,8 +151,5 @@ class AgentState {
   std::vector<std::unique_ptr<Attempt>> attempts_;
   std::optional<v1::Lease> last_acknowledged_;  // a late repeat of its Assign is no new work
 };
-
-// "runs/r1/jobs/3#2": job and fencing token, for people.
-std::string LeaseText(const v1::Lease& lease);
 
 }  // namespace rwku::agent

@@ -155,6 +155,78 @@ TEST_F(AgentStateTest, ALeaseGivenBackJustBeforeABreakIsToldOnTheNextStream) {
   EXPECT_EQ(draining->draining().released(0).job(), "runs/r/jobs/0");
 }
 
+v1::CoordinatorMessage MakeGangAssign(int rank) {
+  v1::CoordinatorMessage message = MakeAssign("runs/r/jobs/0", 1);
+  message.mutable_assign()->set_world_size(2);
+  message.mutable_assign()->set_rank(rank);
+  message.mutable_assign()->set_rendezvous("10.0.0.1:7460");
+  return message;
+}
+
+TEST_F(AgentStateTest, RankOfAGangKnowsItsPlace) {
+  Take(MakeGangAssign(1));
+  const Attempt* attempt = state_.TakeNext();
+  EXPECT_EQ(attempt->spec.gang.world_size, 2);
+  EXPECT_EQ(attempt->spec.gang.rank, 1);
+  EXPECT_EQ(attempt->spec.gang.rendezvous, "10.0.0.1:7460");
+  EXPECT_EQ(attempt->spec.gang.name, "runs/r/jobs/0#1");
+  EXPECT_EQ(attempt->spec.gang.timeout, Options().gang_timeout);
+}
+
+TEST_F(AgentStateTest, RankWithoutAResultOfItsOwnHoldsItsLeaseUntilItIsAcknowledged) {
+  Take(MakeGangAssign(1));
+  Attempt* attempt = state_.TakeNext();
+  attempt->SetProgress({.stage = job::Stage::kUnlearn, .done = 1, .total = 9, .loss = {}});
+  state_.OnAttemptEnd(attempt, job::AttemptResult{});
+  EXPECT_FALSE(state_.NextWrite(kStart).has_value());  // neither progress nor result
+  EXPECT_EQ(state_.TakeNext(), nullptr);
+  const auto heartbeat = state_.NextWrite(kStart + absl::Seconds(3));
+  ASSERT_TRUE(heartbeat.has_value());
+  EXPECT_EQ(heartbeat->heartbeat().leases_size(), 1);
+  v1::CoordinatorMessage ack;
+  *ack.mutable_result_ack()->mutable_lease() = attempt->lease;
+  Take(ack);
+  EXPECT_TRUE(state_.Empty());
+}
+
+TEST_F(AgentStateTest, FailureOfAnyRankIsTold) {
+  Take(MakeGangAssign(1));
+  state_.OnAttemptEnd(state_.TakeNext(), absl::UnavailableError("rank 0 is gone"));
+  const auto failed = state_.NextWrite(kStart);
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->failed().failure_class(), v1::FAILURE_CLASS_INFRASTRUCTURE);
+}
+
+TEST_F(AgentStateTest, GangWithoutAPlaceIsAFailureOfTheInput) {
+  for (const int rank : {-1, 2}) {
+    AgentState state(Options());
+    state.OnConnected();
+    ASSERT_TRUE(state.NextWrite(kStart)->has_hello());
+    ASSERT_TRUE(state.OnMessage(MakeWelcome(), kStart).ok());
+    ASSERT_TRUE(state.NextWrite(kStart)->has_heartbeat());
+    ASSERT_TRUE(state.OnMessage(MakeGangAssign(rank), kStart).ok());
+    const auto failed = state.NextWrite(kStart);
+    ASSERT_TRUE(failed.has_value());
+    EXPECT_EQ(failed->failed().failure_class(), v1::FAILURE_CLASS_INPUT);
+    EXPECT_THAT(failed->failed().message(), HasSubstr("of 2 at rendezvous"));
+  }
+}
+
+TEST_F(AgentStateTest, AnAttemptThatWasGivenUpAndDoesNotEndIsStuck) {
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  Attempt* attempt = state_.TakeNext();
+  v1::CoordinatorMessage revoke;
+  *revoke.mutable_revoke()->mutable_lease() = attempt->lease;
+  Take(revoke);
+  state_.CheckLeases(kStart);
+  EXPECT_EQ(state_.FindStuck(kStart + absl::Seconds(59)), nullptr);
+  EXPECT_EQ(state_.NextDeadline(/*may_write=*/false), kStart + absl::Seconds(60));
+  state_.CheckLeases(kStart + absl::Seconds(59));
+  EXPECT_EQ(state_.FindStuck(kStart + absl::Seconds(60)), attempt);
+  state_.OnAttemptEnd(attempt, absl::CancelledError("revoked"));
+  EXPECT_EQ(state_.FindStuck(kStart + absl::Hours(1)), nullptr);
+}
+
 TEST_F(AgentStateTest, TheNewestProgressReplacesWhatWaits) {
   Take(MakeAssign("runs/r/jobs/0", 1));
   Attempt* attempt = state_.TakeNext();

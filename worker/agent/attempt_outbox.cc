@@ -60,16 +60,20 @@ void AttemptOutbox::Complete(v1::JobResult result) {
   }
   result.set_prediction_count(predictions_);
   result.set_predictions_digest(digest_.HexDigest());
+  ended_ = true;
   v1::Completed* completed = outcome_.emplace().mutable_completed();
   *completed->mutable_lease() = lease_;
   completed->set_chunks(sealed_);
   *completed->mutable_result() = std::move(result);
 }
 
+void AttemptOutbox::CompleteAsRank() { ended_ = true; }
+
 void AttemptOutbox::Fail(v1::FailureClass failure_class, absl::string_view message) {
   if (ended()) {
     return;
   }
+  ended_ = true;
   unacknowledged_.clear();
   v1::Failed* failed = outcome_.emplace().mutable_failed();
   *failed->mutable_lease() = lease_;

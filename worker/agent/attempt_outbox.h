@@ -36,10 +36,13 @@ class AttemptOutbox {
 
   // Ends the attempt well. Count and digest of the predictions are filled into `result`.
   void Complete(v1::JobResult result);
+  // Ends the attempt well as a rank of a gang whose rank 0 tells the result: there is nothing to
+  // tell, ResultAck comes by itself.
+  void CompleteAsRank();
   // Ends the attempt badly; chunks that wait are dropped, a long message is cut. Only the first end
   // counts.
   void Fail(v1::FailureClass failure_class, absl::string_view message);
-  bool ended() const { return outcome_.has_value(); }
+  bool ended() const { return ended_; }
 
   // The next message to write, taken as written; nullopt while there is none. Completed comes only
   // after every chunk was acknowledged.
@@ -63,6 +66,7 @@ class AttemptOutbox {
   int predictions_ = 0;
   Sha256 digest_;
   std::map<int, v1::PredictionChunk> unacknowledged_;  // by sequence
+  bool ended_ = false;
   std::optional<v1::WorkerMessage> outcome_;
   bool outcome_written_ = false;
 };

@@ -115,10 +115,16 @@ absl::StatusOr<job::TargetMode> ToMode(v1::TargetMode mode) {
 
 }  // namespace
 
+std::string LeaseText(const v1::Lease& lease) {
+  return absl::StrCat(lease.job(), "#", lease.fencing_token());
+}
+
 absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign) {
-  if (assign.world_size() > 1) {
-    return absl::UnimplementedError(absl::StrCat("world_size: ", assign.world_size(),
-                                                 "; this worker runs jobs of one rank only"));
+  if (assign.world_size() > 1 &&
+      (assign.rank() < 0 || assign.rank() >= assign.world_size() || assign.rendezvous().empty())) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "rank: ", assign.rank(), " of ", assign.world_size(), " at rendezvous \"",
+        assign.rendezvous(), "\"; a rank below the world size and host:port are allowed"));
   }
   if (assign.micro_batch_halvings() < 0 ||
       assign.micro_batch_halvings() > job::kMaxMicroBatchHalvings) {
@@ -128,6 +134,11 @@ absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign) {
   }
   const v1::JobSpec& proto = assign.spec();
   job::AttemptSpec spec;
+  spec.gang.world_size = std::max(1, assign.world_size());
+  spec.gang.rank = spec.gang.world_size > 1 ? assign.rank() : 0;
+  spec.gang.rendezvous = assign.rendezvous();
+  spec.gang.name = LeaseText(assign.lease());
+  spec.shard_optimizer_state = proto.shard_optimizer_state();
   spec.model = proto.model();
   spec.dataset = proto.dataset();
   RWKU_ASSIGN_OR_RETURN(spec.mode, ToMode(proto.target_mode()));

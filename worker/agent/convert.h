@@ -15,6 +15,9 @@
 namespace rwku::agent {
 
 // INVALID_ARGUMENT names the field that this worker does not understand; UNIMPLEMENTED for a gang.
+// "runs/r1/jobs/3#2": job and fencing token, for people and as a gang's name.
+std::string LeaseText(const v1::Lease& lease);
+
 absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign);
 
 v1::Prediction ToProto(const evaluate::Prediction& prediction);

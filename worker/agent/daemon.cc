@@ -27,11 +27,16 @@
 #include "base/identifier.h"
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "net/address.h"
 #include "net/channel.h"
+#include "net/local_address.h"
 #include "net/protocol_version.h"
 #include "net/signal_waiter.h"
 #include "worker/agent/agent.h"
+#include "worker/agent/convert.h"
+#include "worker/agent/exporter.h"
 #include "worker/job/run_attempt.h"
+#include "worker/metrics/worker_metrics.h"
 
 namespace rwku::agent {
 namespace {
@@ -49,6 +54,11 @@ struct Flags {
   int threads = 1;
   std::string cache_dir;
   std::string drain_timeout = "30s";
+  std::string abort_timeout = "60s";
+  std::string gang_address;
+  std::string gang_timeout = "60s";
+  std::string gang_interface;
+  std::string metrics_listen;
   std::string log_level = "info";
 };
 
@@ -116,6 +126,24 @@ std::string CheckDuration(const std::string& text) {
              : absl::StrCat("\"", text, "\" is no duration; e.g. 30s or 2m is allowed");
 }
 
+std::string CheckPositiveDuration(const std::string& text) {
+  absl::Duration duration;
+  return absl::ParseDuration(text, &duration) && duration >= absl::Milliseconds(100) &&
+                 duration <= absl::Hours(24)
+             ? ""
+             : absl::StrCat("\"", text, "\" is no duration from 100ms to 24h; e.g. 60s is allowed");
+}
+
+constexpr char kNoGangs[] = "none";
+
+std::string CheckGangAddress(const std::string& text) {
+  if (text == kNoGangs) {
+    return "";
+  }
+  const absl::StatusOr<net::HostPort> address = net::ParseHostPort(text);
+  return address.ok() ? "" : std::string(address.status().message());
+}
+
 // Parses into `flags`. A value where the process should end with that exit code at once.
 std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
   CLI::App app{"The rwku worker: unlearns and measures what a coordinator leases to it."};
@@ -154,6 +182,27 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
       ->envname("RWKU_DRAIN_TIMEOUT")
       ->check(CheckDuration)
       ->capture_default_str();
+  app.add_option("--abort-timeout", flags->abort_timeout,
+                 "An attempt that was given up and does not end within this ends the process")
+      ->envname("RWKU_ABORT_TIMEOUT")
+      ->check(CheckPositiveDuration)
+      ->capture_default_str();
+  app.add_option("--gang-address", flags->gang_address,
+                 "host:port where other workers reach this one when they share a job, or \"none\" "
+                 "(default: the address towards the server, and a free port)")
+      ->envname("RWKU_GANG_ADDRESS")
+      ->check(CheckGangAddress);
+  app.add_option("--gang-timeout", flags->gang_timeout,
+                 "An exchange between the workers of a job that takes longer ends the attempt")
+      ->envname("RWKU_GANG_TIMEOUT")
+      ->check(CheckPositiveDuration)
+      ->capture_default_str();
+  app.add_option("--gang-interface", flags->gang_interface,
+                 "Network interface of that exchange (default: the one of the gang's address)")
+      ->envname("RWKU_GANG_INTERFACE");
+  app.add_option("--metrics-listen", flags->metrics_listen,
+                 "Serve /metrics, /healthz and /readyz over HTTP on host:port (default: not)")
+      ->envname("RWKU_METRICS_LISTEN");
   app.add_option("--log-level", flags->log_level, "debug, info, warning or error")
       ->envname("RWKU_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
@@ -178,10 +227,46 @@ v1::Device DescribeDevice(const EngineSetup& setup) {
   return device;
 }
 
+// host:port where the other ranks of a gang reach this worker, or empty.
+absl::StatusOr<std::string> GangAddress(const Flags& flags) {
+  if (flags.gang_address == kNoGangs) {
+    return std::string();
+  }
+  net::HostPort address;
+  if (flags.gang_address.empty()) {
+    RWKU_ASSIGN_OR_RETURN(const net::HostPort server, net::ParseHostPort(flags.server));
+    const absl::StatusOr<std::string> host = net::LocalAddressTowards(server);
+    if (!host.ok()) {
+      RWKU_LOG(kWarning, "joins no gang: give --gang-address")
+          .With("error", host.status().message());
+      return std::string();
+    }
+    address.host = *host;
+  } else {
+    RWKU_ASSIGN_OR_RETURN(address, net::ParseHostPort(flags.gang_address));
+  }
+  if (address.port == 0) {
+    absl::StatusOr<int> port = net::FreePort(address.host);
+    if (!port.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--gang-address: ", std::string(port.status().message())));
+    }
+    address.port = *port;
+  }
+  return net::FormatHostPort(address);
+}
+
+absl::Duration Duration(const std::string& text) {
+  absl::Duration duration;
+  absl::ParseDuration(text, &duration);  // checked with the flags
+  return duration;
+}
+
 // What a worker stands on, made of its flags.
 struct Setup {
   std::shared_ptr<grpc::Channel> channel;
   EngineSetup engine;
+  std::string gang_address;
 };
 
 // INVALID_ARGUMENT is a mistake in the flags.
@@ -196,6 +281,7 @@ absl::StatusOr<Setup> SetUp(const Flags& flags, const EngineFactory& make_engine
   RWKU_ASSIGN_OR_RETURN(setup.engine, make_engine({.device = flags.device,
                                                    .threads = flags.threads,
                                                    .cache_folder = flags.cache_dir}));
+  RWKU_ASSIGN_OR_RETURN(setup.gang_address, GangAddress(flags));
   return setup;
 }
 
@@ -203,8 +289,7 @@ absl::StatusOr<Setup> SetUp(const Flags& flags, const EngineFactory& make_engine
 absl::Status Serve(const Flags& flags, const Setup& base,
                    std::unique_ptr<net::SignalWaiter> signals) {
   const EngineSetup& setup = base.engine;
-  absl::Duration drain_timeout;
-  absl::ParseDuration(flags.drain_timeout, &drain_timeout);
+  const absl::Duration drain_timeout = Duration(flags.drain_timeout);
   const RealClock clock;
   const job::Roots roots{
       .models = flags.models, .datasets = flags.datasets, .exports = flags.export_root};
@@ -215,6 +300,15 @@ absl::Status Serve(const Flags& flags, const Setup& base,
   options.state.incarnation = NewIncarnation();
   options.state.version = std::string(net::BinaryVersion());
   options.state.devices = {DescribeDevice(setup)};
+  options.state.gang_address = base.gang_address;
+  options.state.gang_timeout = Duration(flags.gang_timeout);
+  options.state.gang_interface = flags.gang_interface;
+  options.state.abort_timeout = Duration(flags.abort_timeout);
+  options.on_stuck = [](const v1::Lease& lease) {
+    RWKU_LOG(kError, "an attempt that was given up does not end: the process ends")
+        .With("lease", LeaseText(lease));
+    _exit(kExitFailed);
+  };
   RWKU_LOG(kInfo, "worker starts")
       .With("version", net::BinaryVersion())
       .With("incarnation", options.state.incarnation)
@@ -226,13 +320,24 @@ absl::Status Serve(const Flags& flags, const Setup& base,
       .With("threads", flags.threads)
       .With("cache_dir", flags.cache_dir)
       .With("drain_timeout", flags.drain_timeout)
+      .With("abort_timeout", flags.abort_timeout)
+      .With("gang_address", base.gang_address)
+      .With("gang_timeout", flags.gang_timeout)
+      .With("gang_interface", flags.gang_interface)
+      .With("metrics_listen", flags.metrics_listen)
       .With("log_level", flags.log_level);
 
+  metrics::WorkerMetrics metrics(
+      {.worker = flags.name, .device = setup.device, .version = std::string(net::BinaryVersion())},
+      &clock);
   Agent agent(std::move(options), stub.get(), &clock,
-              [&](const job::AttemptSpec& spec, const job::AttemptCallbacks& callbacks,
-                  const CancelToken& cancel) {
+              metrics.Count([&](const job::AttemptSpec& spec,
+                                const job::AttemptCallbacks& callbacks, const CancelToken& cancel) {
                 return job::RunAttempt(spec, roots, *setup.engine, clock, callbacks, cancel);
-              });
+              }));
+  RWKU_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Exporter> exporter,
+      Exporter::Start({.listen = flags.metrics_listen, .certificates = {}}, &metrics, &agent));
   bool asked_before = false;
   signals->Start([&agent, &asked_before, drain_timeout](int signal) {
     RWKU_LOG(kInfo, asked_before ? "gives its leases back" : "drains").With("signal", signal);

@@ -182,6 +182,7 @@ struct TrainingStep {
   double loss = 0;           // mean of the step's batch losses
   double gradient_norm = 0;  // before clipping
   double learning_rate = 0;
+  int64_t tokens = 0;  // of the step's forget items, labelled or not
 };
 
 // What a training needs, in bytes, at its micro-batch.

@@ -57,6 +57,9 @@ struct GangPlace {
   int rank = 0;
   std::string rendezvous;  // host:port of rank 0
   std::string name;        // of the gang: its job and fencing token
+  // As in engine::GangPlan.
+  absl::Duration timeout = absl::Seconds(60);
+  std::string network_interface;
 };
 
 struct AttemptSpec {
@@ -128,6 +131,10 @@ struct AttemptResult {
 // Called from the thread that runs the attempt.
 struct AttemptCallbacks {
   std::function<void(const Progress&)> on_progress;
+  // After every optimizer step, as the engine tells it: of a sequence, each training counts anew.
+  std::function<void(const engine::TrainingStep&)> on_step;
+  // Tokens that an evaluation took, or the writing of a corpus, once it has ended.
+  std::function<void(const evaluate::Usage&)> on_usage;
   // Takes the next predictions, in order. May block; an error ends the attempt with it.
   std::function<absl::Status(std::vector<evaluate::Prediction>)> on_predictions;
   // The same for the texts of corpora.

@@ -103,6 +103,9 @@ class CorpusRun {
     };
     RWKU_ASSIGN_OR_RETURN(result_.usage,
                           corpus::WriteTexts(engine_.model(), plan_, sink, progress, cancel_));
+    if (callbacks_.on_usage) {
+      callbacks_.on_usage(result_.usage);
+    }
     return absl::OkStatus();
   }
 

@@ -200,6 +200,9 @@ class AttemptRun {
               .done = steps_before + step.step,
               .total = steps_before + step.total_steps,
               .loss = step.loss});
+      if (callbacks_.on_step) {
+        callbacks_.on_step(step);
+      }
     };
     if (spec_.evaluate_epochs) {
       callbacks.on_epoch = [this, &plan](int epoch) { return EvaluateEpoch(epoch, plan.epochs); };
@@ -271,6 +274,9 @@ class AttemptRun {
     result_.usage.prompt_tokens += summary.usage.prompt_tokens;
     result_.usage.computed_prompt_tokens += summary.usage.computed_prompt_tokens;
     result_.usage.generated_tokens += summary.usage.generated_tokens;
+    if (callbacks_.on_usage) {
+      callbacks_.on_usage(summary.usage);
+    }
     result_.word_tokenizer = std::move(summary.word_tokenizer);
     if (!may_collapse) {
       return absl::OkStatus();

@@ -52,6 +52,14 @@ BatchScale ScaleOf(const TrainingCorpus& corpus, absl::Span<const int> items, do
   return scale;
 }
 
+int64_t TokensOf(const TrainingCorpus& corpus, absl::Span<const int> items) {
+  int64_t tokens = 0;
+  ForEachSequence(corpus, items, [&](size_t index) {
+    tokens += static_cast<int64_t>(corpus.sequences[index].tokens.size());
+  });
+  return tokens;
+}
+
 bool Attends(const TrainingCorpus& corpus, absl::Span<const int> items) {
   bool attends = false;
   ForEachSequence(corpus, items, [&](size_t index) {

@@ -34,6 +34,9 @@ MicroBatch PackItems(const ReferencedCorpus& corpus, absl::Span<const int> items
 // Counts over all of `items`, a whole batch.
 BatchScale ScaleOf(const TrainingCorpus& corpus, absl::Span<const int> items, double weight);
 
+// Tokens of the sequences of `items`, labelled or not.
+int64_t TokensOf(const TrainingCorpus& corpus, absl::Span<const int> items);
+
 // Whether a label of an item is predicted from more than one token.
 bool Attends(const TrainingCorpus& corpus, absl::Span<const int> items);
 

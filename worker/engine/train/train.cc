@@ -272,6 +272,7 @@ class Trainer {
         plan_.learning_rate * CosineWithWarmup(step.step, plan_.warmup_steps, total_steps_);
     RWKU_RETURN_IF_ERROR(CheckFinite(step));
     for (const Batch& batch : batches) {
+      step.tokens += TokensOf(forget_.corpus, batch.items);
       attends_ =
           attends_ || Attends(forget_.corpus, batch.items) || Attends(retain_.corpus, batch.retain);
     }

@@ -1,0 +1,85 @@
+#include "net/local_address.h"
+
+#include <netdb.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/status_macros.h"
+
+namespace rwku::net {
+namespace {
+
+using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
+
+absl::StatusOr<Addresses> Resolve(const HostPort& address, int type) {
+  addrinfo hints{};
+  hints.ai_socktype = type;
+  addrinfo* found = nullptr;
+  const int error =
+      getaddrinfo(address.host.c_str(), absl::StrCat(address.port).c_str(), &hints, &found);
+  if (error != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("\"", address.host, "\" cannot be resolved: ", gai_strerror(error)));
+  }
+  return Addresses(found, &freeaddrinfo);
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> LocalAddressTowards(const HostPort& peer) {
+  // Connecting a datagram socket chooses the route and sends nothing.
+  RWKU_ASSIGN_OR_RETURN(const Addresses addresses, Resolve(peer, SOCK_DGRAM));
+  std::string reason = "it has no address";
+  for (const addrinfo* address = addresses.get(); address != nullptr; address = address->ai_next) {
+    const int socket = ::socket(address->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (socket < 0) {
+      reason = std::strerror(errno);
+      continue;
+    }
+    const absl::Cleanup close = [socket] { ::close(socket); };
+    sockaddr_storage local{};
+    socklen_t size = sizeof(local);
+    std::array<char, NI_MAXHOST> text{};
+    if (connect(socket, address->ai_addr, address->ai_addrlen) == 0 &&
+        getsockname(socket, reinterpret_cast<sockaddr*>(&local), &size) == 0 &&
+        getnameinfo(reinterpret_cast<sockaddr*>(&local), size, text.data(), text.size(), nullptr, 0,
+                    NI_NUMERICHOST) == 0) {
+      return std::string(text.data());
+    }
+    reason = std::strerror(errno);
+  }
+  return absl::UnavailableError(absl::StrCat("no way to \"", peer.host, "\": ", reason));
+}
+
+absl::StatusOr<int> FreePort(const std::string& host) {
+  RWKU_ASSIGN_OR_RETURN(const Addresses addresses, Resolve({.host = host, .port = 0}, SOCK_STREAM));
+  const addrinfo& address = *addresses;
+  const int socket = ::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) {
+    return absl::UnavailableError(absl::StrCat("socket: ", std::strerror(errno)));
+  }
+  const absl::Cleanup close = [socket] { ::close(socket); };
+  sockaddr_storage local{};
+  socklen_t size = sizeof(local);
+  std::array<char, NI_MAXSERV> port{};
+  if (bind(socket, address.ai_addr, address.ai_addrlen) != 0 ||
+      getsockname(socket, reinterpret_cast<sockaddr*>(&local), &size) != 0 ||
+      getnameinfo(reinterpret_cast<sockaddr*>(&local), size, nullptr, 0, port.data(), port.size(),
+                  NI_NUMERICSERV) != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("\"", host, "\" is no address of this machine: ", std::strerror(errno)));
+  }
+  return std::stoi(port.data());
+}
+
+}  // namespace rwku::net
