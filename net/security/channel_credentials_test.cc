@@ -4,6 +4,7 @@
 #include <functional>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,7 +28,7 @@ TEST(ChannelCredentialsTest, WhatGoesTogetherAndWhatDoesNot) {
   const testing::CertificateAuthority authority("a");
   const testing::PemPair pair = authority.Issue("w", {});
   const auto file = [](const std::string& name, const std::string& contents) {
-    const std::string path = ::testing::TempDir() + "/" + name;
+    std::string path = absl::StrCat(::testing::TempDir(), "/", name);
     EXPECT_TRUE(WriteFileAtomically(path, contents).ok());
     std::filesystem::permissions(
         path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
@@ -64,15 +65,15 @@ TEST(ChannelCredentialsTest, WhatGoesTogetherAndWhatDoesNot) {
             "RWKU_TOKEN: a token is not sent"},
            {"token file beyond", with([&](auto& s) { s.token_file = token_file; }), false,
             "--token-file: a token is not"},
-           {"name without TLS", with([](auto& s) { s.tls_server_name = "x"; }), true,
+           {"name without TLS", with([](auto& s) { s.tls_server_name = std::string("x"); }), true,
             "--tls-server-name: needs TLS"},
            {"certificate without TLS", without_ca, true, "--tls-certificate: needs TLS"},
            {"no key", without_key, true, "--tls-key: missing"},
            {"no certificate", without_certificate, true, "--tls-certificate: missing"},
-           {"no CA file", with([](auto& s) { s.tls_ca = "/none"; }), true,
+           {"no CA file", with([](auto& s) { s.tls_ca = std::string("/none"); }), true,
             "--tls-ca: cannot open /none"},
            {"no PEM", with([&](auto& s) { s.tls_ca = text; }), true, "holds no certificate"},
-           {"no token file", with([](auto& s) { s.token_file = "/none"; }), true,
+           {"no token file", with([](auto& s) { s.token_file = std::string("/none"); }), true,
             "--token-file: cannot read /none"},
            {"no token", with([&](auto& s) { s.token_file = text; }), true, "--token-file: "}}) {
     SCOPED_TRACE(test.name);
