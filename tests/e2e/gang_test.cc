@@ -37,7 +37,7 @@ struct Disturbance {
   const char* stage;
 };
 
-class GangTest : public ::testing::TestWithParam<Disturbance> {
+class GangRunTest : public ::testing::TestWithParam<Disturbance> {
  protected:
   static void SetUpTestSuite() {
     root_ = new fs::path(fs::path(::testing::TempDir()) / absl::StrCat("gang_test.", getpid()));
@@ -120,10 +120,10 @@ class GangTest : public ::testing::TestWithParam<Disturbance> {
   static std::map<std::string, std::string>* undisturbed_;
 };
 
-fs::path* GangTest::root_ = nullptr;
-std::map<std::string, std::string>* GangTest::undisturbed_ = nullptr;
+fs::path* GangRunTest::root_ = nullptr;
+std::map<std::string, std::string>* GangRunTest::undisturbed_ = nullptr;
 
-TEST_P(GangTest, RankThatEndsOrStopsCostsABoundedTimeAndNoBit) {
+TEST_P(GangRunTest, RankThatEndsOrStopsCostsABoundedTimeAndNoBit) {
   const Disturbance& disturbance = GetParam();
   const auto& expected = Undisturbed();
   ASSERT_THAT(expected, SizeIs(1));
@@ -195,7 +195,7 @@ TEST_P(GangTest, RankThatEndsOrStopsCostsABoundedTimeAndNoBit) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Stages, GangTest,
+INSTANTIATE_TEST_SUITE_P(Stages, GangRunTest,
                          ::testing::Values(Disturbance{"KilledAtTheLease", SIGKILL, "lease"},
                                            Disturbance{"StoppedAtTheLease", SIGSTOP, "lease"},
                                            Disturbance{"KilledInTraining", SIGKILL, "unlearn"},
@@ -204,7 +204,7 @@ INSTANTIATE_TEST_SUITE_P(Stages, GangTest,
                                            Disturbance{"StoppedInEvaluation", SIGSTOP, "evaluate"}),
                          [](const auto& info) { return std::string(info.param.name); });
 
-using GangOfTwoTest = GangTest;
+using GangOfTwoTest = GangRunTest;
 
 TEST_F(GangOfTwoTest, TrainsAndAnswersAsOneWorkerDoes) {
   Cluster cluster(Options("pair"));
