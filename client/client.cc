@@ -56,7 +56,8 @@ class Client::ScopedContext {
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Create(const ClientOptions& options) {
   RWKU_CHECK(options.clock != nullptr);
-  RWKU_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, net::CreateChannel(options.server));
+  RWKU_ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel,
+                        net::CreateChannel(options.server, options.security));
   return std::unique_ptr<Client>(new Client(options, std::move(channel)));
 }
 

@@ -25,11 +25,13 @@
 
 #include "base/backoff.h"
 #include "base/clock.h"
+#include "net/security/channel_credentials.h"
 
 namespace rwku::client {
 
 struct ClientOptions {
   std::string server = "127.0.0.1:7450";  // "host:port"
+  net::ChannelSecurity security;
   // Deadline of one call, its retries included.
   absl::Duration timeout = absl::Seconds(60);
   // A watch opens its stream anew at the latest after this time. No watcher notices.
@@ -60,7 +62,8 @@ struct WatchOptions {
 // Cancel(). Thread-safe.
 class Client {
  public:
-  // INVALID_ARGUMENT for a malformed address. Connects on first use.
+  // INVALID_ARGUMENT for a malformed address, and errors of `security`; they name the flag.
+  // Connects on first use.
   static absl::StatusOr<std::unique_ptr<Client>> Create(const ClientOptions& options);
 
   Client(const Client&) = delete;

@@ -25,3 +25,29 @@ function(rwku_use_torch target)
     target_precompile_headers(${target} REUSE_FROM rwku_torch_pch)
   endif()
 endfunction()
+
+# c10d's Gloo half is in torch_cpu; the wheel ships none of the headers that its header includes.
+find_path(RWKU_GLOO_INCLUDE_DIR NAMES gloo/context.h REQUIRED
+  DOC "Folder with gloo/context.h (Debian: libgloo-dev; only the headers are used)")
+# Its NCCL half is in torch_cuda; headers of CUDA and NCCL come with the wheels beside torch's.
+get_filename_component(_packages "${LibTorch_INCLUDE_DIR}/../.." ABSOLUTE)
+find_path(RWKU_NCCL_INCLUDE_DIR NAMES nccl.h PATHS "${_packages}/nvidia/nccl/include" NO_DEFAULT_PATH)
+find_path(RWKU_CUDA_INCLUDE_DIR NAMES cuda_runtime_api.h PATHS "${_packages}/nvidia/cu13/include"
+  NO_DEFAULT_PATH)
+if(RWKU_WITH_CUDA AND NOT (RWKU_NCCL_INCLUDE_DIR AND RWKU_CUDA_INCLUDE_DIR))
+  message(FATAL_ERROR "RWKU_WITH_CUDA: headers of NCCL or CUDA not found below ${_packages}/nvidia: run scripts/setup --cuda")
+endif()
+
+# rwku_use_c10d(target): compile against c10d with Gloo.
+function(rwku_use_c10d target)
+  target_include_directories(${target} SYSTEM PRIVATE "${RWKU_GLOO_INCLUDE_DIR}")
+  target_compile_definitions(${target} PRIVATE USE_DISTRIBUTED USE_C10D_GLOO)
+endfunction()
+
+# rwku_use_nccl(target): and with NCCL, linked against torch_cuda; nothing of it runs without a GPU.
+function(rwku_use_nccl target)
+  target_include_directories(${target} SYSTEM PRIVATE
+    "${RWKU_NCCL_INCLUDE_DIR}" "${RWKU_CUDA_INCLUDE_DIR}")
+  target_compile_definitions(${target} PRIVATE USE_DISTRIBUTED USE_C10D_NCCL)
+  target_link_libraries(${target} PRIVATE "${LibTorch_CUDA_LIBRARY}" "${LibTorch_C10_CUDA_LIBRARY}")
+endfunction()

@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
 #include "base/status_macros.h"
@@ -19,12 +18,18 @@ int Milliseconds(absl::Duration duration) {
 
 }  // namespace
 
-absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(absl::string_view address) {
-  RWKU_ASSIGN_OR_RETURN(const HostPort target, ParseHostPort(address));
-  if (target.port == 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("address \"", address, "\" has port 0, which nothing can connect to"));
+absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(absl::string_view address,
+                                                             const ChannelSecurity& security) {
+  const absl::StatusOr<HostPort> target = ParseHostPort(address);
+  if (!target.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--server: ", target.status().message()));
   }
+  if (target->port == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("--server: address \"", address,
+                                                   "\" has port 0, which nothing can connect to"));
+  }
+  RWKU_ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ChannelCredentials> credentials,
+                        MakeChannelCredentials(security, IsLoopback(target->host)));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageSize);
   arguments.SetMaxSendMessageSize(kMaxMessageSize);
@@ -41,8 +46,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> CreateChannel(absl::string_view a
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
   // A proxy named by the environment must not see loopback calls.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-  return grpc::CreateCustomChannel(FormatHostPort(target), grpc::InsecureChannelCredentials(),
-                                   arguments);
+  if (!security.tls_server_name.empty()) {
+    arguments.SetSslTargetNameOverride(security.tls_server_name);
+  }
+  return grpc::CreateCustomChannel(FormatHostPort(*target), credentials, arguments);
 }
 
 void SetDeadline(grpc::ClientContext* context, absl::Duration timeout) {

@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/impl/server_builder_option.h>
+#include <grpcpp/impl/server_builder_plugin.h>
 #include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server_builder.h>
 #include <sys/socket.h>
@@ -50,6 +52,15 @@ int Milliseconds(absl::Duration duration) {
   return static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
 
+// Takes out what the process adds to every server, which is reflection.
+class WithoutPlugins final : public grpc::ServerBuilderOption {
+ public:
+  void UpdateArguments(grpc::ChannelArguments* /*arguments*/) override {}
+  void UpdatePlugins(std::vector<std::unique_ptr<grpc::ServerBuilderPlugin>>* plugins) override {
+    plugins->clear();
+  }
+};
+
 using InterceptorFactory = grpc::experimental::ServerInterceptorFactoryInterface;
 
 // gRPC wants to own its factories.
@@ -65,36 +76,46 @@ class ForwardingFactory final : public InterceptorFactory {
   InterceptorFactory* const target_;
 };
 
+void AddLimits(grpc::ServerBuilder* builder) {
+  builder->SetMaxReceiveMessageSize(kMaxMessageSize);
+  builder->SetMaxSendMessageSize(kMaxMessageSize);
+  builder->AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepaliveTime));
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kKeepaliveTimeout));
+  builder->AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
+                              Milliseconds(kMinPingInterval));
+  builder->AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // Two servers on one port would each get half of the connections.
+  builder->AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& options,
                                                       const std::vector<grpc::Service*>& services) {
   RWKU_ASSIGN_OR_RETURN(HostPort address, ParseHostPort(options.listen));
-  if (!IsLoopback(address.host) && !options.insecure_listen) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "refusing to listen on ", options.listen,
-        ": TLS and authentication are not in this version, so anyone who reaches the port could "
-        "use it; listen on 127.0.0.1, or say --insecure-listen on a network that you trust"));
+  if (!IsLoopback(address.host) && options.credentials == nullptr && !options.insecure_listen) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("refusing to listen on ", options.listen,
+                     ": anyone who reaches the port could use it; give --tls-certificate, "
+                     "--tls-key and --tokens, "
+                     "listen on 127.0.0.1, or say --insecure-listen on a network that you trust"));
   }
+  std::unique_ptr<Server> server(new Server(
+      options.credentials == nullptr ? grpc::InsecureServerCredentials() : options.credentials,
+      options.health_only ? std::make_unique<grpc::CallbackGenericService>() : nullptr));
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
-  int port = 0;
-  builder.AddListeningPort(FormatHostPort(address), grpc::InsecureServerCredentials(), &port);
+  builder.AddListeningPort(FormatHostPort(address), server->credentials_, &server->port_);
+  if (options.health_only) {
+    builder.RegisterCallbackGenericService(server->fallback_.get());
+    builder.SetOption(std::make_unique<WithoutPlugins>());
+  }
   for (grpc::Service* service : services) {
     builder.RegisterService(service);
   }
-  builder.SetMaxReceiveMessageSize(kMaxMessageSize);
-  builder.SetMaxSendMessageSize(kMaxMessageSize);
-  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxConcurrentStreams);
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, Milliseconds(kKeepaliveTime));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, Milliseconds(kKeepaliveTimeout));
-  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS,
-                             Milliseconds(kMinPingInterval));
-  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  // Two servers on one port would each get half of the connections.
-  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   if (!options.interceptors.empty()) {
     std::vector<std::unique_ptr<InterceptorFactory>> creators;
     for (InterceptorFactory* factory : options.interceptors) {
@@ -102,19 +123,22 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const ServerOptions& optio
     }
     builder.experimental().SetInterceptorCreators(std::move(creators));
   }
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) {
+  AddLimits(&builder);
+  server->server_ = builder.BuildAndStart();
+  if (server->server_ == nullptr || server->port_ == 0) {
     return absl::FailedPreconditionError(
         absl::StrCat("cannot listen on ", options.listen, ": ", BindProblem(address)));
   }
-  address.port = port;
-  return std::unique_ptr<Server>(new Server(std::move(server), port, FormatHostPort(address)));
+  address.port = server->port_;
+  server->address_ = FormatHostPort(address);
+  return server;
 }
 
-Server::Server(std::unique_ptr<grpc::Server> server, int port, std::string address)
-    : server_(std::move(server)), port_(port), address_(std::move(address)) {}
-
-Server::~Server() { Shutdown(absl::ZeroDuration()); }
+Server::~Server() {
+  if (server_ != nullptr) {
+    Shutdown(absl::ZeroDuration());
+  }
+}
 
 void Server::SetServing(bool serving) {
   server_->GetHealthCheckService()->SetServingStatus(serving);

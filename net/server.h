@@ -3,10 +3,13 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/support/server_interceptor.h>
 
@@ -14,19 +17,24 @@ namespace rwku::net {
 
 struct ServerOptions {
   std::string listen = "127.0.0.1:0";  // port 0: any free port
-  // Without it, only loopback addresses are taken, because connections are neither encrypted nor
-  // authenticated in this version.
+  // Of the connections (see MakeServerCredentials). Null: neither encrypted nor checked, and only
+  // loopback addresses are taken ...
+  std::shared_ptr<grpc::ServerCredentials> credentials = nullptr;
+  // ... unless this is set.
   bool insecure_listen = false;
-  // Made one a call, in this order. Not owned; they outlive the server.
-  std::vector<grpc::experimental::ServerInterceptorFactoryInterface*> interceptors;
+  // See every call that passed the credentials' check. Not owned; they outlive the server.
+  std::vector<grpc::experimental::ServerInterceptorFactoryInterface*> interceptors = {};
+  // Serves grpc.health.v1 and nothing else, reflection included; there are no services then.
+  bool health_only = false;
 };
 
 // Thread-safe.
 class Server {
  public:
   // Starts to serve `services`, which must outlive the server. INVALID_ARGUMENT for a malformed
-  // address; FAILED_PRECONDITION for one beyond loopback without `insecure_listen`, and for one
-  // that cannot be listened on (message: the system's reason, e.g. that it is in use).
+  // address; FAILED_PRECONDITION for one beyond loopback with neither `credentials` nor
+  // `insecure_listen`, and for one that cannot be listened on (message: the system's reason, e.g.
+  // that it is in use).
   static absl::StatusOr<std::unique_ptr<Server>> Start(const ServerOptions& options,
                                                        const std::vector<grpc::Service*>& services);
   ~Server();
@@ -45,11 +53,18 @@ class Server {
   void Shutdown(absl::Duration grace);
 
  private:
-  Server(std::unique_ptr<grpc::Server> server, int port, std::string address);
+  Server(std::shared_ptr<grpc::ServerCredentials> credentials,
+         std::unique_ptr<grpc::CallbackGenericService> fallback)
+      : credentials_(std::move(credentials)), fallback_(std::move(fallback)) {}
 
-  const std::unique_ptr<grpc::Server> server_;
-  const int port_;
-  const std::string address_;
+  // gRPC keeps only what lies below it.
+  const std::shared_ptr<grpc::ServerCredentials> credentials_;
+
+  // Answers UNIMPLEMENTED where there is no service; null otherwise.
+  const std::unique_ptr<grpc::CallbackGenericService> fallback_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+  std::string address_;
 };
 
 }  // namespace rwku::net

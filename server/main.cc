@@ -21,6 +21,7 @@
 #include "net/rpc_observer.h"
 #include "net/server.h"
 #include "net/signal_waiter.h"
+#include "server/auth/security.h"
 #include "server/coordinator/coordinator.h"
 #include "server/metrics/exporter.h"
 #include "server/metrics/metered_store.h"
@@ -53,6 +54,7 @@ struct Flags {
   std::string metrics_listen;
   std::string log_level = "info";
   std::string backup_to;
+  auth::SecurityFlags security;
 };
 
 void AddFlags(Flags* flags, CLI::App* app) {
@@ -62,6 +64,7 @@ void AddFlags(Flags* flags, CLI::App* app) {
   app->add_flag("--insecure-listen", flags->insecure_listen,
                 "Allow an address beyond loopback, without TLS and authentication")
       ->envname("RWKU_INSECURE_LISTEN");
+  auth::AddSecurityFlags(&flags->security, app);
   app->add_option("--data", flags->data, "Folder of the database; made if it is not there")
       ->envname("RWKU_DATA")
       ->required();
@@ -180,6 +183,13 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
       .With("protocol_version", static_cast<uint64_t>(net::kProtocolVersion))
       .With("listen", flags.listen)
       .With("insecure_listen", flags.insecure_listen ? "true" : "false")
+      .With("tls_certificate", flags.security.tls_certificate)
+      .With("tls_key", flags.security.tls_key)
+      .With("tls_client_ca", flags.security.tls_client_ca)
+      .With("tokens", flags.security.tokens)
+      .With("rate_limit", flags.security.rate_limit)
+      .With("audit_log", flags.security.audit_log)
+      .With("health_listen", flags.security.health_listen)
       .With("data", flags.data)
       .With("models", flags.models)
       .With("datasets", flags.datasets)
@@ -191,10 +201,19 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   const RealClock clock;
   metrics::ServerMetrics metrics;
   const auto exporter =
-      metrics::Exporter::Start({.listen = flags.metrics_listen, .certificates = {}}, &metrics);
+      metrics::Exporter::Start({.listen = flags.metrics_listen,
+                                .certificates = {{"server", flags.security.tls_certificate},
+                                                 {"client_ca", flags.security.tls_client_ca}}},
+                               &metrics);
   if (!exporter.ok()) {
     return Fail(exporter.status());
   }
+  auto created_security =
+      auth::Security::Create(flags.security, flags.listen, flags.insecure_listen, &clock);
+  if (!created_security.ok()) {
+    return Fail(created_security.status());
+  }
+  auth::Security& security = **created_security;
   auto store = store::RocksStore::Open({.folder = flags.data});
   if (!store.ok()) {
     return Fail(store.status());
@@ -205,7 +224,8 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   options.scheduler.lease_duration = times.lease;
   options.on_fatal = [stop](const absl::Status& status) { stop->Set(status); };
   std::atomic<net::Server*> serving = nullptr;
-  options.on_ready = [&serving](bool ready) {
+  options.on_ready = [&serving, &security](bool ready) {
+    security.SetServing(ready);
     if (net::Server* const server = serving.load(); server != nullptr) {
       server->SetServing(ready);
     }
@@ -222,10 +242,9 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
                                         &clock);
   service::WorkerService workers({times.heartbeat, times.lease}, &coordinator, store->get());
   net::RpcObserverFactory observed(&metrics);
-  auto server = net::Server::Start({.listen = flags.listen,
-                                    .insecure_listen = flags.insecure_listen,
-                                    .interceptors = {&observed}},
-                                   {&unlearning, &workers});
+  net::ServerOptions server_options = security.ServerOptions();
+  server_options.interceptors.insert(server_options.interceptors.begin(), &observed);
+  auto server = net::Server::Start(server_options, {&unlearning, &workers});
   if (!server.ok()) {
     return Fail(server.status());
   }
@@ -237,6 +256,9 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
     }
   }
   auto attached = (*exporter)->Attach(&coordinator, store->get(), &clock);
+  if (const absl::Status status = security.StartHealth(); !status.ok()) {
+    return Fail(status);
+  }
   serving.store(server->get());
   RWKU_LOG(kInfo, "serving").With("address", (*server)->address());
 
@@ -244,6 +266,7 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   attached.reset();  // not ready from here on
   serving.store(nullptr);
   (*server)->SetServing(false);
+  security.SetServing(false);
   coordinator.CloseStreams(
       reason.ok() ? absl::UnavailableError("the coordinator is shutting down; connect again")
                   : absl::UnavailableError("the coordinator lost its store"));

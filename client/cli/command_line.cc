@@ -11,6 +11,7 @@ int RunCommandLine(const std::vector<std::string>& args, const Environment& envi
   Globals defaults;
   // Any value but the empty one switches colors off (no-color.org).
   defaults.no_color = !environment.variable("NO_COLOR").value_or("").empty();
+  defaults.security.token = environment.variable("RWKU_TOKEN").value_or("");
   CommandTree tree(defaults);
   AddAllCommands(tree);
   int exit_code = kExitDone;

@@ -25,6 +25,15 @@ CommandTree::CommandTree(Globals defaults)
   app_.add_option("--server", globals_.server, "Address of the server, host:port")
       ->envname("RWKU_SERVER")
       ->capture_default_str();
+  app_.add_option("--tls-ca", globals_.security.tls_ca,
+                  "Certificates in PEM that vouch for the server's; switches TLS on")
+      ->envname("RWKU_TLS_CA");
+  app_.add_option("--tls-server-name", globals_.security.tls_server_name,
+                  "Name in the server's certificate (default: the host of --server)")
+      ->envname("RWKU_TLS_SERVER_NAME");
+  app_.add_option("--token-file", globals_.security.token_file,
+                  "File with your token (RWKU_TOKEN may hold the token itself)")
+      ->envname("RWKU_TOKEN_FILE");
   app_.add_option("--timeout", globals_.timeout, "Longest time of one call, e.g. 30s or 2m")
       ->capture_default_str();
   app_.add_option("-o,--output", globals_.output,
@@ -132,6 +141,7 @@ void AddAllCommands(CommandTree& tree) {
   AddDatasets(tree);
   AddMethods(tree);
   AddServerInfo(tree);
+  AddToken(tree);
   AddVersion(tree);
   AddLocal(tree);
   AddCompletion(tree);

@@ -88,6 +88,7 @@ void AddModels(CommandTree& tree);
 void AddDatasets(CommandTree& tree);
 void AddMethods(CommandTree& tree);
 void AddServerInfo(CommandTree& tree);
+void AddToken(CommandTree& tree);
 void AddVersion(CommandTree& tree);
 void AddCompletion(CommandTree& tree);
 void AddLocal(CommandTree& tree);

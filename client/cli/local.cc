@@ -150,6 +150,7 @@ int Local(Session& outer, const std::vector<std::string>& args, LocalFlags flags
   }
   Globals globals = tree.globals();
   globals.server = (*cluster)->address();
+  globals.security = {};  // it is private, on loopback
   {
     // The command ends by Ctrl-C, and as if by it when its processes are gone.
     Interrupt inner;

@@ -63,6 +63,7 @@ absl::StatusOr<client::Client*> Session::client() {
   if (client_ == nullptr) {
     client::ClientOptions options;
     options.server = globals_.server;
+    options.security = globals_.security;
     RWKU_ASSIGN_OR_RETURN(options.timeout, ParseTimeout(globals_.timeout));
     options.retry_window = environment_.retry_window;
     options.backoff.initial = environment_.first_backoff;
@@ -70,7 +71,7 @@ absl::StatusOr<client::Client*> Session::client() {
     options.clock = environment_.clock;
     absl::StatusOr<std::unique_ptr<client::Client>> client = client::Client::Create(options);
     if (!client.ok()) {
-      return absl::InvalidArgumentError(absl::StrCat("--server: ", client.status().message()));
+      return absl::InvalidArgumentError(client.status().message());
     }
     client_ = *std::move(client);
     environment_.interrupt->SetHandler([client = client_.get()] { client->Cancel(); });

@@ -56,6 +56,7 @@ struct Environment {
 // Flags that every command takes.
 struct Globals {
   std::string server = "127.0.0.1:7450";
+  net::ChannelSecurity security;
   std::string timeout = "60s";
   std::string output = "table";
   bool quiet = false;

@@ -11,6 +11,7 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -53,8 +54,27 @@ std::string Tail(const std::filesystem::path& log, uint64_t start) {
   return tail;
 }
 
+// This process's variables without those by which its user reaches a server elsewhere: our daemons
+// would take them for flags of their own, and they may hold a token.
+std::vector<char*> ChildEnvironment() {
+  static constexpr absl::string_view kLeftOut[] = {"RWKU_TLS_",           "RWKU_TOKEN",
+                                                   "RWKU_RATE_LIMIT=",    "RWKU_AUDIT_LOG=",
+                                                   "RWKU_HEALTH_LISTEN=", "RWKU_METRICS_LISTEN="};
+  std::vector<char*> variables;
+  for (char** variable = environ; *variable != nullptr; ++variable) {
+    if (std::none_of(
+            std::begin(kLeftOut), std::end(kLeftOut),
+            [variable](absl::string_view prefix) { return absl::StartsWith(*variable, prefix); })) {
+      variables.push_back(*variable);
+    }
+  }
+  variables.push_back(nullptr);
+  return variables;
+}
+
 // In the child, between fork and exec: only calls that are safe there.
-[[noreturn]] void Exec(char* const* argv, int log, pid_t parent, int report) {
+[[noreturn]] void Exec(char* const* argv, char* const* environment, int log, pid_t parent,
+                       int report) {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -64,7 +84,7 @@ std::string Tail(const std::filesystem::path& log, uint64_t start) {
     const int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (dup2(input, STDIN_FILENO) >= 0 && dup2(log, STDOUT_FILENO) >= 0 &&
         dup2(log, STDERR_FILENO) >= 0) {
-      execv(argv[0], argv);
+      execve(argv[0], argv, environment);
     }
   }
   const int problem = errno;
@@ -95,10 +115,11 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(
     pointers.push_back(word.data());
   }
   pointers.push_back(nullptr);
+  std::vector<char*> environment = ChildEnvironment();
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid == 0) {
-    Exec(pointers.data(), log_fd, parent, report[1]);
+    Exec(pointers.data(), environment.data(), log_fd, parent, report[1]);
   }
   const int fork_problem = errno;
   close(log_fd);

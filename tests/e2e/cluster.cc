@@ -78,6 +78,7 @@ absl::Status Cluster::StartServer() {
   if (client_ == nullptr) {
     client::ClientOptions client;
     client.server = address();
+    client.security = options_.client_security;
     client.clock = &clock_;
     client.retry_window = absl::Seconds(30);
     RWKU_ASSIGN_OR_RETURN(client_, client::Client::Create(client));

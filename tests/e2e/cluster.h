@@ -24,8 +24,9 @@ struct ClusterOptions {
   std::filesystem::path root;
   // Binary of the workers, below the build folder.
   std::string worker_binary = "bin/rwku-worker-fake";
-  // Extra arguments of the server.
+  // Extra arguments of the server, and how the client makes itself known.
   std::vector<std::string> server_flags;
+  net::ChannelSecurity client_security;
   // Extra arguments and variables of every worker.
   std::vector<std::string> worker_flags;
   std::vector<std::pair<std::string, std::string>> worker_env;

@@ -17,6 +17,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "base/status_macros.h"
+#include "tests/testing/fake_gang.h"
 
 namespace rwku::testing {
 namespace {
@@ -211,6 +212,9 @@ absl::StatusOr<engine::TrainingReport> FakeEngine::Train(const engine::TrainingP
       options_.before_step(step, cancel);
     }
     RWKU_RETURN_IF_ERROR(Spend(options_.step_time, cancel));
+    if (plan.gang != nullptr) {
+      RWKU_RETURN_IF_ERROR(plan.gang->AllGather("", cancel).status());
+    }
     if (options_.out_of_memory_at_step == step && plan.micro_batch_parts < options_.enough_parts) {
       return absl::ResourceExhaustedError(absl::StrCat(
           "out of memory at step ", step, " with ", plan.micro_batch_parts, " micro-batch parts"));
@@ -264,9 +268,8 @@ absl::Status FakeEngine::Steer(const engine::SteeringPlan& plan, const CancelTok
 }
 
 absl::StatusOr<std::unique_ptr<engine::Gang>> FakeEngine::JoinGang(const engine::GangPlan& plan,
-                                                                   const CancelToken& /*cancel*/) {
-  return absl::UnimplementedError(
-      absl::StrCat("a gang of ", plan.world_size, ": the fake engine has no transport"));
+                                                                   const CancelToken& cancel) {
+  return JoinFakeGang(plan, cancel);
 }
 
 absl::Status FakeEngine::Export(const std::filesystem::path& folder, const CancelToken& cancel) {

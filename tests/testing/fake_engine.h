@@ -57,10 +57,10 @@ class FakeEngine final : public engine::Engine {
                                                const engine::TrainingCallbacks& callbacks,
                                                const CancelToken& cancel) override;
   absl::Status Steer(const engine::SteeringPlan& plan, const CancelToken& cancel) override;
-  // Writes one file, weights.txt, with the checksum of the weights as they are now.
+  // Ranks of one process meet (fake_gang.h). Those of a training keep step, and change nothing.
   absl::StatusOr<std::unique_ptr<engine::Gang>> JoinGang(const engine::GangPlan& plan,
                                                          const CancelToken& cancel) override;
-
+  // Writes one file, weights.txt, with the checksum of the weights as they are now.
   absl::Status Export(const std::filesystem::path& folder, const CancelToken& cancel) override;
   absl::StatusOr<std::string> Restore() override;
 

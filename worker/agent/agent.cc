@@ -17,20 +17,6 @@ namespace {
 // Run's thread looks at least this often, so that a stuck one can be told from one that waits.
 constexpr absl::Duration kLongestWait = absl::Seconds(10);
 
-// Answers that trying again does not change.
-bool IsFinal(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
-    case absl::StatusCode::kUnimplemented:
-      return true;
-    default:
-      return false;
-  }
-}
-
 }  // namespace
 
 Agent::Agent(AgentOptions options, v1::WorkerService::StubInterface* stub, const Clock* clock,
@@ -45,6 +31,20 @@ Agent::Agent(AgentOptions options, v1::WorkerService::StubInterface* stub, const
                Random(0, absl::StrCat(options_.state.worker, "/", options_.state.incarnation))) {}
 
 Agent::~Agent() = default;
+
+bool Agent::IsFinal(const absl::Status& status) const {
+  switch (status.code()) {
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnimplemented:
+      return true;
+    case absl::StatusCode::kUnauthenticated:
+      return !ever_welcomed_;
+    default:
+      return false;
+  }
+}
 
 absl::Status Agent::Run() {
   std::thread job_thread([this] { JobLoop(); });
@@ -110,6 +110,7 @@ absl::Status Agent::ServeStream() {
     state_.OnDisconnected();
   }
   if (welcomed) {
+    ever_welcomed_ = true;
     backoff_.Reset();
     reported_down_ = false;
   }

@@ -48,7 +48,8 @@ class Agent final : private StreamHandler {
 
   // Serves until drained: OK then. An unreachable or broken coordinator is tried again for ever;
   // one that refuses this worker for good (protocol version, name, credentials) ends Run with its
-  // status. Call once.
+  // status. Credentials that were good once are tried again for ever, because they are re-read when
+  // they are replaced, which may come after their end. Call once.
   absl::Status Run();
 
   // Thread-safe. No new leases; what is held may end within `timeout`, then it is given back and
@@ -70,6 +71,8 @@ class Agent final : private StreamHandler {
   void OnReadClosed() override;
   void OnDone(const absl::Status& status) override;
 
+  // Whether the answer is one that trying again does not change.
+  bool IsFinal(const absl::Status& status) const;
   // Opens a stream and serves it to its end; returns how it ended.
   absl::Status ServeStream();
   // The next thing to do on the stream; waits for a reason to look again if there is none. False
@@ -117,6 +120,7 @@ class Agent final : private StreamHandler {
   // Of Run's thread alone.
   Backoff backoff_;
   bool reported_down_ = false;  // the broken connection was logged
+  bool ever_welcomed_ = false;
 };
 
 }  // namespace rwku::agent

@@ -46,6 +46,7 @@ constexpr int kExitUsage = 2;
 
 struct Flags {
   std::string server = "127.0.0.1:7450";
+  net::ChannelSecurity security;
   std::string name;
   std::string models;
   std::string datasets;
@@ -144,6 +145,23 @@ std::string CheckGangAddress(const std::string& text) {
   return address.ok() ? "" : std::string(address.status().message());
 }
 
+void AddSecurityFlags(net::ChannelSecurity* security, CLI::App* app) {
+  app->add_option("--tls-ca", security->tls_ca,
+                  "Certificates in PEM that vouch for the server's; switches TLS on")
+      ->envname("RWKU_TLS_CA");
+  app->add_option("--tls-server-name", security->tls_server_name,
+                  "Name in the server's certificate (default: the host of --server)")
+      ->envname("RWKU_TLS_SERVER_NAME");
+  app->add_option("--tls-certificate", security->tls_certificate,
+                  "This worker's certificate chain in PEM; re-read when it changes")
+      ->envname("RWKU_TLS_CERTIFICATE");
+  app->add_option("--tls-key", security->tls_key, "Private key of --tls-certificate in PEM")
+      ->envname("RWKU_TLS_KEY");
+  app->add_option("--token-file", security->token_file,
+                  "File with this worker's token; re-read when it changes")
+      ->envname("RWKU_TOKEN_FILE");
+}
+
 // Parses into `flags`. A value where the process should end with that exit code at once.
 std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
   CLI::App app{"The rwku worker: unlearns and measures what a coordinator leases to it."};
@@ -152,6 +170,7 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
   app.add_option("--server", flags->server, "host:port of the coordinator")
       ->envname("RWKU_SERVER")
       ->capture_default_str();
+  AddSecurityFlags(&flags->security, &app);
   app.add_option("--name", flags->name, "Stable name of this worker (default: host and process)")
       ->envname("RWKU_NAME")
       ->check(CheckName);
@@ -272,12 +291,7 @@ struct Setup {
 // INVALID_ARGUMENT is a mistake in the flags.
 absl::StatusOr<Setup> SetUp(const Flags& flags, const EngineFactory& make_engine) {
   Setup setup;
-  absl::StatusOr<std::shared_ptr<grpc::Channel>> channel = net::CreateChannel(flags.server);
-  if (!channel.ok()) {
-    return absl::Status(channel.status().code(),
-                        absl::StrCat("--server: ", channel.status().message()));
-  }
-  setup.channel = *std::move(channel);
+  RWKU_ASSIGN_OR_RETURN(setup.channel, net::CreateChannel(flags.server, flags.security));
   RWKU_ASSIGN_OR_RETURN(setup.engine, make_engine({.device = flags.device,
                                                    .threads = flags.threads,
                                                    .cache_folder = flags.cache_dir}));
@@ -313,6 +327,11 @@ absl::Status Serve(const Flags& flags, const Setup& base,
       .With("version", net::BinaryVersion())
       .With("incarnation", options.state.incarnation)
       .With("server", flags.server)
+      .With("tls_ca", flags.security.tls_ca)
+      .With("tls_server_name", flags.security.tls_server_name)
+      .With("tls_certificate", flags.security.tls_certificate)
+      .With("tls_key", flags.security.tls_key)
+      .With("token_file", flags.security.token_file)
       .With("models", flags.models)
       .With("datasets", flags.datasets)
       .With("export_root", flags.export_root)
@@ -337,7 +356,9 @@ absl::Status Serve(const Flags& flags, const Setup& base,
               }));
   RWKU_ASSIGN_OR_RETURN(
       const std::unique_ptr<Exporter> exporter,
-      Exporter::Start({.listen = flags.metrics_listen, .certificates = {}}, &metrics, &agent));
+      Exporter::Start({.listen = flags.metrics_listen,
+                       .certificates = {{"worker", flags.security.tls_certificate}}},
+                      &metrics, &agent));
   bool asked_before = false;
   signals->Start([&agent, &asked_before, drain_timeout](int signal) {
     RWKU_LOG(kInfo, asked_before ? "gives its leases back" : "drains").With("signal", signal);

@@ -26,6 +26,7 @@
 #include "worker/engine/model/causal_lm.h"
 #include "worker/engine/model/checksum.h"
 #include "worker/engine/model/export.h"
+#include "worker/engine/parallel/c10d_gang.h"
 #include "worker/engine/resident.h"
 #include "worker/engine/steering.h"
 #include "worker/engine/torch_language_model.h"
@@ -170,9 +171,11 @@ class TorchEngine final : public Engine {
   }
 
   absl::StatusOr<std::unique_ptr<Gang>> JoinGang(const GangPlan& plan,
-                                                 const CancelToken& /*cancel*/) override {
-    return absl::UnimplementedError(
-        absl::StrCat("a gang of ", plan.world_size, ": this engine has no transport yet"));
+                                                 const CancelToken& cancel) override {
+    if (!resident_.model) {
+      return absl::FailedPreconditionError("no model is loaded");
+    }
+    return JoinC10dGang(plan, resident_.model->device(), cancel);
   }
 
   absl::Status Export(const std::filesystem::path& folder, const CancelToken& cancel) override {

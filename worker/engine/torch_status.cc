@@ -23,6 +23,8 @@ absl::Status StatusOfCurrentException() {
   } catch (const c10::OutOfMemoryError& error) {
     return absl::ResourceExhaustedError(
         absl::StrCat("out of device memory: ", FirstLine(error.what_without_backtrace())));
+  } catch (const c10::DistError& error) {
+    return absl::UnavailableError(FirstLine(error.what_without_backtrace()));
   } catch (const c10::Error& error) {
     const absl::string_view what = error.what_without_backtrace();
     // The CPU allocator throws a plain c10::Error.

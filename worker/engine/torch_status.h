@@ -11,7 +11,8 @@
 namespace rwku::engine {
 
 // The status of the exception being handled: RESOURCE_EXHAUSTED when memory ran out (host or
-// device), INTERNAL with the first line of the message otherwise. Call inside a catch block only.
+// device), UNAVAILABLE when c10d lost a rank, INTERNAL otherwise; with the first line of the
+// message. Call inside a catch block only.
 absl::Status StatusOfCurrentException();
 
 namespace internal {

@@ -57,9 +57,9 @@ struct GangPlace {
   int rank = 0;
   std::string rendezvous;  // host:port of rank 0
   std::string name;        // of the gang: its job and fencing token
-  // As in engine::GangPlan.
+  // This worker's own settings; as in engine::GangPlan.
   absl::Duration timeout = absl::Seconds(60);
-  std::string network_interface;
+  std::string network_interface = {};
 };
 
 struct AttemptSpec {

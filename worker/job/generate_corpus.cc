@@ -13,6 +13,7 @@
 #include "benchmark/corpus/kinds.h"
 #include "benchmark/corpus/write_texts.h"
 #include "benchmark/dataset/dataset.h"
+#include "worker/job/gang_member.h"
 #include "worker/job/original_model.h"
 
 namespace rwku::job {
@@ -35,11 +36,13 @@ class CorpusRun {
     RWKU_RETURN_IF_ERROR(Enter(Stage::kLoad, 1));
     RWKU_RETURN_IF_ERROR(ReadSources());
     RWKU_RETURN_IF_ERROR(LoadOriginal(spec_, model_folder_, engine_, cancel_, &result_).status());
+    RWKU_ASSIGN_OR_RETURN(member_, GangMember::Join(engine_, spec_.gang, cancel_));
     const absl::Duration loaded = clock_.Monotonic();
     result_.timings.load = loaded - start;
     result_.corpus_texts = static_cast<int>(corpus::TextCount(plan_));
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCorpus, result_.corpus_texts));
     RWKU_RETURN_IF_ERROR(Write());
+    RWKU_RETURN_IF_ERROR(member_->Leave());
     result_.timings.corpus = clock_.Monotonic() - loaded;
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCommit, 1));
     return std::move(result_);
@@ -96,13 +99,14 @@ class CorpusRun {
 
   absl::Status Write() {
     const corpus::TextSink sink = [this](std::vector<corpus::Text> texts) {
-      return callbacks_.on_texts ? callbacks_.on_texts(std::move(texts)) : absl::OkStatus();
+      return callbacks_.on_texts && member_->leads() ? callbacks_.on_texts(std::move(texts))
+                                                     : absl::OkStatus();
     };
     const evaluate::ProgressCallback progress = [this](size_t done, size_t total) {
       Report(Stage::kCorpus, static_cast<int64_t>(done), static_cast<int64_t>(total));
     };
     RWKU_ASSIGN_OR_RETURN(result_.usage,
-                          corpus::WriteTexts(engine_.model(), plan_, sink, progress, cancel_));
+                          corpus::WriteTexts(member_->model(), plan_, sink, progress, cancel_));
     if (callbacks_.on_usage) {
       callbacks_.on_usage(result_.usage);
     }
@@ -118,6 +122,7 @@ class CorpusRun {
   const CancelToken& cancel_;
 
   std::filesystem::path model_folder_;
+  std::unique_ptr<GangMember> member_;
   corpus::WritingPlan plan_;
   AttemptResult result_;
 };

@@ -16,6 +16,7 @@
 #include "benchmark/protocol/prompts.h"
 #include "worker/job/collapse.h"
 #include "worker/job/export_folder.h"
+#include "worker/job/gang_member.h"
 #include "worker/job/generate_corpus.h"
 #include "worker/job/original_model.h"
 #include "worker/job/target_evaluations.h"
@@ -59,6 +60,7 @@ class AttemptRun {
   absl::StatusOr<AttemptResult> Run() {
     RWKU_RETURN_IF_ERROR(Enter(Stage::kLoad, 1));
     RWKU_RETURN_IF_ERROR(Load());
+    RWKU_ASSIGN_OR_RETURN(member_, GangMember::Join(engine_, spec_.gang, cancel_));
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCorpus, 1));
     RWKU_RETURN_IF_ERROR(ReadCorpora());
     RWKU_RETURN_IF_ERROR(ReadProbes());
@@ -68,6 +70,7 @@ class AttemptRun {
     if (result_.collapse.empty()) {  // else the last evaluation is the one that found it
       RWKU_RETURN_IF_ERROR(Evaluate(targets_.size(), 0));
     }
+    RWKU_RETURN_IF_ERROR(member_->Leave());
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCommit, 1));
     result_.metrics_version = evaluate::kMetricsVersion;
     return std::move(result_);
@@ -95,13 +98,16 @@ class AttemptRun {
                           ResolveBelow(roots_.datasets, spec_.dataset, "dataset"));
     RWKU_ASSIGN_OR_RETURN(data_, dataset::Dataset::Open(data_folder));
     RWKU_RETURN_IF_ERROR(FindTargets());
-    if (!spec_.export_folder.empty() && roots_.exports.empty()) {
+    if (Exports() && roots_.exports.empty()) {
       return MakeRoomForExport(roots_.exports, spec_.export_folder).status();
     }
     RWKU_ASSIGN_OR_RETURN(model_, LoadOriginal(spec_, model_folder, engine_, cancel_, &result_));
     RWKU_ASSIGN_OR_RETURN(method_, methods::FindMethod(spec_.recipe.method, model_.family));
     return absl::OkStatus();
   }
+
+  // Every rank has the same weights: one keeps them.
+  bool Exports() const { return !spec_.export_folder.empty() && spec_.gang.rank == 0; }
 
   absl::Status FindTargets() {
     if (spec_.targets.empty()) {
@@ -140,6 +146,8 @@ class AttemptRun {
                                     .model_layers = model_.layers};
     RWKU_ASSIGN_OR_RETURN(engine::TrainingPlan plan,
                           MakeTrainingPlan(method_, spec_.recipe, settings, std::move(data)));
+    plan.gang = member_->gang();
+    plan.shard_optimizer_state = spec_.shard_optimizer_state;
     trainings_.push_back(std::move(plan));
     return absl::OkStatus();
   }
@@ -165,7 +173,7 @@ class AttemptRun {
         RWKU_RETURN_IF_ERROR(Enter(Stage::kUnlearn, 0));
       }
     }
-    if (!spec_.export_folder.empty() && !trainings_.empty()) {
+    if (Exports() && !trainings_.empty()) {
       RWKU_ASSIGN_OR_RETURN(const std::filesystem::path folder,
                             MakeRoomForExport(roots_.exports, spec_.export_folder));
       RWKU_RETURN_IF_ERROR(engine_.Export(folder, cancel_));
@@ -270,7 +278,7 @@ class AttemptRun {
               .loss = std::nullopt});
     };
     RWKU_ASSIGN_OR_RETURN(evaluate::EvaluationSummary summary,
-                          evaluations_.Run(count, engine_.model(), sink, progress, cancel_));
+                          evaluations_.Run(count, member_->model(), sink, progress, cancel_));
     result_.usage.prompt_tokens += summary.usage.prompt_tokens;
     result_.usage.computed_prompt_tokens += summary.usage.computed_prompt_tokens;
     result_.usage.generated_tokens += summary.usage.generated_tokens;
@@ -292,8 +300,9 @@ class AttemptRun {
   }
 
   absl::Status Give(std::vector<evaluate::Prediction> predictions) const {
-    return callbacks_.on_predictions ? callbacks_.on_predictions(std::move(predictions))
-                                     : absl::OkStatus();
+    return callbacks_.on_predictions && member_->leads()
+               ? callbacks_.on_predictions(std::move(predictions))
+               : absl::OkStatus();
   }
 
   const AttemptSpec& spec_;
@@ -306,6 +315,7 @@ class AttemptRun {
   std::unique_ptr<dataset::Dataset> data_;
   std::vector<const dataset::TargetInfo*> targets_;  // data_ owns them
   engine::ModelInfo model_;
+  std::unique_ptr<GangMember> member_;
   methods::MethodInfo method_;
   std::vector<engine::TrainingPlan> trainings_;
   TargetEvaluations evaluations_;

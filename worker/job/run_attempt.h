@@ -28,6 +28,10 @@ struct Roots {
 // the probe sets and hands the predictions to `callbacks` in order. Blocks until the end; `engine`
 // is used by nobody else meanwhile.
 //
+// In a gang every rank runs the same attempt on its share of the items and requests, and gets the
+// same result; it meets the others once the model is loaded. Predictions and exports are rank 0's
+// alone. A rank that fails ends the gang: the others return UNAVAILABLE.
+//
 // Several targets: a batch trains once on all their corpora and evaluates each target; a sequence
 // trains on the corpus of target k from the weights that the training of target k - 1 left, then
 // evaluates targets 1 to k as checkpoint k, of the last one as checkpoint 0. With evaluate_epochs,

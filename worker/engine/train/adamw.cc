@@ -19,13 +19,18 @@
 
 namespace rwku::engine {
 
-AdamW::AdamW(std::vector<at::Tensor> parameters, AdamWOptions options)
-    : parameters_(std::move(parameters)), options_(options) {
+AdamW::AdamW(std::vector<at::Tensor> parameters, AdamWOptions options, std::vector<bool> is_own)
+    : parameters_(std::move(parameters)), options_(options), is_own_(std::move(is_own)) {
   const c10::AutoGradMode no_grad(false);
-  for (const at::Tensor& parameter : parameters_) {
-    first_moments_.push_back(at::zeros_like(parameter));
-    second_moments_.push_back(at::zeros_like(parameter));
-    steps_.push_back(at::zeros({}, parameter.options()));
+  first_moments_.resize(parameters_.size());
+  second_moments_.resize(parameters_.size());
+  steps_.resize(parameters_.size());
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (IsOwn(i)) {
+      first_moments_[i] = at::zeros_like(parameters_[i]);
+      second_moments_[i] = at::zeros_like(parameters_[i]);
+      steps_[i] = at::zeros({}, parameters_[i].options());
+    }
   }
 }
 
@@ -45,28 +50,48 @@ double AdamW::GradientNorm() const {
 
 void AdamW::Step(double learning_rate, double norm) {
   const c10::AutoGradMode no_grad(false);
+  std::vector<at::Tensor> parameters;
   std::vector<at::Tensor> gradients;
-  for (const at::Tensor& parameter : parameters_) {
-    const at::Tensor& gradient = parameter.grad();
-    gradients.push_back(gradient.defined() ? gradient : at::zeros_like(parameter));
+  std::vector<at::Tensor> first_moments;
+  std::vector<at::Tensor> second_moments;
+  std::vector<at::Tensor> steps;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    if (!IsOwn(i)) {
+      continue;
+    }
+    const at::Tensor& gradient = parameters_[i].grad();
+    parameters.push_back(parameters_[i]);
+    gradients.push_back(gradient.defined() ? gradient : at::zeros_like(parameters_[i]));
+    first_moments.push_back(first_moments_[i]);
+    second_moments.push_back(second_moments_[i]);
+    steps.push_back(steps_[i]);
   }
-  at::_foreach_add_(steps_, 1);
+  if (parameters.empty()) {
+    DropGradients();
+    return;
+  }
+  at::_foreach_add_(steps, 1);
   // The kernel divides the gradients by grad_scale as it reads them: clipping costs no pass.
   std::optional<at::Tensor> divisor;
   const double scale = std::min(1.0, options_.max_gradient_norm / (norm + 1e-6));
   if (scale < 1.0) {
     divisor = at::full({}, 1.0 / scale, parameters_.front().options());
   }
-  at::_fused_adamw_(parameters_, gradients, first_moments_, second_moments_,
-                    /*max_exp_avg_sqs=*/{}, steps_, learning_rate, options_.beta1, options_.beta2,
+  at::_fused_adamw_(parameters, gradients, first_moments, second_moments,
+                    /*max_exp_avg_sqs=*/{}, steps, learning_rate, options_.beta1, options_.beta2,
                     options_.weight_decay, options_.epsilon, /*amsgrad=*/false,
                     /*maximize=*/false, divisor, /*found_inf=*/std::nullopt);
   DropGradients();
 }
 
 void AdamW::DropGradients() {
+  const c10::AutoGradMode no_grad(false);
   for (const at::Tensor& parameter : parameters_) {
-    parameter.mutable_grad().reset();
+    if (options_.keeps_gradients && parameter.grad().defined()) {
+      parameter.mutable_grad().zero_();
+    } else {
+      parameter.mutable_grad().reset();
+    }
   }
 }
 

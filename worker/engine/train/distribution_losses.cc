@@ -82,11 +82,11 @@ at::Tensor BackwardKl(const CausalLm& model, const LabelledPack& pack,
 }
 
 at::Tensor LabelStates(const CausalLm& model, const LabelledPack& pack) {
-  return model.Hidden(pack.input).index_select(0, pack.positions);
+  return pack.Through(model.Hidden(pack.input)).index_select(0, pack.positions);
 }
 
 at::Tensor PositionStates(const CausalLm& model, const LabelledPack& pack) {
-  return model.Hidden(pack.input).index_select(0, AllButLast(pack.input));
+  return pack.Through(model.Hidden(pack.input)).index_select(0, AllButLast(pack.input));
 }
 
 }  // namespace rwku::engine

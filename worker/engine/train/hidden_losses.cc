@@ -13,7 +13,7 @@ namespace rwku::engine {
 
 at::Tensor LayerStates(const CausalLm& model, const LabelledPack& pack, int64_t layer) {
   // A label stands one position after the one that predicts it.
-  return model.LayerOutput(pack.input, layer).index_select(0, pack.positions + 1);
+  return pack.Through(model.LayerOutput(pack.input, layer)).index_select(0, pack.positions + 1);
 }
 
 at::Tensor BackwardHiddenDistance(const CausalLm& model, const LabelledPack& pack, int64_t layer,

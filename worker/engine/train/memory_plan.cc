@@ -79,7 +79,8 @@ absl::StatusOr<ChosenMemoryPlan> PlanMemory(const MemoryRequest& request) {
   MemoryPlan& plan = chosen.plan;
   plan.weight_bytes = kFloatBytes * (request.parameters + request.adapter_parameters);
   plan.gradient_bytes = kFloatBytes * request.trained_parameters;
-  plan.optimizer_bytes = 2 * kFloatBytes * request.trained_parameters;
+  plan.optimizer_bytes =
+      2 * kFloatBytes * request.trained_parameters / std::max(1, request.optimizer_ranks);
   plan.available_bytes = request.available_bytes;
   const int64_t batch =
       std::min<int64_t>(request.batch_size, static_cast<int64_t>(request.item_tokens.size()));

@@ -25,7 +25,8 @@ struct MemoryRequest {
   // Tokens of each forget item and of each retain text, in any order.
   std::vector<int64_t> item_tokens;
   std::vector<int64_t> retain_tokens;
-  int batch_size = 1;
+  int batch_size = 1;           // of this rank's part of a batch
+  int optimizer_ranks = 1;      // that share the moments
   int smallest_parts = 1;       // of a batch; a power of two
   int64_t available_bytes = 0;  // beyond the resident weights; 0 = unknown
 };

@@ -36,7 +36,8 @@ class MovementCheck {
   // predicted from more than one token. INTERNAL names a tensor without a gradient.
   absl::Status Before(bool attends);
 
-  // Just after it. INTERNAL names the tensor that did not move or should not have.
+  // Just after it. Whether rounding explains what did not move, only the optimizer of its owner
+  // tells: no other rank minds. INTERNAL names the tensor that did not move or should not have.
   absl::Status After(const AdamW& optimizer, double learning_rate);
 
  private:

@@ -76,14 +76,15 @@ absl::StatusOr<ReferenceNlls> ComputeReferenceNlls(const CausalLm& model,
 
 absl::StatusOr<std::vector<at::Tensor>> ComputeReferenceStates(
     ReferenceKind kind, const CausalLm& model, const std::vector<TrainingSequence>& sequences,
-    int layer, const CancelToken& cancel) {
+    const std::vector<bool>& is_wanted, int layer, const CancelToken& cancel) {
   const c10::AutoGradMode no_grad(false);
-  std::vector<at::Tensor> states;
-  states.reserve(sequences.size());
-  for (const TrainingSequence& sequence : sequences) {
+  std::vector<at::Tensor> states(sequences.size());
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    if (!is_wanted[i]) {
+      continue;
+    }
     RWKU_RETURN_IF_ERROR(cancel.Check());
-    states.push_back(
-        StatesOf(kind, model, PackSequences({&sequence}, model.device()), layer).cpu());
+    states[i] = StatesOf(kind, model, PackSequences({&sequences[i]}, model.device()), layer).cpu();
   }
   return states;
 }

@@ -51,9 +51,10 @@ absl::StatusOr<ReferenceNlls> ComputeReferenceNlls(const CausalLm& model,
                                                    const OriginalModel& original,
                                                    const CancelToken& cancel);
 
-// What `kind` names of each sequence, on the host. Call inside an OriginalWeightsScope.
+// What `kind` names of each sequence that `is_wanted`, on the host; undefined of the others. Call
+// inside an OriginalWeightsScope.
 absl::StatusOr<std::vector<at::Tensor>> ComputeReferenceStates(
     ReferenceKind kind, const CausalLm& model, const std::vector<TrainingSequence>& sequences,
-    int layer, const CancelToken& cancel);
+    const std::vector<bool>& is_wanted, int layer, const CancelToken& cancel);
 
 }  // namespace rwku::engine

@@ -70,7 +70,7 @@ at::Tensor BackwardSequenceObjective(const CausalLm& model, const LabelledPack& 
                                      const TrainingPlan& plan, const PackReference& reference,
                                      const BatchScale& scale) {
   const size_t per_item = plan.objective == Objective::kDpo ? 2 : 1;
-  const at::Tensor hidden = model.Hidden(pack.input).index_select(0, pack.positions);
+  const at::Tensor hidden = pack.Through(model.Hidden(pack.input)).index_select(0, pack.positions);
   const double weight = scale.weight / static_cast<double>(scale.items);
   std::vector<int64_t> item_ends;
   for (size_t i = per_item - 1; i < pack.ends.size(); i += per_item) {

@@ -15,7 +15,7 @@ namespace {
 at::Tensor BackwardWeighted(const CausalLm& model, const LabelledPack& pack,
                             const BatchScale& scale,
                             const std::function<at::Tensor(const at::Tensor&)>& weights) {
-  const at::Tensor hidden = model.Hidden(pack.input).index_select(0, pack.positions);
+  const at::Tensor hidden = pack.Through(model.Hidden(pack.input)).index_select(0, pack.positions);
   at::Tensor loss = at::zeros({}, hidden.options().dtype(at::kDouble).requires_grad(false));
   const double weight = scale.weight / static_cast<double>(std::max<int64_t>(scale.labelled, 1));
   BackwardThroughHead(model, hidden, pack.targets, ChunkEnds(model, pack.targets.size(0)),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -15,10 +16,10 @@
 #include <c10/core/GradMode.h>
 
 #include "base/log.h"
-#include "base/random.h"
 #include "base/status_macros.h"
 #include "worker/engine/torch_status.h"
 #include "worker/engine/train/adamw.h"
+#include "worker/engine/train/batches.h"
 #include "worker/engine/train/corpus.h"
 #include "worker/engine/train/device_memory.h"
 #include "worker/engine/train/hidden_losses.h"
@@ -28,7 +29,7 @@
 #include "worker/engine/train/movement.h"
 #include "worker/engine/train/objective.h"
 #include "worker/engine/train/plan_validation.h"
-#include "worker/engine/train/retain_stream.h"
+#include "worker/engine/train/rank_share.h"
 #include "worker/engine/train/schedule.h"
 #include "worker/engine/train/token_loss.h"
 #include "worker/engine/train/trainable.h"
@@ -38,10 +39,11 @@ namespace {
 
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// A batch of forget items and the retain texts that go with them.
-struct Batch {
-  absl::Span<const int> items;
-  std::vector<int> retain;
+// This rank's items of one of a batch's two corpora, in the scale of the whole batch.
+struct Pass {
+  bool is_retain = false;
+  std::vector<int> items;
+  BatchScale scale;
 };
 
 struct LossAndNorm {
@@ -53,17 +55,19 @@ class Trainer {
  public:
   Trainer(CausalLm& model, const text::Tokenizer& tokenizer, const TrainingPlan& plan,
           const TrainingCallbacks& callbacks, const CancelToken& cancel,
-          const TrainingContext& context)
+          const TrainingContext& context, const RankShare& share)
       : model_(model),
         tokenizer_(tokenizer),
         plan_(plan),
         callbacks_(callbacks),
         cancel_(cancel),
-        context_(context) {}
+        context_(context),
+        share_(share) {}
 
   absl::StatusOr<TrainingReport> Run() {
     const c10::AutoGradMode grad(true);
     RWKU_RETURN_IF_ERROR(Tokenize());
+    epochs_ = PlanBatches(plan_, forget_.corpus.Items(), retain_.corpus.Items());
     MergeAdapters(&model_);
     RWKU_RETURN_IF_ERROR(AskOriginal());
     if (plan_.trained == TrainedWeights::kLora) {
@@ -72,20 +76,17 @@ class Trainer {
     const TrainableWeights weights(&model_, ChoiceOf(plan_));
     report_.trained_parameters = weights.parameters();
     RWKU_RETURN_IF_ERROR(PlanParts());
-    AdamWOptions options;
-    options.max_gradient_norm = plan_.max_gradient_norm;
-    AdamW optimizer(weights.tensors(), options);
+    AdamW optimizer = MakeOptimizer(weights);
     MovementCheck movement(model_, weights);
     if (plan_.objective == Objective::kRmu) {
       direction_ = RandomDirection(plan_.seed, model_.config().hidden_size).to(model_.device());
     }
-    std::optional<RetainStream> retain;
-    if (plan_.retain.term != RetainTerm::kNone) {
-      retain.emplace(plan_.seed, retain_.corpus.Items());
-    }
+    RWKU_RETURN_IF_ERROR(MeetRanks(weights));
     total_steps_ = static_cast<int>(TotalSteps(plan_, forget_.corpus.Items()));
     for (int epoch = 1; epoch <= plan_.epochs; ++epoch) {
-      RWKU_RETURN_IF_ERROR(Epoch(epoch, retain, &optimizer, &movement));
+      for (const StepBatches& batches : epochs_[static_cast<size_t>(epoch - 1)]) {
+        RWKU_RETURN_IF_ERROR(Step(batches, weights, &optimizer, &movement));
+      }
       report_.epochs = epoch;
       RWKU_ASSIGN_OR_RETURN(const EpochVerdict verdict, TellEpoch(epoch));
       if (verdict == EpochVerdict::kStop) {
@@ -129,20 +130,39 @@ class Trainer {
     }
     const std::vector<TrainingSequence>& sequences = corpus->corpus.sequences;
     if (kind == ReferenceKind::kNll) {
-      RWKU_ASSIGN_OR_RETURN(ReferenceNlls reference,
-                            ComputeReferenceNlls(model_, sequences, context_.original, cancel_));
+      RWKU_ASSIGN_OR_RETURN(
+          ReferenceNlls reference,
+          ComputeSharedReferenceNlls(share_, model_, sequences, context_.original, cancel_));
       corpus->nll = std::move(reference.values);
       report_.reference_texts_computed = reference.computed;
       report_.reference_texts_cached = reference.cached;
       return absl::OkStatus();
     }
-    RWKU_ASSIGN_OR_RETURN(corpus->states,
-                          ComputeReferenceStates(kind, model_, sequences, plan_.layer, cancel_));
+    RWKU_ASSIGN_OR_RETURN(
+        corpus->states,
+        ComputeReferenceStates(kind, model_, sequences, IsOwn(*corpus), plan_.layer, cancel_));
     if (kind != ReferenceKind::kLayerStates) {
       const at::Tensor head = model_.lm_head.weight.detach();
       corpus->head = HeadChanges() ? head.clone() : head;
     }
     return absl::OkStatus();
+  }
+
+  // Of each sequence, whether it will ever be this rank's.
+  std::vector<bool> IsOwn(const ReferencedCorpus& corpus) const {
+    const int per_item = corpus.corpus.sequences_per_item;
+    std::vector<bool> is_own(corpus.corpus.sequences.size(), false);
+    for (const std::vector<StepBatches>& steps : epochs_) {
+      for (const StepBatches& batches : steps) {
+        for (const Batch& batch : batches) {
+          const Batch own = ShareOf(batch, share_.rank, share_.world_size);
+          for (const int item : &corpus == &retain_ ? own.retain : own.items) {
+            std::fill_n(is_own.begin() + item * per_item, per_item, true);
+          }
+        }
+      }
+    }
+    return is_own;
   }
 
   // Whether the tensor that is the head now will not be the original's: it trains, or it only has
@@ -180,7 +200,8 @@ class Trainer {
     for (const TrainingSequence& sequence : retain_.corpus.sequences) {
       request.retain_tokens.push_back(static_cast<int64_t>(sequence.tokens.size()));
     }
-    request.batch_size = plan_.batch_size;
+    request.batch_size = static_cast<int>(CeilDivide(plan_.batch_size, share_.world_size));
+    request.optimizer_ranks = ShardsOptimizer() ? share_.world_size : 1;
     request.smallest_parts = plan_.micro_batch_parts;
     request.available_bytes = context_.available_bytes.value_or(AvailableBytes(model_.device()));
     RWKU_ASSIGN_OR_RETURN(const ChosenMemoryPlan chosen, PlanMemory(request));
@@ -189,67 +210,92 @@ class Trainer {
     return absl::OkStatus();
   }
 
-  absl::Status Epoch(int epoch, std::optional<RetainStream>& retain, AdamW* optimizer,
-                     MovementCheck* movement) {
-    const int count = forget_.corpus.Items();
-    const std::vector<int> order = EpochOrder(plan_.seed, epoch - 1, count);
-    int done = 0;
-    while (done < count) {
-      std::vector<Batch> batches;
-      for (; done < count && static_cast<int>(batches.size()) < plan_.accumulation;) {
-        const int size = std::min(plan_.batch_size, count - done);
-        batches.push_back({absl::MakeConstSpan(order).subspan(done, size),
-                           retain.has_value() ? retain->Take(size) : std::vector<int>{}});
-        done += size;
+  bool ShardsOptimizer() const { return share_.gang != nullptr && plan_.shard_optimizer_state; }
+
+  AdamW MakeOptimizer(const TrainableWeights& weights) {
+    AdamWOptions options;
+    options.max_gradient_norm = plan_.max_gradient_norm;
+    options.keeps_gradients = share_.gang != nullptr;
+    std::vector<bool> is_own;
+    if (ShardsOptimizer()) {
+      owners_ = OwnersOf(weights.tensors(), share_.world_size);
+      for (const int owner : owners_) {
+        is_own.push_back(owner == share_.rank);
       }
-      RWKU_RETURN_IF_ERROR(Step(batches, optimizer, movement));
     }
+    return {weights.tensors(), options, std::move(is_own)};
+  }
+
+  // Ranks come here at very different times, from then on they keep step.
+  absl::Status MeetRanks(const TrainableWeights& weights) {
+    if (share_.gang == nullptr) {
+      return absl::OkStatus();
+    }
+    RWKU_RETURN_IF_ERROR(AnyRank(share_, false, cancel_).status());
+    RWKU_ASSIGN_OR_RETURN(exchange_, share_.gang->ExchangeGradients(weights.tensors()));
     return absl::OkStatus();
   }
 
-  // `backward` of each part of `items`, in the scale of them all.
-  template <typename Backward>
-  absl::Status InParts(const ReferencedCorpus& corpus, absl::Span<const int> items, double weight,
-                       const Backward& backward, at::Tensor* loss) {
-    const BatchScale scale = ScaleOf(corpus.corpus, items, weight);
-    const auto pack_size =
-        static_cast<size_t>(CeilDivide(static_cast<int64_t>(items.size()), parts_));
-    for (size_t begin = 0; begin < items.size(); begin += pack_size) {
-      RWKU_RETURN_IF_ERROR(cancel_.Check());
-      const MicroBatch batch = PackItems(corpus, items.subspan(begin, pack_size), model_.device());
-      *loss += backward(batch, scale);
-    }
-    return absl::OkStatus();
-  }
-
-  // Adds the gradients of a step's batches; returns the mean of their losses.
-  absl::StatusOr<LossAndNorm> Backward(const std::vector<Batch>& batches, const AdamW& optimizer) {
+  // This rank's passes of a step; the scales are those of the whole batches.
+  std::vector<Pass> PassesOf(const StepBatches& batches) const {
     const double share = 1.0 / static_cast<double>(batches.size());
-    at::Tensor loss = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
+    std::vector<Pass> passes;
     for (const Batch& batch : batches) {
-      RWKU_RETURN_IF_ERROR(InParts(
-          forget_, batch.items, share * plan_.forget_weight,
-          [&](const MicroBatch& part, const BatchScale& scale) {
-            return BackwardForget(model_, part.pack, plan_, part.reference, direction_, scale);
-          },
-          &loss));
-      RWKU_RETURN_IF_ERROR(InParts(
-          retain_, batch.retain, share * plan_.retain.weight,
-          [&](const MicroBatch& part, const BatchScale& scale) {
-            return BackwardRetain(model_, part.pack, plan_, part.reference, scale);
-          },
-          &loss));
+      Batch own = ShareOf(batch, share_.rank, share_.world_size);
+      passes.push_back({false, std::move(own.items),
+                        ScaleOf(forget_.corpus, batch.items, share * plan_.forget_weight)});
+      passes.push_back({true, std::move(own.retain),
+                        ScaleOf(retain_.corpus, batch.retain, share * plan_.retain.weight)});
+    }
+    passes.erase(std::remove_if(passes.begin(), passes.end(),
+                                [](const Pass& pass) { return pass.items.empty(); }),
+                 passes.end());
+    return passes;
+  }
+
+  at::Tensor BackwardPart(const Pass& pass, const MicroBatch& part) const {
+    return pass.is_retain
+               ? BackwardRetain(model_, part.pack, plan_, part.reference, pass.scale)
+               : BackwardForget(model_, part.pack, plan_, part.reference, direction_, pass.scale);
+  }
+
+  // Adds the gradients of a step's batches; returns the mean of their losses. In a gang both are
+  // those of all ranks: the last part of the last pass exchanges the gradients.
+  absl::StatusOr<LossAndNorm> Backward(const StepBatches& batches, const AdamW& optimizer) {
+    at::Tensor loss = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
+    const std::vector<Pass> passes = PassesOf(batches);
+    for (const Pass& pass : passes) {
+      const auto items = absl::MakeConstSpan(pass.items);
+      const auto part_size =
+          static_cast<size_t>(CeilDivide(static_cast<int64_t>(items.size()), parts_));
+      for (size_t begin = 0; begin < items.size(); begin += part_size) {
+        RWKU_RETURN_IF_ERROR(cancel_.Check());
+        MicroBatch part = PackItems(pass.is_retain ? retain_ : forget_,
+                                    items.subspan(begin, part_size), model_.device());
+        if (exchange_ != nullptr && &pass == &passes.back() && begin + part_size >= items.size()) {
+          part.pack.on_states = [this](const at::Tensor& states) {
+            return exchange_->Attach(states);
+          };
+        }
+        loss += BackwardPart(pass, part);
+      }
+    }
+    if (exchange_ != nullptr) {
+      exchange_->Finish();
+      RWKU_RETURN_IF_ERROR(share_.gang->Sum(loss));
     }
     return LossAndNorm{loss.item<double>(), optimizer.GradientNorm()};
   }
 
-  // Backward, in smaller and smaller parts while memory runs out.
-  absl::StatusOr<LossAndNorm> BackwardThatFits(const std::vector<Batch>& batches,
-                                               AdamW* optimizer) {
-    const auto largest = static_cast<int>(batches.front().items.size());
+  // Backward, in smaller and smaller parts while memory runs out. What has been handed to other
+  // ranks cannot be repeated.
+  absl::StatusOr<LossAndNorm> BackwardThatFits(const StepBatches& batches, AdamW* optimizer) {
+    const auto largest =
+        static_cast<int>(ShareOf(batches.front(), share_.rank, share_.world_size).items.size());
     while (true) {
       auto result = CatchTorch([&] { return Backward(batches, *optimizer); });
-      if (!absl::IsResourceExhausted(result.status()) || parts_ >= largest) {
+      const bool is_final = exchange_ != nullptr && exchange_->has_begun();
+      if (!absl::IsResourceExhausted(result.status()) || parts_ >= largest || is_final) {
         return result;
       }
       parts_ *= 2;
@@ -261,7 +307,8 @@ class Trainer {
   }
 
   // One optimizer step over `batches`.
-  absl::Status Step(const std::vector<Batch>& batches, AdamW* optimizer, MovementCheck* movement) {
+  absl::Status Step(const StepBatches& batches, const TrainableWeights& weights, AdamW* optimizer,
+                    MovementCheck* movement) {
     TrainingStep step;
     step.step = static_cast<int>(report_.steps.size()) + 1;
     step.total_steps = total_steps_;
@@ -281,6 +328,9 @@ class Trainer {
       RWKU_RETURN_IF_ERROR(movement->Before(attends_));
     }
     optimizer->Step(step.learning_rate, step.gradient_norm);
+    if (ShardsOptimizer()) {
+      RWKU_RETURN_IF_ERROR(share_.gang->Share(weights.tensors(), owners_));
+    }
     if (is_due) {
       RWKU_RETURN_IF_ERROR(movement->After(*optimizer, step.learning_rate));
     }
@@ -292,11 +342,15 @@ class Trainer {
   }
 
   absl::StatusOr<EpochVerdict> TellEpoch(int epoch) {
-    if (!callbacks_.on_epoch) {
-      return EpochVerdict::kContinue;
+    EpochVerdict verdict = EpochVerdict::kContinue;
+    if (callbacks_.on_epoch) {
+      const c10::AutoGradMode no_grad(false);
+      RWKU_ASSIGN_OR_RETURN(verdict, callbacks_.on_epoch(epoch));
     }
-    const c10::AutoGradMode no_grad(false);
-    return callbacks_.on_epoch(epoch);
+    // One that stops stops all.
+    RWKU_ASSIGN_OR_RETURN(const bool stops,
+                          AnyRank(share_, verdict == EpochVerdict::kStop, cancel_));
+    return stops ? EpochVerdict::kStop : EpochVerdict::kContinue;
   }
 
   absl::Status CheckFinite(const TrainingStep& step) const {
@@ -322,6 +376,10 @@ class Trainer {
   const TrainingCallbacks& callbacks_;
   const CancelToken& cancel_;
   const TrainingContext& context_;
+  const RankShare share_;
+  std::vector<std::vector<StepBatches>> epochs_;
+  std::vector<int> owners_;  // of the weights' optimizer state, where it is sharded
+  std::unique_ptr<GradientExchange> exchange_;
   ReferencedCorpus forget_;
   ReferencedCorpus retain_;
   at::Tensor direction_;  // of kRmu
@@ -344,9 +402,17 @@ absl::StatusOr<TrainingReport> TrainModel(CausalLm& model, const text::Tokenizer
                                           const TrainingContext& context) {
   RWKU_RETURN_IF_ERROR(ValidateTrainingPlan(plan));
   RWKU_RETURN_IF_ERROR(ValidateForModel(plan, model));
-  return CatchTorch([&]() -> absl::StatusOr<TrainingReport> {
-    return Trainer(model, tokenizer, plan, callbacks, cancel, context).Run();
+  RWKU_ASSIGN_OR_RETURN(const RankShare share, ShareOfPlan(plan));
+  auto report = CatchTorch([&]() -> absl::StatusOr<TrainingReport> {
+    return Trainer(model, tokenizer, plan, callbacks, cancel, context, share).Run();
   });
+  if (report.ok() || share.gang == nullptr) {
+    return report;
+  }
+  // The others must not wait for this rank until their time is up.
+  const absl::Status failure = share.gang->Fail("training", report.status().message());
+  RWKU_RETURN_IF_ERROR(cancel.Check());
+  return absl::IsUnavailable(report.status()) ? failure : report.status();
 }
 
 }  // namespace rwku::engine

@@ -28,11 +28,15 @@ struct TrainingContext {
 // Where memory runs out in a step, its gradients are dropped and it is repeated with the batch in
 // twice as many parts, down to single items; report.memory tells the parts that were planned.
 //
+// In a gang an error of one rank ends the training of all: the others return UNAVAILABLE. Memory
+// that runs out once the exchange of a step's gradients has begun is such an error.
+//
 // INVALID_ARGUMENT names the plan's field and what is allowed; DATA_LOSS names the step whose loss
 // or gradient norm is not finite (its update is not made) and the last good loss;
 // RESOURCE_EXHAUSTED is memory; INTERNAL names a weight that should have moved and did not, or the
-// reverse (movement.h); otherwise what on_epoch returned, or the reason of `cancel`, looked at
-// between passes. After an error the weights are undefined.
+// reverse (movement.h); UNAVAILABLE is a rank of plan.gang or the network, and names them;
+// otherwise what on_epoch returned, or the reason of `cancel`, looked at between passes. After an
+// error the weights are undefined.
 absl::StatusOr<TrainingReport> TrainModel(CausalLm& model, const text::Tokenizer& tokenizer,
                                           const TrainingPlan& plan,
                                           const TrainingCallbacks& callbacks,

@@ -1,0 +1,71 @@
+// For tests: a TLS server with every service of the wire (each call that is let in answers
+// UNIMPLEMENTED), certificates, and a tokens file with one token a role.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "rwku/v1/unlearning.grpc.pb.h"
+#include "rwku/v1/worker.grpc.pb.h"
+#include <grpcpp/channel.h>
+
+#include "base/clock.h"
+#include "net/security/channel_credentials.h"
+#include "net/security/token.h"
+#include "net/server.h"
+#include "server/auth/security.h"
+#include "tests/testing/certificates.h"
+
+namespace rwku::auth {
+
+class TestSecurity {
+ public:
+  // Writes into `root`, which is emptied first.
+  explicit TestSecurity(const std::filesystem::path& root);
+
+  // Starts the server with `flags`, those of TLS and tokens by default.
+  void Start(const SecurityFlags& flags);
+  SecurityFlags Flags() const;
+  Security& security() { return *security_; }
+  net::Server& server() { return *server_; }
+  std::string address() const { return server_->address(); }
+
+  // A token of every role, and "expired" and "revoked", which are viewers.
+  const std::string& token(const std::string& name) const { return tokens_.at(name); }
+  // Writes the tokens file anew, with `change` made to the record `id`.
+  void ChangeToken(const std::string& id, const std::function<void(net::TokenRecord&)>& change);
+  // Gives the server (or with `name` "worker" the worker) a certificate of `subject`.
+  void WriteCertificate(const std::string& name, const std::string& subject);
+
+  // Trusts the server's authority; with `token` its text, with `certificate` the worker's.
+  net::ChannelSecurity Client(const std::string& token, bool certificate = false) const;
+  std::shared_ptr<grpc::Channel> Channel(const net::ChannelSecurity& security) const;
+
+  std::string Path(const std::string& name) const { return (root_ / name).string(); }
+  testing::CertificateAuthority& authority() { return authority_; }
+
+ private:
+  const std::filesystem::path root_;
+  testing::CertificateAuthority authority_;
+  const RealClock clock_;
+  std::map<std::string, std::string> tokens_;
+  std::vector<net::TokenRecord> records_;
+  v1::UnlearningService::CallbackService unlearning_;
+  v1::WorkerService::CallbackService workers_;
+  std::unique_ptr<Security> security_;
+  std::unique_ptr<net::Server> server_;
+};
+
+// Writes `contents` so that only the owner may read them.
+void WritePrivate(const std::string& path, const std::string& contents);
+
+// Calls any method with an empty request and waits for its answer; the first message of it, as on
+// the wire, goes to `response`.
+grpc::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+                        std::string* response = nullptr);
+
+}  // namespace rwku::auth

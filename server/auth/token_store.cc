@@ -1,0 +1,116 @@
+#include "server/auth/token_store.h"
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/status_macros.h"
+
+namespace rwku::auth {
+namespace {
+
+constexpr char kFlag[] = "--tokens";
+
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<TokenStore>> TokenStore::Create(const std::string& path,
+                                                               const Clock* clock) {
+  std::unique_ptr<TokenStore> store(new TokenStore(path, clock));
+  const absl::MutexLock lock(&store->mu_);
+  store->stamp_ = net::StampOf(path);
+  RWKU_ASSIGN_OR_RETURN(store->records_, store->Read());
+  return store;
+}
+
+absl::StatusOr<TokenStore::Records> TokenStore::Read() const {
+  const absl::StatusOr<std::string> text = ReadFile(path_);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(), absl::StrCat(kFlag, ": ", text.status().message()));
+  }
+  absl::StatusOr<std::vector<net::TokenRecord>> tokens = net::ParseTokens(*text, path_);
+  if (!tokens.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(kFlag, ": ", tokens.status().message()));
+  }
+  Records records;
+  for (net::TokenRecord& token : *tokens) {
+    std::string id = token.id;
+    records.emplace(std::move(id), std::move(token));
+  }
+  return records;
+}
+
+void TokenStore::Poll() {
+  const net::FileStamp now = net::StampOf(path_);
+  {
+    const absl::MutexLock lock(&mu_);
+    if (now == stamp_) {
+      return;
+    }
+    stamp_ = now;
+  }
+  absl::StatusOr<Records> records = Read();
+  if (!records.ok()) {
+    RWKU_LOG(kError, "changed tokens refused; the ones before them stay")
+        .With("error", records.status().message());
+    return;
+  }
+  RWKU_LOG(kInfo, "tokens read again").With("tokens", static_cast<uint64_t>(records->size()));
+  const absl::MutexLock lock(&mu_);
+  records_ = *std::move(records);
+}
+
+absl::StatusOr<Identity> TokenStore::Authenticate(absl::string_view authorization) const {
+  absl::string_view token = authorization;
+  if (!absl::ConsumePrefix(&token, "Bearer ")) {
+    return absl::UnauthenticatedError("the authorization header is not \"Bearer <token>\"");
+  }
+  const std::optional<absl::string_view> id = net::TokenIdOf(token);
+  if (!id) {
+    return absl::UnauthenticatedError(
+        "the bearer token is not of the form rwku_<id>_<64 hexadecimal digits>");
+  }
+  const std::string hash = net::TokenHash(token);
+  const absl::MutexLock lock(&mu_);
+  const auto found = records_.find(*id);
+  if (found == records_.end() || !net::EqualInConstantTime(found->second.sha256, hash)) {
+    return absl::UnauthenticatedError(
+        "this server does not know the token: it is wrong, was removed, or belongs to another "
+        "server");
+  }
+  return Judge(found->second);
+}
+
+absl::StatusOr<Identity> TokenStore::Find(absl::string_view id) const {
+  const absl::MutexLock lock(&mu_);
+  const auto found = records_.find(id);
+  if (found == records_.end()) {
+    return absl::UnauthenticatedError(absl::StrCat("the token \"", id, "\" was removed"));
+  }
+  return Judge(found->second);
+}
+
+absl::StatusOr<Identity> TokenStore::Judge(const net::TokenRecord& record) const {
+  if (record.revoked) {
+    return absl::UnauthenticatedError(absl::StrCat("the token \"", record.id, "\" was revoked at ",
+                                                   TimeText(*record.revoked),
+                                                   "; ask the operator for another one"));
+  }
+  if (record.expires <= clock_->Now()) {
+    return absl::UnauthenticatedError(absl::StrCat("the token \"", record.id, "\" expired at ",
+                                                   TimeText(record.expires),
+                                                   "; ask the operator for another one"));
+  }
+  return Identity{.id = record.id, .role = record.role};
+}
+
+}  // namespace rwku::auth

@@ -1,0 +1,60 @@
+// What a training needs of a gang beyond engine.h: sums and copies of tensors, and the exchange of
+// gradients while the backward pass still runs. The training knows no transport.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include <ATen/core/Tensor.h>
+
+#include "worker/engine/engine.h"
+
+namespace rwku::engine {
+
+// Sums the gradients of a fixed list of weights over the ranks, in buckets, each as soon as the
+// backward pass is done with it. Gradients become views of the buckets: they are to be zeroed, not
+// freed, and after a step every rank has the same bits in them. Methods throw torch's exceptions;
+// c10::DistError is a rank or the network. Not thread-safe.
+class GradientExchange {
+ public:
+  virtual ~GradientExchange() = default;
+
+  // `states`, equal in value, such that the backward pass through them is the one that ends a
+  // step: it sums what the weights' gradients hold by its end. A weight that it does not reach
+  // counts with the gradient that it has. At most once a step.
+  virtual at::Tensor Attach(const at::Tensor& states) = 0;
+
+  // Ends a step; every rank calls it once a step. Where no backward pass went through Attach's
+  // states it exchanges the gradients as they are.
+  virtual void Finish() = 0;
+
+  // Whether the exchange of this step has begun: the passes before it can be repeated no more.
+  virtual bool has_begun() const = 0;
+};
+
+// Errors are UNAVAILABLE, name this rank, the operation and what the transport said, and end the
+// gang. Every rank makes the same calls in the same order, within GangPlan::timeout of one another.
+class TensorGang : public Gang {
+ public:
+  // `parameters` are leaves that want gradients, equal on every rank; they outlive the exchange, as
+  // the gang does.
+  virtual absl::StatusOr<std::unique_ptr<GradientExchange>> ExchangeGradients(
+      std::vector<at::Tensor> parameters) = 0;
+
+  // The sum over ranks of the one number of `tensor`, in place: the same bits everywhere.
+  virtual absl::Status Sum(at::Tensor& tensor) = 0;
+
+  // Makes tensors[i] everywhere what it is on rank owners[i].
+  virtual absl::Status Share(absl::Span<const at::Tensor> tensors,
+                             absl::Span<const int> owners) = 0;
+
+  // Ends the gang because `operation` failed here with `what`, if it has not ended yet; returns why
+  // it ended.
+  virtual absl::Status Fail(absl::string_view operation, absl::string_view what) = 0;
+};
+
+}  // namespace rwku::engine

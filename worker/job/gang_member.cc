@@ -1,0 +1,88 @@
+#include "worker/job/gang_member.h"
+
+#include <thread>
+#include <utility>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+
+#include "base/status_macros.h"
+#include "worker/job/sharded_language_model.h"
+
+namespace rwku::job {
+namespace {
+
+constexpr absl::Duration kLook = absl::Milliseconds(50);
+
+}  // namespace
+
+// Nobody tells of a cancellation: a thread looks.
+class GangMember::Watch {
+ public:
+  Watch(engine::Gang& gang, const CancelToken& cancel)
+      : thread_([this, &gang, &cancel] {
+          while (!ends_.WaitForNotificationWithTimeout(kLook)) {
+            if (cancel.cancelled()) {
+              gang.Abort();
+              return;
+            }
+          }
+        }) {}
+  ~Watch() {
+    ends_.Notify();
+    thread_.join();
+  }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  absl::Notification ends_;
+  std::thread thread_;
+};
+
+GangMember::GangMember(engine::Engine& engine, std::unique_ptr<engine::Gang> gang,
+                       const CancelToken& cancel)
+    : engine_(engine), cancel_(cancel), gang_(std::move(gang)) {
+  if (gang_ != nullptr) {
+    shared_model_ = std::make_unique<ShardedLanguageModel>(engine_.model(), *gang_);
+    watch_ = std::make_unique<Watch>(*gang_, cancel_);
+  }
+}
+
+GangMember::~GangMember() {
+  watch_.reset();
+  if (gang_ != nullptr && !has_left_) {
+    gang_->Abort();
+  }
+}
+
+absl::StatusOr<std::unique_ptr<GangMember>> GangMember::Join(engine::Engine& engine,
+                                                             const GangPlace& place,
+                                                             const CancelToken& cancel) {
+  std::unique_ptr<engine::Gang> gang;
+  if (place.world_size > 1) {
+    engine::GangPlan plan;
+    plan.world_size = place.world_size;
+    plan.rank = place.rank;
+    plan.rendezvous = place.rendezvous;
+    plan.name = place.name;
+    plan.timeout = place.timeout;
+    plan.network_interface = place.network_interface;
+    RWKU_ASSIGN_OR_RETURN(gang, engine.JoinGang(plan, cancel));
+  }
+  return std::unique_ptr<GangMember>(new GangMember(engine, std::move(gang), cancel));
+}
+
+evaluate::LanguageModel& GangMember::model() const {
+  return shared_model_ != nullptr ? *shared_model_ : engine_.model();
+}
+
+absl::Status GangMember::Leave() {
+  if (gang_ != nullptr && !has_left_) {
+    RWKU_RETURN_IF_ERROR(gang_->AllGather("", cancel_).status());
+    has_left_ = true;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace rwku::job
