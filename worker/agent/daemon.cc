@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -385,6 +386,8 @@ int RunDaemon(int argc, char** argv, const EngineFactory& make_engine) {
   }
   SetMinimumLogSeverity(*ParseLogSeverity(flags.log_level));  // checked with the flags
   SetLogContext("worker", flags.name);
+  // A rank that went away is an error of the exchange, not the end of this process.
+  std::signal(SIGPIPE, SIG_IGN);
   // First, so that every thread below leaves the signals alone.
   auto signals = std::make_unique<net::SignalWaiter>();
   const absl::StatusOr<Setup> setup = SetUp(flags, make_engine);
