@@ -1,7 +1,6 @@
 #include "server/store/copy_store.h"
 
 #include <atomic>
-#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -69,17 +68,26 @@ class CopyStoreTest : public testing::Test {
 TEST_F(CopyStoreTest, CopiesUnderAServerThatWritesHoldEveryAcknowledgedCommitAndNoGap) {
   auto store = RocksStore::Open({.folder = root_ / "store"});
   ASSERT_TRUE(store.ok()) << store.status();
+  // Each copy is taken while so many commits are made; a flush every 16, and a new log with it.
+  constexpr int kCopies = 8;
+  constexpr int kCommitsPerCopy = 40;
   std::atomic<int> acknowledged = 0;
-  std::atomic<bool> stop = false;
-  // A flush every 16 commits, and a new log with it.
+  std::atomic<int> allowed = 0;
   std::thread writer([&] {
-    for (int i = 0; !stop && (*store)->Commit({RunBatch(i, 1'000'000)}).ok(); ++i) {
+    for (int i = 0; i < kCopies * kCommitsPerCopy; ++i) {
+      for (int now = allowed; now <= i; now = allowed) {
+        allowed.wait(now);
+      }
+      if (!(*store)->Commit({RunBatch(i, 1'000'000)}).ok()) {
+        return;
+      }
       acknowledged = i + 1;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   });
   int last = 0;
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < kCopies; ++i) {
+    allowed += kCommitsPerCopy;
+    allowed.notify_one();
     const int before = acknowledged;
     const fs::path copy = root_ / absl::StrCat("copy", i);
     const absl::Status copied = CopyStore(root_ / "store", copy);
@@ -92,7 +100,6 @@ TEST_F(CopyStoreTest, CopiesUnderAServerThatWritesHoldEveryAcknowledgedCommitAnd
     last = after;
     fs::remove_all(copy);
   }
-  stop = true;
   writer.join();
   EXPECT_GT(last, 20) << "the store was never flushed";
 }
