@@ -56,7 +56,7 @@ class RecordReader {
     static const std::set<std::string>& known = *new std::set<std::string>{
         "id", "role", "sha256", "created", "expires", "revoked", "comment"};
     for (const auto& [key, value] : json_.items()) {
-      if (known.count(key) == 0) {
+      if (!known.contains(key)) {
         return Wrong(key,
                      "is no field of a token; allowed are id, role, sha256, created, expires, "
                      "revoked and comment");

@@ -209,8 +209,4 @@ void Security::PollUntilStopped(absl::Duration interval) {
   }
 }
 
-std::optional<absl::Time> Security::CertificateExpiry() {
-  return tls_ == nullptr ? std::nullopt : std::optional<absl::Time>(tls_->Current()->not_after);
-}
-
 }  // namespace rwku::auth

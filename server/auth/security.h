@@ -2,9 +2,9 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -67,12 +67,9 @@ class Security {
   // Reads again what changed, and ends the streams of tokens that ended.
   void Poll();
 
-  // End of the server's certificate; nothing without TLS.
-  std::optional<absl::Time> CertificateExpiry();
-
  private:
-  Security(const SecurityFlags& flags, std::string listen, bool insecure_listen)
-      : flags_(flags), listen_(std::move(listen)), insecure_listen_(insecure_listen) {}
+  Security(SecurityFlags flags, std::string listen, bool insecure_listen)
+      : flags_(std::move(flags)), listen_(std::move(listen)), insecure_listen_(insecure_listen) {}
   absl::Status CheckFlags() const;
   void PollUntilStopped(absl::Duration interval) ABSL_LOCKS_EXCLUDED(mu_);
 

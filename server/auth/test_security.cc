@@ -19,7 +19,7 @@ void WritePrivate(const std::string& path, const std::string& contents) {
   fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
 }
 
-TestSecurity::TestSecurity(const fs::path& root) : root_(root), authority_("test authority") {
+TestSecurity::TestSecurity(fs::path root) : root_(std::move(root)), authority_("test authority") {
   fs::remove_all(root_);
   fs::create_directories(root_);
   WritePrivate(Path("ca.pem"), authority_.certificate());

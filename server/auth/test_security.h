@@ -25,7 +25,7 @@ namespace rwku::auth {
 class TestSecurity {
  public:
   // Writes into `root`, which is emptied first.
-  explicit TestSecurity(const std::filesystem::path& root);
+  explicit TestSecurity(std::filesystem::path root);
 
   // Starts the server with `flags`, those of TLS and tokens by default.
   void Start(const SecurityFlags& flags);
