@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "net/security/token.h"
 #include "tests/testing/certificates.h"
+#include "tests/testing/temporary_folder.h"
 
 namespace rwku::net {
 namespace {
@@ -27,8 +28,9 @@ struct Case {
 TEST(ChannelCredentialsTest, WhatGoesTogetherAndWhatDoesNot) {
   const testing::CertificateAuthority authority("a");
   const testing::PemPair pair = authority.Issue("w", {});
-  const auto file = [](const std::string& name, const std::string& contents) {
-    std::string path = absl::StrCat(::testing::TempDir(), "/", name);
+  const testing::TemporaryFolder folder;
+  const auto file = [&folder](const std::string& name, const std::string& contents) {
+    std::string path = folder / name;
     EXPECT_TRUE(WriteFileAtomically(path, contents).ok());
     std::filesystem::permissions(
         path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "net/security/token_file.h"
 #include "net/security/token_source.h"
+#include "tests/testing/temporary_folder.h"
 
 namespace rwku::net {
 namespace {
@@ -18,12 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-std::string TempFile(const std::string& name) {
-  const std::string path = ::testing::TempDir() + "/" + name;
-  fs::remove(path);
-  return path;
-}
 
 TokenRecord RecordOf(const std::string& id) {
   return {.id = id,
@@ -106,7 +101,8 @@ TEST(TokenTest, EqualityIsOfLengthAndContents) {
 }
 
 TEST(TokenFileTest, IsMadeForTheOwnerAloneAndKeepsItsMode) {
-  const std::string path = TempFile("made.json");
+  const testing::TemporaryFolder folder;
+  const std::string path = folder / "made.json";
   const auto add = [](const std::string& id) {
     return [id](std::vector<TokenRecord>* tokens) {
       tokens->push_back(RecordOf(id));
@@ -122,7 +118,8 @@ TEST(TokenFileTest, IsMadeForTheOwnerAloneAndKeepsItsMode) {
 }
 
 TEST(TokenFileTest, AnErrorLeavesItAsItIs) {
-  const std::string path = TempFile("kept.json");
+  const testing::TemporaryFolder folder;
+  const std::string path = folder / "kept.json";
   EXPECT_FALSE(EditTokens(path, [](auto*) { return absl::NotFoundError("x"); }).ok());
   EXPECT_FALSE(fs::exists(path));
   ASSERT_TRUE(WriteFileAtomically(path, "broken").ok());
@@ -131,7 +128,8 @@ TEST(TokenFileTest, AnErrorLeavesItAsItIs) {
 }
 
 TEST(TokenFileTest, EditorsAtTheSameTimeLoseNothing) {
-  const std::string path = TempFile("shared.json");
+  const testing::TemporaryFolder folder;
+  const std::string path = folder / "shared.json";
   std::vector<std::thread> editors;
   for (int i = 0; i < 8; ++i) {
     editors.emplace_back([&path, i] {
@@ -157,7 +155,8 @@ TEST(TokenSourceTest, RefusesWhatIsNoTokenWithoutShowingIt) {
 }
 
 TEST(TokenSourceTest, AFileForEverybodyIsRefused) {
-  const std::string path = TempFile("open.token");
+  const testing::TemporaryFolder folder;
+  const std::string path = folder / "open.token";
   ASSERT_TRUE(WriteFileAtomically(path, NewToken("x")).ok());
   fs::permissions(path, fs::perms::others_read, fs::perm_options::add);
   const auto source = TokenSource::FromFile(path);

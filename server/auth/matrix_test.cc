@@ -70,7 +70,6 @@ bool LetIn(const grpc::Status& status) {
 
 class MatrixTest : public ::testing::Test {
  protected:
-  MatrixTest() : security_(::testing::TempDir() + "/matrix") {}
   void SetUp() override { security_.Start(security_.Flags()); }
 
   TestSecurity security_;

@@ -63,10 +63,6 @@ class OpenWorkers final : public v1::WorkerService::CallbackService {
 
 class SecurityTest : public ::testing::Test {
  protected:
-  SecurityTest()
-      : files_(absl::StrCat(::testing::TempDir(), "/security-",
-                            ::testing::UnitTest::GetInstance()->current_test_info()->name())) {}
-
   // A server whose worker streams stay open.
   void StartOpen(const SecurityFlags& flags) {
     auto security = Security::Create(flags, "127.0.0.1:0", false, &clock_, absl::ZeroDuration());

@@ -1,5 +1,6 @@
 #include "server/auth/test_security.h"
 
+#include <filesystem>
 #include <utility>
 
 #include "absl/synchronization/notification.h"
@@ -19,9 +20,7 @@ void WritePrivate(const std::string& path, const std::string& contents) {
   fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
 }
 
-TestSecurity::TestSecurity(fs::path root) : root_(std::move(root)), authority_("test authority") {
-  fs::remove_all(root_);
-  fs::create_directories(root_);
+TestSecurity::TestSecurity() : authority_("test authority") {
   WritePrivate(Path("ca.pem"), authority_.certificate());
   WriteCertificate("server", "rwku-server");
   WriteCertificate("worker", "worker-7");

@@ -2,7 +2,7 @@
 // UNIMPLEMENTED), certificates, and a tokens file with one token a role.
 #pragma once
 
-#include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,13 +19,13 @@
 #include "net/server.h"
 #include "server/auth/security.h"
 #include "tests/testing/certificates.h"
+#include "tests/testing/temporary_folder.h"
 
 namespace rwku::auth {
 
 class TestSecurity {
  public:
-  // Writes into `root`, which is emptied first.
-  explicit TestSecurity(std::filesystem::path root);
+  TestSecurity();
 
   // Starts the server with `flags`, those of TLS and tokens by default.
   void Start(const SecurityFlags& flags);
@@ -45,11 +45,11 @@ class TestSecurity {
   net::ChannelSecurity Client(const std::string& token, bool certificate = false) const;
   std::shared_ptr<grpc::Channel> Channel(const net::ChannelSecurity& security) const;
 
-  std::string Path(const std::string& name) const { return (root_ / name).string(); }
+  std::string Path(const std::string& name) const { return folder_ / name; }
   testing::CertificateAuthority& authority() { return authority_; }
 
  private:
-  const std::filesystem::path root_;
+  const testing::TemporaryFolder folder_;
   testing::CertificateAuthority authority_;
   const RealClock clock_;
   std::map<std::string, std::string> tokens_;

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,10 @@ struct Disturbance {
   // Of rank 0, as watchers see it; "lease" is the moment at which the gang is formed.
   const char* stage;
 };
+
+std::ostream& operator<<(std::ostream& out, const Disturbance& disturbance) {
+  return out << "signal " << disturbance.signal << " in " << disturbance.stage;
+}
 
 class GangRunTest : public ::testing::TestWithParam<Disturbance> {
  protected:

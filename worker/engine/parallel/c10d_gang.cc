@@ -1,6 +1,7 @@
 #include "worker/engine/parallel/c10d_gang.h"
 
 #include <algorithm>
+#include <csignal>
 #include <exception>
 #include <functional>
 #include <string>
@@ -243,6 +244,17 @@ class C10dGang final : public TensorGang {
   int64_t gathers_ = 0;
 };
 
+// Gloo and the store write to sockets whose other end may be gone.
+absl::Status CheckSignals() {
+  struct sigaction action = {};
+  if (sigaction(SIGPIPE, nullptr, &action) != 0 || action.sa_handler == SIG_DFL) {
+    return absl::FailedPreconditionError(
+        "a gang: SIGPIPE ends this process, so a rank that goes away would take it along; ignore "
+        "the signal first");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CheckPlan(const GangPlan& plan) {
   if (plan.world_size < 2) {
     return absl::InvalidArgumentError(
@@ -267,6 +279,7 @@ absl::Status CheckPlan(const GangPlan& plan) {
 absl::StatusOr<std::unique_ptr<TensorGang>> JoinC10dGang(const GangPlan& plan, c10::Device device,
                                                          const CancelToken& cancel) {
   RWKU_RETURN_IF_ERROR(CheckPlan(plan));
+  RWKU_RETURN_IF_ERROR(CheckSignals());
   RWKU_ASSIGN_OR_RETURN(const HostPort rendezvous, ParseRendezvous(plan.rendezvous));
   if (!device.is_cpu() && !HasNccl()) {
     return absl::UnimplementedError(

@@ -15,7 +15,8 @@ namespace rwku::engine {
 
 // Meets the ranks of `plan`; their tensors are on `device`. INVALID_ARGUMENT names the plan's field
 // and what is allowed; UNAVAILABLE after join_timeout, and where a rank that had come is gone;
-// UNIMPLEMENTED for a CUDA device in a build without NCCL; or the reason of `cancel`.
+// UNIMPLEMENTED for a CUDA device in a build without NCCL; FAILED_PRECONDITION where SIGPIPE would
+// end the process; or the reason of `cancel`.
 //
 // The gang beats: every rank tells the store now and then that it lives. One that is silent for
 // plan.timeout ends the gang everywhere, also while the others wait in AllGather.

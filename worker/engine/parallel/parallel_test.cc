@@ -6,7 +6,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -26,6 +26,7 @@
 #include "base/file.h"
 #include "tests/testing/free_port.h"
 #include "tests/testing/process.h"
+#include "tests/testing/temporary_folder.h"
 #include "worker/engine/parallel/c10d_gang.h"
 #include "worker/engine/parallel/training_cases_fixture.h"
 
@@ -42,27 +43,6 @@ std::string FreeAddress() {
   EXPECT_TRUE(port.ok()) << port.status();
   return absl::StrCat("127.0.0.1:", port.value_or(1));
 }
-
-class Folder {
- public:
-  Folder()
-      : path_(std::filesystem::path(::testing::TempDir()) /
-              absl::StrCat("gang-", getpid(), "-", counter_++)) {
-    std::filesystem::create_directories(path_);
-  }
-  ~Folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  static inline int counter_ = 0;
-  const std::filesystem::path path_;
-};
 
 // The ranks of one gang. `before` goes in front of each rank's command.
 class Ranks {
@@ -97,7 +77,7 @@ class Ranks {
   }
 
   std::filesystem::path File(int rank, const std::string& what) const {
-    return folder_.path() / absl::StrCat(rank, ".", what);
+    return folder_ / absl::StrCat(rank, ".", what);
   }
 
   // What the rank says in the end.
@@ -112,12 +92,12 @@ class Ranks {
   }
 
  private:
-  std::filesystem::path Log(int rank) const { return folder_.path() / absl::StrCat(rank, ".log"); }
+  std::filesystem::path Log(int rank) const { return folder_ / absl::StrCat(rank, ".log"); }
 
   const std::string mode_;
   const int world_size_;
   const std::string address_;
-  const Folder folder_;
+  const rwku::testing::TemporaryFolder folder_;
   std::vector<std::pair<int, Process>> processes_;
 };
 
@@ -267,11 +247,26 @@ TEST(ParallelTest, RanksOnTwoNetworksTrainAsOne) {
   ExpectResultsOfOneRank(ranks, 2);
 }
 
+TEST(ParallelTest, AProcessThatALostRankWouldEndJoinsNoGang) {
+  GangPlan plan;
+  plan.world_size = 2;
+  plan.rank = 1;
+  plan.rendezvous = "127.0.0.1:1";
+  plan.name = "job 1/1";
+  const auto gang = JoinC10dGang(plan, at::kCPU, CancelToken());
+  EXPECT_EQ(gang.status().code(), absl::StatusCode::kFailedPrecondition) << gang.status();
+  EXPECT_THAT(std::string(gang.status().message()), HasSubstr("SIGPIPE"));
+}
+
 struct Loss {
   std::string mode;
   int victim = 1;
   int signal = SIGKILL;
 };
+
+std::ostream& operator<<(std::ostream& out, const Loss& loss) {
+  return out << "signal " << loss.signal << " to rank " << loss.victim << " in " << loss.mode;
+}
 
 std::string NameOf(const ::testing::TestParamInfo<Loss>& info) {
   return absl::StrCat(info.param.mode, "_", info.param.signal == SIGKILL ? "kill" : "stop", "_",

@@ -9,6 +9,7 @@
 //
 // Says "joined" in FOLDER/RANK.joined and, in train, "trains" in FOLDER/RANK.trains; ends by
 // writing its status to FOLDER/RANK.status.
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -108,6 +109,7 @@ absl::Status RunRank(const std::vector<std::string>& words) {
 }  // namespace rwku::engine
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
   const bool done = rwku::engine::RunRank({argv, argv + argc}).ok();
   return done ? EXIT_SUCCESS : EXIT_FAILURE;
 }
