@@ -397,7 +397,7 @@ void Coordinator::Connect(scheduler::WorkerConnected event, std::string details,
       const absl::Duration forget = Now().monotonic - options_.scheduler.worker_memory;
       std::erase_if(workers_, [&](const auto& entry) {
         return entry.first != event.worker && entry.second.session == nullptr &&
-               entry.second.leases.empty() && entry.second.last_heard < forget;
+               entry.second.last_heard < forget;
       });
       WorkerInfo& info = workers_[event.worker];
       if (info.session != session) {
@@ -512,7 +512,7 @@ void Coordinator::ReportProgress(const WorkerId& worker, const Lease& lease, std
     if (!IsCurrent(worker, session) || mode_ != Mode::kRunning) {
       return;
     }
-    if (const absl::Status status = scheduler_->CheckLease(worker, lease); !status.ok()) {
+    if (const absl::Status status = scheduler_->CheckResultLease(worker, lease); !status.ok()) {
       Entry entry;
       Refuse(worker, lease, status, &entry);
       queue_.push_back(std::move(entry));

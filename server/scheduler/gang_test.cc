@@ -108,6 +108,8 @@ TEST_F(GangTest, ResultComesFromRankZeroAndEndsItForAll) {
   EXPECT_FALSE(scheduler_->CheckResultLease(WorkerId("b"), lease).ok());
   EXPECT_TRUE(scheduler_->CheckResultLease(WorkerId("a"), lease).ok());
   const Decision done = Complete("a", lease);
+  // Sent before the answer came.
+  EXPECT_THAT(Revoked(Heartbeat("b", {lease})), IsEmpty());
   EXPECT_TRUE(done.verdict.ok());
   EXPECT_THAT(Released(done), ElementsAre("b:g/0:1"));
   EXPECT_EQ(Job("g", 0).state, JobState::kSucceeded);
@@ -133,7 +135,7 @@ TEST_F(GangTest, LossOfOneRankEndsItForAllAndANewOneIsFormed) {
   EXPECT_THAT(Job("g", 0).avoid, ElementsAre(WorkerId("b")));
   EXPECT_EQ(Job("g", 0).failures, 0);
   Advance(options_.loss_backoff_base);
-  EXPECT_THAT(Ranks(Heartbeat("c")), ElementsAre("a:0/2@a:7460", "c:1/2@a:7460"));
+  EXPECT_THAT(Ranks(Heartbeat("c")), ElementsAre("c:0/2@c:7460", "a:1/2@c:7460"));
 }
 
 TEST_F(GangTest, NewProcessOfARankEndsIt) {
@@ -186,6 +188,46 @@ TEST_F(GangTest, BrokenExchangeBlamesNobodyAndParksAtLast) {
     Heartbeat("b");
   }
   EXPECT_EQ(Job("g", 0).state, JobState::kFailed);
+  EXPECT_THAT(Job("g", 0).last_failure->message, HasSubstr("parked after 12 attempts"));
+}
+
+TEST_F(GangTest, AfterABrokenOneComesAnotherRankZeroAndOthersTakePart) {
+  Do(MakeGangRun("g", 1, 2));
+  Join("a");
+  Join("b");
+  Join("c");
+  std::vector<std::string> leaders;
+  for (uint64_t token = 1; token <= 3; ++token) {
+    leaders.push_back(Job("g", 0).worker.value());
+    Fail(leaders.back(), LeaseOf("g", 0, token), FailureClass::kInfrastructure);
+    while (Job("g", 0).state == JobState::kQueued) {
+      Advance(absl::Seconds(1));
+      for (const char* worker : {"a", "b", "c"}) {
+        Heartbeat(worker);
+      }
+    }
+  }
+  EXPECT_THAT(leaders, ElementsAre("a", "b", "c"));
+}
+
+TEST_F(GangTest, JobThatEndsItsRanksIsParkedThoughAWorkerOfAnotherKindIsThere) {
+  Do(MakeGangRun("g", 1, 2));
+  Join("gpu", "cuda");
+  Join("a", "cpu");
+  Join("b", "cpu");
+  int lost = 0;
+  while (Job("g", 0).state != JobState::kFailed) {
+    ASSERT_LT(++lost, 20);
+    const std::string process = absl::StrCat("process ", lost);
+    Join("gpu", "cuda");
+    Join("a", "cpu", process);
+    Join("b", "cpu", process);
+    Advance(options_.backoff_limit);
+    for (const char* worker : {"gpu", "a", "b"}) {
+      Heartbeat(worker);
+    }
+  }
+  EXPECT_EQ(Job("g", 0).lost_attempts, options_.max_broken_gangs);
   EXPECT_THAT(Job("g", 0).last_failure->message, HasSubstr("parked after 12 attempts"));
 }
 

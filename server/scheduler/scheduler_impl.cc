@@ -185,7 +185,10 @@ void Scheduler::Impl::Lose(JobRecord& job, const std::vector<WorkerId>& lost,
   for (const WorkerId& worker : lost) {
     avoid = With(std::move(avoid), worker);
   }
-  const bool parked = IsParked(lost_attempts, avoid);
+  // Another worker that is there may be of no use to a gang: of another kind, or one that joins
+  // none.
+  const bool parked = IsParked(lost_attempts, avoid) ||
+                      (!job.gang.empty() && lost_attempts >= options_.max_broken_gangs);
   if (parked) {
     absl::StrAppend(&failure.message, "; parked after ", lost_attempts,
                     " attempts in a row that ended so: the job may be what ends its workers");
@@ -408,6 +411,10 @@ void Scheduler::Impl::FormGang(JobRecord& job, const ReadyQueue::Pick& pick,
   }
   members.insert(members.end(), others.begin(), others.end());
   if (members.size() >= ranks) {
+    // Gangs that break are seldom told by whom: the next one has another rank 0 and, where there
+    // are more workers than ranks, other members.
+    const auto turn = static_cast<size_t>(job.lost_attempts) % members.size();
+    std::rotate(members.begin(), members.begin() + static_cast<ptrdiff_t>(turn), members.end());
     members.resize(ranks);
     Grant(job, members);
   }

@@ -83,8 +83,10 @@ class Scheduler::Impl {
   // Whether the worker is known well enough to be waited for by the others of a gang.
   bool MayJoinGang(const Worker& worker) const;
   void RevokeStale(const WorkerId& worker, const Lease& lease);
-  // Whether `lease` ended in the job's success: its answer is on the way.
+  // Whether `lease` ended in the job's success, told by `worker`: its answer is on the way.
   bool IsFinished(const WorkerId& worker, const Lease& lease) const;
+  // Whether it did, and `worker` was one of the gang.
+  bool HadPartInResult(const WorkerId& worker, const Lease& lease) const;
   void Heard(const WorkerId& worker);
   // Keeps free_ right after any change of the worker or its leases.
   void UpdateFree(const WorkerId& id);

@@ -16,6 +16,16 @@ bool Scheduler::Impl::IsFinished(const WorkerId& worker, const Lease& lease) con
          job->fencing_token == lease.fencing_token;
 }
 
+bool Scheduler::Impl::HadPartInResult(const WorkerId& worker, const Lease& lease) const {
+  const JobRecord* job = records_.FindJob(lease.job);
+  if (job == nullptr || job->state != JobState::kSucceeded ||
+      job->fencing_token != lease.fencing_token) {
+    return false;
+  }
+  const std::vector<WorkerId> holders = HoldersOf(*job);
+  return std::find(holders.begin(), holders.end(), worker) != holders.end();
+}
+
 void Scheduler::Impl::RevokeStale(const WorkerId& worker, const Lease& lease) {
   Revoke(worker, lease, CheckLease(worker, lease).message());
 }
@@ -85,7 +95,7 @@ absl::Status Scheduler::Impl::Handle(const WorkerHeartbeat& event) {
   for (const Lease& lease : event.leases) {
     if (leases_.Holds(event.worker, lease)) {
       leases_.Renew(event.worker, lease.job, LeaseDeadline());
-    } else if (!IsFinished(event.worker, lease)) {
+    } else if (!HadPartInResult(event.worker, lease)) {
       RevokeStale(event.worker, lease);
     }
   }

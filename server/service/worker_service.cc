@@ -40,13 +40,17 @@ constexpr size_t kMaxGangAddress = 300;  // a host name has at most 253 bytes
 constexpr size_t kMaxResultBytes = size_t{1} << 20U;
 constexpr size_t kMaxFailureMessage = size_t{4} << 10U;
 
-// "cuda" of "cuda:0". A worker without devices joins no gang.
+// What the ranks of a gang must have in common: they exchange numbers and answers in the form of
+// their build, and a loopback address is of use to workers of the same machine only. A worker
+// without devices joins no gang.
 std::string GangKind(const v1::Hello& hello) {
-  if (hello.devices().empty()) {
+  const absl::StatusOr<net::HostPort> address = net::ParseHostPort(hello.gang_address());
+  if (hello.devices().empty() || !address.ok()) {
     return "";
   }
-  const std::string& name = hello.devices(0).name();
-  return name.substr(0, name.find(':'));
+  const std::string& device = hello.devices(0).name();
+  return absl::StrCat(device.substr(0, device.find(':')), " ", hello.version(),
+                      net::IsLoopback(address->host) ? " loopback" : "");
 }
 
 void SetDuration(absl::Duration duration, google::protobuf::Duration* proto) {

@@ -50,7 +50,9 @@ class GangRunTest : public ::testing::TestWithParam<Disturbance> {
     fs::create_directories(*root_ / "models");
     const auto world = synth::MakeWorld(7, 2);
     ASSERT_TRUE(world.ok());
-    ASSERT_TRUE(synth::WriteDataset(*world, 7, {}, *root_ / "datasets" / "synthetic").ok());
+    synth::DatasetOptions data;
+    data.membership_texts = 1500;  // an evaluation long enough for a watcher to see it
+    ASSERT_TRUE(synth::WriteDataset(*world, 7, data, *root_ / "datasets" / "synthetic").ok());
     synth::TinyModelOptions options;
     options.steps = 40;
     options.threads = 1;
