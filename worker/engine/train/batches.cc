@@ -9,9 +9,9 @@
 namespace rwku::engine {
 namespace {
 
-std::vector<int> EveryOther(const std::vector<int>& values, int first, int stride) {
+std::vector<int> EveryOther(const std::vector<int>& values, size_t first, size_t stride) {
   std::vector<int> own;
-  for (auto i = static_cast<size_t>(first); i < values.size(); i += static_cast<size_t>(stride)) {
+  for (size_t i = first; i < values.size(); i += stride) {
     own.push_back(values[i]);
   }
   return own;
@@ -45,8 +45,17 @@ std::vector<std::vector<StepBatches>> PlanBatches(const TrainingPlan& plan, int 
   return epochs;
 }
 
-Batch ShareOf(const Batch& batch, int rank, int world_size) {
-  return {EveryOther(batch.items, rank, world_size), EveryOther(batch.retain, rank, world_size)};
+StepBatches ShareOf(const StepBatches& batches, int rank, int world_size) {
+  const auto stride = static_cast<size_t>(world_size);
+  size_t next = static_cast<size_t>(rank);  // of this rank's, from the begin of the batch
+  StepBatches own;
+  own.reserve(batches.size());
+  for (const Batch& batch : batches) {
+    own.push_back({EveryOther(batch.items, next, stride), EveryOther(batch.retain, next, stride)});
+    const size_t taken = own.back().items.size();
+    next = next + taken * stride - batch.items.size();
+  }
+  return own;
 }
 
 }  // namespace rwku::engine

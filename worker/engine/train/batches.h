@@ -21,8 +21,9 @@ using StepBatches = std::vector<Batch>;
 std::vector<std::vector<StepBatches>> PlanBatches(const TrainingPlan& plan, int items,
                                                   int retain_texts);
 
-// The part of `batch` that is rank's: items at places rank, rank + world_size, ... and their retain
-// texts. May be empty.
-Batch ShareOf(const Batch& batch, int rank, int world_size);
+// The parts of a step's batches that are rank's, one a batch, maybe empty: of the step's items, in
+// their order, those at places rank, rank + world_size, ... and their retain texts. Counted over
+// the step, every rank has work where there are as many items in it, however small its batches are.
+StepBatches ShareOf(const StepBatches& batches, int rank, int world_size);
 
 }  // namespace rwku::engine

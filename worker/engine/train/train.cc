@@ -154,8 +154,7 @@ class Trainer {
     std::vector<bool> is_own(corpus.corpus.sequences.size(), false);
     for (const std::vector<StepBatches>& steps : epochs_) {
       for (const StepBatches& batches : steps) {
-        for (const Batch& batch : batches) {
-          const Batch own = ShareOf(batch, share_.rank, share_.world_size);
+        for (const Batch& own : ShareOf(batches, share_.rank, share_.world_size)) {
           for (const int item : &corpus == &retain_ ? own.retain : own.items) {
             std::fill_n(is_own.begin() + item * per_item, per_item, true);
           }
@@ -239,9 +238,11 @@ class Trainer {
   // This rank's passes of a step; the scales are those of the whole batches.
   std::vector<Pass> PassesOf(const StepBatches& batches) const {
     const double share = 1.0 / static_cast<double>(batches.size());
+    StepBatches owns = ShareOf(batches, share_.rank, share_.world_size);
     std::vector<Pass> passes;
-    for (const Batch& batch : batches) {
-      Batch own = ShareOf(batch, share_.rank, share_.world_size);
+    for (size_t i = 0; i < batches.size(); ++i) {
+      const Batch& batch = batches[i];
+      Batch& own = owns[i];
       passes.push_back({false, std::move(own.items),
                         ScaleOf(forget_.corpus, batch.items, share * plan_.forget_weight)});
       passes.push_back({true, std::move(own.retain),
@@ -290,8 +291,10 @@ class Trainer {
   // Backward, in smaller and smaller parts while memory runs out. What has been handed to other
   // ranks cannot be repeated.
   absl::StatusOr<LossAndNorm> BackwardThatFits(const StepBatches& batches, AdamW* optimizer) {
-    const auto largest =
-        static_cast<int>(ShareOf(batches.front(), share_.rank, share_.world_size).items.size());
+    int largest = 0;
+    for (const Batch& own : ShareOf(batches, share_.rank, share_.world_size)) {
+      largest = std::max(largest, static_cast<int>(own.items.size()));
+    }
     while (true) {
       auto result = CatchTorch([&] { return Backward(batches, *optimizer); });
       const bool is_final = exchange_ != nullptr && exchange_->has_begun();
@@ -410,9 +413,9 @@ absl::StatusOr<TrainingReport> TrainModel(CausalLm& model, const text::Tokenizer
     return report;
   }
   // The others must not wait for this rank until their time is up.
-  const absl::Status failure = share.gang->Fail("training", report.status().message());
+  share.gang->Abort(report.status());
   RWKU_RETURN_IF_ERROR(cancel.Check());
-  return absl::IsUnavailable(report.status()) ? failure : report.status();
+  return absl::IsUnavailable(report.status()) ? share.gang->failure() : report.status();
 }
 
 }  // namespace rwku::engine
