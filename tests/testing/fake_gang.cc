@@ -21,7 +21,7 @@ constexpr absl::Duration kLook = absl::Milliseconds(5);
 struct Meeting {
   absl::Mutex mu;
   int present ABSL_GUARDED_BY(mu) = 0;
-  bool has_ended ABSL_GUARDED_BY(mu) = false;
+  absl::Status failure ABSL_GUARDED_BY(mu);  // OK while it goes on
   // What was given, by the number of the gathering and by rank.
   std::map<int, std::map<int, std::string>> gathered ABSL_GUARDED_BY(mu);
 };
@@ -54,14 +54,15 @@ class FakeGang final : public engine::Gang {
     std::map<int, std::string>& given = meeting_->gathered[gathers_++];
     given[plan_.rank] = std::move(bytes);
     const auto is_over = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
-      return meeting_->has_ended || static_cast<int>(given.size()) == plan_.world_size;
+      return !meeting_->failure.ok() || static_cast<int>(given.size()) == plan_.world_size;
     };
     while (!meeting_->mu.AwaitWithTimeout(absl::Condition(&is_over), kLook)) {
       RWKU_RETURN_IF_ERROR(cancel.Check());
     }
-    if (meeting_->has_ended) {
+    if (!meeting_->failure.ok()) {
       RWKU_RETURN_IF_ERROR(cancel.Check());
-      return absl::UnavailableError(absl::StrCat("gang \"", plan_.name, "\" has ended"));
+      return absl::UnavailableError(
+          absl::StrCat("gang \"", plan_.name, "\" has ended: ", meeting_->failure.message()));
     }
     std::vector<std::string> all;
     all.reserve(given.size());
@@ -71,9 +72,16 @@ class FakeGang final : public engine::Gang {
     return all;
   }
 
-  void Abort() override {
+  void Abort(const absl::Status& why) override {
     const absl::MutexLock lock(&meeting_->mu);
-    meeting_->has_ended = true;
+    if (meeting_->failure.ok()) {
+      meeting_->failure = absl::IsCancelled(why) ? absl::UnavailableError(why.message()) : why;
+    }
+  }
+
+  absl::Status failure() const override {
+    const absl::MutexLock lock(&meeting_->mu);
+    return meeting_->failure;
   }
 
  private:

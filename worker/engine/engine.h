@@ -112,7 +112,7 @@ struct GangPlan {
 
 // One rank's end of a gang: processes that share one job. Made by Engine::JoinGang(), which it must
 // not outlive. Errors are UNAVAILABLE where a rank or the network is to blame; after one, every
-// further call fails. Calls come from one thread at a time, but for Abort().
+// further call fails. Calls come from one thread at a time, but for Abort() and failure().
 class Gang {
  public:
   virtual ~Gang() = default;
@@ -125,8 +125,14 @@ class Gang {
   virtual absl::StatusOr<std::vector<std::string>> AllGather(std::string bytes,
                                                              const CancelToken& cancel) = 0;
 
-  // Ends the gang from any thread: calls that wait, and those to come, fail with UNAVAILABLE.
-  virtual void Abort() = 0;
+  // Ends the gang because of `why`, unless it has ended: calls that wait, and those to come, fail
+  // with UNAVAILABLE, here and on the other ranks. Returns when they can know of it, or after a
+  // second. Any thread.
+  virtual void Abort(const absl::Status& why) = 0;
+
+  // What ended the gang: the first reason that a rank gave, with its code (CANCELLED as
+  // UNAVAILABLE), whichever rank is asked. OK while the gang goes on. Any thread.
+  virtual absl::Status failure() const = 0;
 };
 
 // One training. Exactly one of texts, chats and pairs is not empty; kDpo takes pairs, every other

@@ -59,6 +59,7 @@ struct GangPlace {
   std::string name;        // of the gang: its job and fencing token
   // This worker's own settings; as in engine::GangPlan.
   absl::Duration timeout = absl::Seconds(60);
+  absl::Duration join_timeout = absl::Minutes(30);
   std::string network_interface = {};
 };
 

@@ -1,8 +1,11 @@
 #include "worker/job/gang_member.h"
 
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 
@@ -22,8 +25,8 @@ class GangMember::Watch {
   Watch(engine::Gang& gang, const CancelToken& cancel)
       : thread_([this, &gang, &cancel] {
           while (!ends_.WaitForNotificationWithTimeout(kLook)) {
-            if (cancel.cancelled()) {
-              gang.Abort();
+            if (const absl::Status cancelled = cancel.Check(); !cancelled.ok()) {
+              gang.Abort(cancelled);
               return;
             }
           }
@@ -52,7 +55,7 @@ GangMember::GangMember(engine::Engine& engine, std::unique_ptr<engine::Gang> gan
 GangMember::~GangMember() {
   watch_.reset();
   if (gang_ != nullptr && !has_left_) {
-    gang_->Abort();
+    gang_->Abort(absl::CancelledError("the rank left before the end"));
   }
 }
 
@@ -67,6 +70,7 @@ absl::StatusOr<std::unique_ptr<GangMember>> GangMember::Join(engine::Engine& eng
     plan.rendezvous = place.rendezvous;
     plan.name = place.name;
     plan.timeout = place.timeout;
+    plan.join_timeout = place.join_timeout;
     plan.network_interface = place.network_interface;
     RWKU_ASSIGN_OR_RETURN(gang, engine.JoinGang(plan, cancel));
   }
@@ -75,6 +79,29 @@ absl::StatusOr<std::unique_ptr<GangMember>> GangMember::Join(engine::Engine& eng
 
 evaluate::LanguageModel& GangMember::model() const {
   return shared_model_ != nullptr ? *shared_model_ : engine_.model();
+}
+
+absl::Status GangMember::Agree(const std::string& digest, absl::string_view what) {
+  if (gang_ == nullptr) {
+    return absl::OkStatus();
+  }
+  RWKU_ASSIGN_OR_RETURN(const std::vector<std::string> all, gang_->AllGather(digest, cancel_));
+  for (size_t rank = 1; rank < all.size(); ++rank) {
+    if (all[rank] != all.front()) {
+      return absl::UnavailableError(
+          absl::StrCat("rank ", rank, " of the gang has other ", what, " than rank 0"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status GangMember::Fail(const absl::Status& status) {
+  if (gang_ == nullptr || has_left_) {
+    return status;
+  }
+  gang_->Abort(status);
+  RWKU_RETURN_IF_ERROR(cancel_.Check());
+  return absl::IsUnavailable(status) ? gang_->failure() : status;
 }
 
 absl::Status GangMember::Leave() {

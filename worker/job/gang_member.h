@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 
 #include "base/cancel.h"
 #include "benchmark/evaluate/language_model.h"
@@ -35,6 +37,14 @@ class GangMember {
 
   // Whether this rank tells what came out. Rank 0 does.
   bool leads() const { return gang_ == nullptr || gang_->rank() == 0; }
+
+  // Waits for the other ranks and compares. UNAVAILABLE that names `what` and a rank whose `digest`
+  // is another: workers whose folders differ can make no result together.
+  absl::Status Agree(const std::string& digest, absl::string_view what);
+
+  // Ends the gang because this rank's part ended with `status`, and returns what to report: where
+  // `status` only says that the gang ended, what ended it.
+  absl::Status Fail(const absl::Status& status);
 
   // Waits until every rank has come to its end. After it, no rank needs another.
   absl::Status Leave();

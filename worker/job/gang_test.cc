@@ -5,10 +5,12 @@
 #include <functional>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
@@ -188,8 +190,32 @@ TEST_F(GangTest, ARankThatFailsEndsTheAttemptOfAll) {
     }
     ranks[static_cast<size_t>(rank)] = Run(Spec(2, rank), CancelToken(), options);
   });
+  // Whichever is told first, the coordinator learns what it was.
   EXPECT_EQ(Classify(ranks[1].result.status()), FailureClass::kResource);
-  EXPECT_EQ(Classify(ranks[0].result.status()), FailureClass::kInfrastructure);
+  EXPECT_EQ(Classify(ranks[0].result.status()), FailureClass::kResource);
+}
+
+TEST_F(GangTest, RanksWithOtherTextsOrQuestionsMakeNoResultTogether) {
+  const std::filesystem::path small = roots_.datasets / "small";
+  for (const auto& [file, from, to] : {std::tuple{"positive.json", "blue", "green"},
+                                       std::tuple{"forget_level1.json", "4 in", "5 in"}}) {
+    SCOPED_TRACE(file);
+    const std::filesystem::path other = roots_.datasets / absl::StrCat("other ", file);
+    std::filesystem::copy(small, other, std::filesystem::copy_options::recursive);
+    const std::filesystem::path changed = other / "Target" / "1_Ann_Example" / file;
+    Write(changed, absl::StrReplaceAll(*ReadFile(changed), {{from, to}}));
+    const std::vector<Outcome> ranks = RunRanks(2, [&](AttemptSpec& spec) {
+      spec.gang.name += file;
+      if (spec.gang.rank == 1) {
+        spec.dataset = other.filename().string();
+      }
+    });
+    for (const Outcome& rank : ranks) {
+      EXPECT_EQ(Classify(rank.result.status()), FailureClass::kInfrastructure);
+      EXPECT_THAT(std::string(rank.result.status().message()), HasSubstr(" other "));
+      EXPECT_TRUE(rank.said.empty());
+    }
+  }
 }
 
 TEST_F(GangTest, ACancelledRankSaysSoAndTheOtherIsNotLeftWaiting) {

@@ -32,6 +32,12 @@ class CorpusRun {
         cancel_(cancel) {}
 
   absl::StatusOr<AttemptResult> Run() {
+    absl::StatusOr<AttemptResult> result = RunStages();
+    return result.ok() || member_ == nullptr ? std::move(result) : member_->Fail(result.status());
+  }
+
+ private:
+  absl::StatusOr<AttemptResult> RunStages() {
     const absl::Duration start = clock_.Monotonic();
     RWKU_RETURN_IF_ERROR(Enter(Stage::kLoad, 1));
     RWKU_RETURN_IF_ERROR(ReadSources());
@@ -39,6 +45,7 @@ class CorpusRun {
     RWKU_ASSIGN_OR_RETURN(member_, GangMember::Join(engine_, spec_.gang, cancel_));
     const absl::Duration loaded = clock_.Monotonic();
     result_.timings.load = loaded - start;
+    RWKU_RETURN_IF_ERROR(member_->Agree(result_.original_weights_checksum, "weights"));
     result_.corpus_texts = static_cast<int>(corpus::TextCount(plan_));
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCorpus, result_.corpus_texts));
     RWKU_RETURN_IF_ERROR(Write());
@@ -48,7 +55,6 @@ class CorpusRun {
     return std::move(result_);
   }
 
- private:
   void Report(Stage stage, int64_t done, int64_t total) const {
     if (callbacks_.on_progress) {
       callbacks_.on_progress({.stage = stage, .done = done, .total = total, .loss = std::nullopt});

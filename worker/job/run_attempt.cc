@@ -15,6 +15,7 @@
 #include "benchmark/methods/registry.h"
 #include "benchmark/protocol/prompts.h"
 #include "worker/job/collapse.h"
+#include "worker/job/content_digest.h"
 #include "worker/job/export_folder.h"
 #include "worker/job/gang_member.h"
 #include "worker/job/generate_corpus.h"
@@ -58,12 +59,20 @@ class AttemptRun {
         cancel_(cancel) {}
 
   absl::StatusOr<AttemptResult> Run() {
+    absl::StatusOr<AttemptResult> result = RunStages();
+    return result.ok() || member_ == nullptr ? std::move(result) : member_->Fail(result.status());
+  }
+
+ private:
+  absl::StatusOr<AttemptResult> RunStages() {
     RWKU_RETURN_IF_ERROR(Enter(Stage::kLoad, 1));
     RWKU_RETURN_IF_ERROR(Load());
     RWKU_ASSIGN_OR_RETURN(member_, GangMember::Join(engine_, spec_.gang, cancel_));
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCorpus, 1));
     RWKU_RETURN_IF_ERROR(ReadCorpora());
     RWKU_RETURN_IF_ERROR(ReadProbes());
+    RWKU_RETURN_IF_ERROR(member_->Agree(result_.original_weights_checksum, "weights"));
+    RWKU_RETURN_IF_ERROR(member_->Agree(DigestOf(trainings_), "training texts"));
     RWKU_RETURN_IF_ERROR(Enter(Stage::kUnlearn, 0));
     RWKU_RETURN_IF_ERROR(Unlearn());
     RWKU_RETURN_IF_ERROR(Enter(Stage::kEvaluate, 0));
@@ -76,7 +85,6 @@ class AttemptRun {
     return std::move(result_);
   }
 
- private:
   void Report(const Progress& progress) const {
     if (callbacks_.on_progress) {
       callbacks_.on_progress(progress);

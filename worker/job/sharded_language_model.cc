@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "benchmark/evaluate/request_error.h"
 #include "worker/job/answer_bytes.h"
+#include "worker/job/content_digest.h"
 
 namespace rwku::job {
 namespace {
@@ -21,6 +22,7 @@ using evaluate::Usage;
 // What a rank has to say of its part of a call.
 template <typename Answer>
 struct Part {
+  std::string asked;  // digest of all requests of the call
   absl::Status status;
   std::vector<Answer> answers;
   Usage used;
@@ -29,6 +31,7 @@ struct Part {
 template <typename Answer>
 std::string Write(const Part<Answer>& part) {
   AnswerWriter writer;
+  writer.Put(part.asked);
   writer.Put(static_cast<int64_t>(part.status.code()));
   writer.Put(std::string(part.status.message()));
   const std::optional<size_t> request =
@@ -45,6 +48,7 @@ template <typename Answer>
 Part<Answer> Read(const std::string& bytes) {
   AnswerReader reader(bytes);
   Part<Answer> part;
+  part.asked = reader.Get<std::string>();
   const auto code = reader.Get<int64_t>();
   const auto message = reader.Get<std::string>();
   const auto request = reader.Get<int64_t>();
@@ -82,6 +86,7 @@ absl::StatusOr<std::vector<Answer>> ShardedLanguageModel::Share(
   };
   const Usage before = own_.usage();
   Part<Answer> part;
+  part.asked = DigestOf(requests);
   if (count > 0) {
     absl::StatusOr<std::vector<Answer>> answers = ask(requests.subspan(begin, count), scaled);
     RWKU_RETURN_IF_ERROR(cancel.Check());
@@ -100,6 +105,10 @@ absl::StatusOr<std::vector<Answer>> ShardedLanguageModel::Share(
   std::vector<Answer> answers;
   for (const std::string& bytes : all) {
     Part<Answer> one = Read<Answer>(bytes);
+    if (one.asked != part.asked) {
+      return absl::UnavailableError(absl::StrCat(
+          "a rank of the gang asks its model other questions than this one, of ", total, " here"));
+    }
     RWKU_RETURN_IF_ERROR(one.status);
     usage_.prompt_tokens += one.used.prompt_tokens;
     usage_.computed_prompt_tokens += one.used.computed_prompt_tokens;

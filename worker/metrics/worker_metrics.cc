@@ -68,6 +68,9 @@ prometheus::Counter& Of(const std::map<std::string, prometheus::Counter*>& by_me
   return *(found == by_method.end() ? by_method.at(kOther) : found->second);
 }
 
+// Of what all ranks of the attempt's gang did together, the part to count here.
+double ShareOf(const job::AttemptSpec& spec) { return 1.0 / std::max(1, spec.gang.world_size); }
+
 }  // namespace
 
 // Sees the callbacks of one attempt, all on its thread.
@@ -96,7 +99,7 @@ class WorkerMetrics::Watch {
       }
     };
     callbacks.on_usage = [this](const evaluate::Usage& usage) {
-      metrics_->OnUsage(usage);
+      metrics_->OnUsage(spec_, usage);
       if (inner_.on_usage) {
         inner_.on_usage(usage);
       }
@@ -240,9 +243,8 @@ job::AttemptRunner WorkerMetrics::Count(job::AttemptRunner runner) {
 void WorkerMetrics::OnStep(const job::AttemptSpec& spec, const engine::TrainingStep& step,
                            absl::Duration took) {
   Of(training_steps_, spec.recipe.method).Increment();
-  // Every rank of a gang is told of the whole step.
   Of(training_tokens_, spec.recipe.method)
-      .Increment(static_cast<double>(step.tokens) / std::max(1, spec.gang.world_size));
+      .Increment(ShareOf(spec) * static_cast<double>(step.tokens));
   step_duration_.Observe(absl::ToDoubleSeconds(took));
   loss_.Set(step.loss);
   gradient_norm_.Set(step.gradient_norm);
@@ -253,11 +255,13 @@ void WorkerMetrics::OnStage(job::Stage stage, absl::Duration took) {
   stage_duration_.at(stage)->Observe(absl::ToDoubleSeconds(took));
 }
 
-void WorkerMetrics::OnUsage(const evaluate::Usage& usage) {
-  prompt_computed_.Increment(static_cast<double>(usage.computed_prompt_tokens));
-  prompt_shared_.Increment(static_cast<double>(
-      std::max<int64_t>(0, usage.prompt_tokens - usage.computed_prompt_tokens)));
-  generated_.Increment(static_cast<double>(usage.generated_tokens));
+// Of a gang every rank is told of what all ranks did, here and in OnStep and OnResult.
+void WorkerMetrics::OnUsage(const job::AttemptSpec& spec, const evaluate::Usage& usage) {
+  const double share = ShareOf(spec);
+  prompt_computed_.Increment(share * static_cast<double>(usage.computed_prompt_tokens));
+  prompt_shared_.Increment(share * static_cast<double>(std::max<int64_t>(
+                                       0, usage.prompt_tokens - usage.computed_prompt_tokens)));
+  generated_.Increment(share * static_cast<double>(usage.generated_tokens));
 }
 
 void WorkerMetrics::OnEnd(const job::AttemptSpec& spec,
@@ -271,13 +275,13 @@ void WorkerMetrics::OnEnd(const job::AttemptSpec& spec,
   if (!spec.corpus.has_value() && spec.gang.rank == 0) {
     Of(targets_done_, spec.recipe.method).Increment(static_cast<double>(spec.targets.size()));
   }
-  OnResult(*result);
+  OnResult(spec, *result);
 }
 
-void WorkerMetrics::OnResult(const job::AttemptResult& result) {
+void WorkerMetrics::OnResult(const job::AttemptSpec& spec, const job::AttemptResult& result) {
   model_loads_.Increment(result.model_loads);
-  reference_hits_.Increment(result.reference_texts_cached);
-  reference_misses_.Increment(result.reference_texts_computed);
+  reference_hits_.Increment(ShareOf(spec) * result.reference_texts_cached);
+  reference_misses_.Increment(ShareOf(spec) * result.reference_texts_computed);
   if (result.memory.has_value()) {
     const engine::MemoryPlan& memory = *result.memory;
     memory_plan_.at("weights")->Set(static_cast<double>(memory.weight_bytes));

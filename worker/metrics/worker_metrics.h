@@ -66,10 +66,10 @@ class WorkerMetrics final : public prometheus::Collectable {
 
   void OnStep(const job::AttemptSpec& spec, const engine::TrainingStep& step, absl::Duration took);
   void OnStage(job::Stage stage, absl::Duration took);
-  void OnUsage(const evaluate::Usage& usage);
+  void OnUsage(const job::AttemptSpec& spec, const evaluate::Usage& usage);
   void OnEnd(const job::AttemptSpec& spec, const absl::StatusOr<job::AttemptResult>& result,
              bool cancelled);
-  void OnResult(const job::AttemptResult& result);
+  void OnResult(const job::AttemptSpec& spec, const job::AttemptResult& result);
 
   const WorkerIdentity identity_;
   const Clock* const clock_;

@@ -30,6 +30,7 @@ namespace {
 using Group = c10::intrusive_ptr<c10d::ProcessGroup>;
 
 constexpr absl::Duration kLongestPause = absl::Milliseconds(50);
+constexpr absl::Duration kLongestTell = absl::Seconds(1);
 constexpr absl::Duration kLongestGoodbye = absl::Seconds(10);
 // The store refuses values of 8 MiB and more.
 constexpr size_t kPartBytes = size_t{4} << 20;
@@ -99,13 +100,12 @@ class C10dGang final : public TensorGang {
       return all;
     }
     RWKU_RETURN_IF_ERROR(cancel.Check());
-    return Fail("AllGather", all.status().message());
+    return Fail("AllGather", all.status());
   }
 
-  void Abort() override {
-    link_->Fail("the gang ended", "aborted here").IgnoreError();
-    thread_->Wake();
-  }
+  void Abort(const absl::Status& why) override { Fail("ended here", why).IgnoreError(); }
+
+  absl::Status failure() const override { return link_->failure(); }
 
   absl::StatusOr<std::unique_ptr<GradientExchange>> ExchangeGradients(
       std::vector<at::Tensor> parameters) override {
@@ -140,21 +140,36 @@ class C10dGang final : public TensorGang {
     });
   }
 
-  absl::Status Fail(absl::string_view operation, absl::string_view what) override {
-    absl::Status failure = link_->Fail(operation, what);
-    thread_->Wake();
-    return failure;
+ private:
+  // UNAVAILABLE once the gang has ended.
+  absl::Status Ended() const {
+    const absl::Status failure = link_->failure();
+    return failure.ok() ? failure : absl::UnavailableError(failure.message());
   }
 
- private:
+  // Ends the gang and tells the others, who otherwise may see only that this rank's sockets close;
+  // returns Ended().
+  absl::Status Fail(absl::string_view operation, const absl::Status& why) {
+    link_->Fail(operation, why);
+    thread_
+        ->Call<bool>(
+            "tell", kLongestTell, [] { return absl::OkStatus(); },
+            [link = link_] {
+              link->Beat();
+              return true;
+            })
+        .IgnoreError();
+    return Ended();
+  }
+
   template <typename Fn>
   absl::Status Guard(absl::string_view operation, const Fn& fn) {
-    RWKU_RETURN_IF_ERROR(link_->failure());
+    RWKU_RETURN_IF_ERROR(Ended());
     try {
       fn();
       return absl::OkStatus();
     } catch (const std::exception& error) {
-      return Fail(operation, C10dMessage(error));
+      return Fail(operation, absl::UnavailableError(C10dMessage(error)));
     }
   }
 
@@ -304,9 +319,9 @@ absl::StatusOr<std::unique_ptr<TensorGang>> JoinC10dGang(const GangPlan& plan, c
       });
   if (!group.ok()) {
     RWKU_RETURN_IF_ERROR(cancel.Check());
-    const absl::Status failure = link->Fail("connect", group.status().message());
+    link->Fail("connect", group.status());
     thread->Wake();
-    return failure;
+    return absl::UnavailableError(link->failure().message());
   }
   return std::make_unique<C10dGang>(plan, std::move(thread), std::move(link), *std::move(group),
                                     device.is_cpu());

@@ -4,7 +4,9 @@
 #include <exception>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include <ATen/core/jit_type.h>
 #include <c10/util/Exception.h>
 
 #include "worker/engine/parallel/c10d_error.h"
@@ -15,6 +17,26 @@ namespace {
 constexpr char kEnded[] = "ended";
 
 std::string AliveKey(int rank) { return absl::StrCat("alive/", rank); }
+
+// What a rank writes into the store of why the gang ended, and what others read there.
+std::vector<uint8_t> EndBytes(const absl::Status& why) {
+  return BytesOf(absl::StrCat(static_cast<int>(why.code()), " ", why.message()));
+}
+
+absl::Status EndOf(const GangPlan& plan, const std::string& text) {
+  const size_t space = text.find(' ');
+  int code = 0;
+  if (space == std::string::npos || !absl::SimpleAtoi(text.substr(0, space), &code) || code == 0) {
+    return absl::UnavailableError(absl::StrCat(RankName(plan), ": the gang ended: ", text));
+  }
+  return {static_cast<absl::StatusCode>(code),
+          absl::StrCat(RankName(plan), ": the gang ended: ", text.substr(space + 1))};
+}
+
+std::exception_ptr BackendError(const absl::Status& failure) {
+  return std::make_exception_ptr(
+      c10::DistBackendError({__func__, __FILE__, __LINE__}, std::string(failure.message())));
+}
 
 }  // namespace
 
@@ -34,28 +56,29 @@ absl::Status GangLink::failure() const {
   return failure_;
 }
 
-absl::Status GangLink::Fail(absl::string_view operation, absl::string_view what) {
+void GangLink::Fail(absl::string_view operation, const absl::Status& why) {
+  End(absl::Status(absl::IsCancelled(why) ? absl::StatusCode::kUnavailable : why.code(),
+                   absl::StrCat(RankName(plan_), ": ", operation, ": ", why.message())));
+}
+
+void GangLink::End(const absl::Status& failure) {
   std::vector<c10::intrusive_ptr<c10::ivalue::Future>> waiting;
   std::function<void()> hook;
-  absl::Status failure;
   {
     const absl::MutexLock lock(&mu_);
     if (!failure_.ok()) {
-      return failure_;
+      return;
     }
-    failure_ = absl::UnavailableError(absl::StrCat(RankName(plan_), ": ", operation, ": ", what));
-    failure = failure_;
+    failure_ = failure;
     waiting.swap(waiting_);
     hook.swap(on_failure_);
   }
   for (const auto& future : waiting) {
-    future->setErrorIfNeeded(std::make_exception_ptr(
-        c10::DistBackendError({__func__, __FILE__, __LINE__}, std::string(failure.message()))));
+    future->setErrorIfNeeded(BackendError(failure));
   }
   if (hook) {
     hook();
   }
-  return failure;
 }
 
 void GangLink::OnFailure(std::function<void()> hook) {
@@ -75,8 +98,7 @@ c10::intrusive_ptr<c10::ivalue::Future> GangLink::Breakable(
   {
     const absl::MutexLock lock(&mu_);
     if (!failure_.ok()) {
-      breakable->setError(std::make_exception_ptr(
-          c10::DistBackendError({__func__, __FILE__, __LINE__}, std::string(failure_.message()))));
+      breakable->setError(BackendError(failure_));
       return breakable;
     }
     waiting_.push_back(breakable);
@@ -84,12 +106,19 @@ c10::intrusive_ptr<c10::ivalue::Future> GangLink::Breakable(
   future->addCallback([link = shared_from_this(), operation, breakable](c10::ivalue::Future& done) {
     if (done.hasError()) {
       const std::string what = done.tryRetrieveErrorMessage();
-      link->Fail(operation, what.substr(0, what.find('\n'))).IgnoreError();
+      link->Fail(operation, absl::UnavailableError(what.substr(0, what.find('\n'))));
     } else {
       link->Settle(breakable.get(), [&] { breakable->markCompleted(done.value()); });
     }
   });
   return breakable;
+}
+
+c10::intrusive_ptr<c10::ivalue::Future> GangLink::Broken() const {
+  auto broken =
+      c10::make_intrusive<c10::ivalue::Future>(c10::ListType::create(c10::TensorType::get()));
+  broken->setError(BackendError(failure()));
+  return broken;
 }
 
 void GangLink::Settle(c10::ivalue::Future* future, const std::function<void()>& settle) {
@@ -109,7 +138,7 @@ void GangLink::Beat() {
       Listen();
     }
   } catch (const std::exception& error) {
-    Fail("the rendezvous", C10dMessage(error)).IgnoreError();
+    Fail("the rendezvous", absl::UnavailableError(C10dMessage(error)));
   }
 }
 
@@ -117,17 +146,27 @@ void GangLink::Tell() {
   const absl::Status failure = this->failure();
   if (!failure.ok()) {
     if (!std::exchange(has_told_, true)) {
-      store_->set(kEnded, BytesOf(failure.message()));
+      TellEnd(failure);
     }
     return;
   }
   store_->set(AliveKey(plan_.rank), BytesOf(absl::StrCat(++beats_)));
 }
 
+// The first rank to tell knows why; what the others met is its echo.
+void GangLink::TellEnd(const absl::Status& own) {
+  const std::vector<uint8_t> mine = EndBytes(own);
+  const std::vector<uint8_t> first = store_->compareSet(kEnded, {}, mine);
+  if (first != mine) {
+    const absl::MutexLock lock(&mu_);
+    failure_ = EndOf(plan_, TextOf(first));
+  }
+}
+
 void GangLink::Listen() {
   if (store_->check({kEnded})) {
     has_told_ = true;
-    Fail("the gang ended", TextOf(store_->get(kEnded))).IgnoreError();
+    End(EndOf(plan_, TextOf(store_->get(kEnded))));
     return;
   }
   for (int rank = 0; rank < plan_.world_size; ++rank) {
@@ -141,8 +180,8 @@ void GangLink::Listen() {
       heard = {std::move(value), now};
     } else if (now - heard.when > plan_.timeout) {
       Fail(absl::StrCat("rank ", rank),
-           absl::StrCat("not heard of for ", absl::FormatDuration(plan_.timeout)))
-          .IgnoreError();
+           absl::UnavailableError(
+               absl::StrCat("not heard of for ", absl::FormatDuration(plan_.timeout))));
       return;
     }
   }

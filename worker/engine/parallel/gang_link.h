@@ -28,11 +28,12 @@ class GangLink : public std::enable_shared_from_this<GangLink> {
 
   const c10::intrusive_ptr<c10d::Store>& store() const { return store_; }
 
-  // Why the gang ended; OK while it has not. UNAVAILABLE.
+  // As Gang::failure(): this rank's own reason until another rank's is known to have come first.
   absl::Status failure() const;
 
-  // Ends the gang, if nothing has ended it yet; returns failure(). Futures that wait fail at once.
-  absl::Status Fail(absl::string_view operation, absl::string_view what);
+  // Ends the gang because `operation` ended with `why`, if nothing has ended it yet. Futures that
+  // wait fail at once.
+  void Fail(absl::string_view operation, const absl::Status& why);
 
   // Called once, from the thread that ends the gang, or at once where it has ended.
   void OnFailure(std::function<void()> hook);
@@ -42,6 +43,9 @@ class GangLink : public std::enable_shared_from_this<GangLink> {
   // `operation`.
   c10::intrusive_ptr<c10::ivalue::Future> Breakable(
       const std::string& operation, const c10::intrusive_ptr<c10::ivalue::Future>& future);
+
+  // A future that has failed because the gang ended.
+  c10::intrusive_ptr<c10::ivalue::Future> Broken() const;
 
   // Says that this rank lives, or why the gang ended here, and looks what the others say. A rank
   // that was heard of once and is silent for GangPlan::timeout ends the gang.
@@ -56,6 +60,8 @@ class GangLink : public std::enable_shared_from_this<GangLink> {
   // Takes it from the list of those that wait; runs `settle` unless it has failed already.
   void Settle(c10::ivalue::Future* future, const std::function<void()>& settle);
   void Tell();
+  void End(const absl::Status& failure);
+  void TellEnd(const absl::Status& own);
   void Listen();
 
   const GangPlan plan_;

@@ -36,6 +36,11 @@ class SumBuckets final : public c10d::CommHookInterface {
       : group_(std::move(group)), link_(std::move(link)), works_(works) {}
 
   c10::intrusive_ptr<c10::ivalue::Future> runHook(c10d::GradBucket& bucket) override {
+    // One that has ended waits for nothing: an exchange begun now would keep this rank until the
+    // transport's time-out.
+    if (!link_->failure().ok()) {
+      return link_->Broken();
+    }
     std::vector<at::Tensor> tensors = {bucket.getBufferRef()};
     const bool on_host = tensors.front().is_cpu();
     const auto work = group_->allreduce(tensors);

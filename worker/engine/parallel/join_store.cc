@@ -66,7 +66,12 @@ class Joining {
       RWKU_RETURN_IF_ERROR(interrupt_());
       return link->failure();
     };
-    RWKU_RETURN_IF_ERROR(plan_.rank == 0 ? Gather(own, interrupt) : Await(own, interrupt));
+    const absl::Status all_came = plan_.rank == 0 ? Gather(own, interrupt) : Await(own, interrupt);
+    if (!all_came.ok()) {
+      link->Fail("joining", all_came);
+      thread_.Wake();
+      return all_came;
+    }
     return link;
   }
 

@@ -247,6 +247,17 @@ TEST(ParallelTest, RanksOnTwoNetworksTrainAsOne) {
   ExpectResultsOfOneRank(ranks, 2);
 }
 
+// Its sockets close, too, but that is not what the others report.
+TEST(ParallelTest, EveryRankReportsWhatTheFirstToFailMet) {
+  Ranks ranks("exhaust", 2, FreeAddress());
+  ranks.StartAll();
+  for (const int rank : {0, 1}) {
+    const std::string status = ranks.Status(rank);
+    EXPECT_THAT(status, HasSubstr("RESOURCE_EXHAUSTED: gang \"job 1/1\", rank ")) << rank;
+    EXPECT_THAT(status, HasSubstr("no memory is left")) << rank;
+  }
+}
+
 TEST(ParallelTest, AProcessThatALostRankWouldEndJoinsNoGang) {
   GangPlan plan;
   plan.world_size = 2;

@@ -7,7 +7,6 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include <ATen/core/Tensor.h>
 
@@ -51,10 +50,6 @@ class TensorGang : public Gang {
   // Makes tensors[i] everywhere what it is on rank owners[i].
   virtual absl::Status Share(absl::Span<const at::Tensor> tensors,
                              absl::Span<const int> owners) = 0;
-
-  // Ends the gang because `operation` failed here with `what`, if it has not ended yet; returns why
-  // it ended.
-  virtual absl::Status Fail(absl::string_view operation, absl::string_view what) = 0;
 };
 
 }  // namespace rwku::engine

@@ -6,6 +6,7 @@
 // join    joins and leaves again
 // gather  joins, then waits in AllGather for a rank that never comes to it, if it is not rank 1
 // train   joins and trains for ever
+// exhaust as train, until rank 1 runs out of memory after step 5
 //
 // Says "joined" in FOLDER/RANK.joined and, in train, "trains" in FOLDER/RANK.trains; ends by
 // writing its status to FOLDER/RANK.status.
@@ -63,6 +64,9 @@ absl::Status TrainForEver(const Arguments& arguments, Gang& gang, const CancelTo
     if (step.step == 3) {
       Say(arguments, "trains", "trains").IgnoreError();
     }
+    if (arguments.mode == "exhaust" && arguments.plan.rank == 1 && step.step == 5) {
+      gang.Abort(absl::ResourceExhaustedError("no memory is left"));
+    }
   };
   return TrainModel(*model, NumberTokenizer(32, /*eos_id=*/4), plan, callbacks, cancel).status();
 }
@@ -76,7 +80,7 @@ absl::Status Run(const Arguments& arguments) {
   if (arguments.mode == "cases") {
     return RunCases(arguments, *gang, cancel);
   }
-  if (arguments.mode == "train") {
+  if (arguments.mode == "train" || arguments.mode == "exhaust") {
     return TrainForEver(arguments, *gang, cancel);
   }
   if (arguments.mode == "gather") {
