@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <memory>
+#include <random>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
@@ -18,6 +19,11 @@
 
 namespace rwku::net {
 namespace {
+
+// Below the ports that Linux gives to outgoing connections.
+constexpr int kFirstPort = 20000;
+constexpr int kPorts = 10000;
+constexpr int kPortTries = 50;
 
 using Addresses = std::unique_ptr<addrinfo, decltype(&freeaddrinfo)>;
 
@@ -32,6 +38,29 @@ absl::StatusOr<Addresses> Resolve(const HostPort& address, int type) {
         absl::StrCat("\"", address.host, "\" cannot be resolved: ", gai_strerror(error)));
   }
   return Addresses(found, &freeaddrinfo);
+}
+
+// The port that a listener on `host` and `port` got for a moment; 0 = any.
+absl::StatusOr<int> BindOnce(const std::string& host, int port) {
+  RWKU_ASSIGN_OR_RETURN(const Addresses addresses,
+                        Resolve({.host = host, .port = port}, SOCK_STREAM));
+  const addrinfo& address = *addresses;
+  const int socket = ::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) {
+    return absl::UnavailableError(absl::StrCat("socket: ", std::strerror(errno)));
+  }
+  const absl::Cleanup close = [socket] { ::close(socket); };
+  sockaddr_storage local{};
+  socklen_t size = sizeof(local);
+  std::array<char, NI_MAXSERV> text{};
+  if (bind(socket, address.ai_addr, address.ai_addrlen) != 0 ||
+      getsockname(socket, reinterpret_cast<sockaddr*>(&local), &size) != 0 ||
+      getnameinfo(reinterpret_cast<sockaddr*>(&local), size, nullptr, 0, text.data(), text.size(),
+                  NI_NUMERICSERV) != 0) {
+    return absl::UnavailableError(
+        absl::StrCat("cannot listen on \"", host, "\": ", std::strerror(errno)));
+  }
+  return std::stoi(text.data());
 }
 
 }  // namespace
@@ -62,24 +91,15 @@ absl::StatusOr<std::string> LocalAddressTowards(const HostPort& peer) {
 }
 
 absl::StatusOr<int> FreePort(const std::string& host) {
-  RWKU_ASSIGN_OR_RETURN(const Addresses addresses, Resolve({.host = host, .port = 0}, SOCK_STREAM));
-  const addrinfo& address = *addresses;
-  const int socket = ::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (socket < 0) {
-    return absl::UnavailableError(absl::StrCat("socket: ", std::strerror(errno)));
+  // At random, so that processes that look at the same time seldom find the same one.
+  std::random_device random;
+  for (int i = 0; i < kPortTries; ++i) {
+    const int port = kFirstPort + static_cast<int>(random() % kPorts);
+    if (absl::StatusOr<int> free = BindOnce(host, port); free.ok()) {
+      return free;
+    }
   }
-  const absl::Cleanup close = [socket] { ::close(socket); };
-  sockaddr_storage local{};
-  socklen_t size = sizeof(local);
-  std::array<char, NI_MAXSERV> port{};
-  if (bind(socket, address.ai_addr, address.ai_addrlen) != 0 ||
-      getsockname(socket, reinterpret_cast<sockaddr*>(&local), &size) != 0 ||
-      getnameinfo(reinterpret_cast<sockaddr*>(&local), size, nullptr, 0, port.data(), port.size(),
-                  NI_NUMERICSERV) != 0) {
-    return absl::UnavailableError(
-        absl::StrCat("\"", host, "\" is no address of this machine: ", std::strerror(errno)));
-  }
-  return std::stoi(port.data());
+  return BindOnce(host, 0);
 }
 
 }  // namespace rwku::net

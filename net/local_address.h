@@ -13,7 +13,9 @@ namespace rwku::net {
 // UNAVAILABLE if `peer` cannot be resolved or there is no way to it.
 absl::StatusOr<std::string> LocalAddressTowards(const HostPort& peer);
 
-// A port of `host`, an address of this machine, that nobody listened on a moment ago.
+// A port of `host`, an address of this machine, that nobody listened on a moment ago, and, where
+// there is one, that the system by default gives to no outgoing connection: it is likely to be free
+// for long.
 absl::StatusOr<int> FreePort(const std::string& host);
 
 }  // namespace rwku::net

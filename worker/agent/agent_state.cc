@@ -69,11 +69,9 @@ absl::Status AgentState::OnMessage(const v1::CoordinatorMessage& message, absl::
       }
       break;
     case v1::CoordinatorMessage::kResultAck:
-      if (Attempt* attempt = Find(message.result_ack().lease());
-          attempt != nullptr && attempt->outbox.ended()) {
-        RWKU_LOG(kInfo, "result acknowledged").With("lease", LeaseText(attempt->lease));
-        last_acknowledged_ = attempt->lease;
-        Erase(attempt);
+      if (Attempt* attempt = Find(message.result_ack().lease()); attempt != nullptr) {
+        attempt->acknowledged = true;
+        EraseIfDone(attempt);
       }
       break;
     case v1::CoordinatorMessage::kDrain:
@@ -147,6 +145,7 @@ void AgentState::OnAssign(const v1::Assign& assign, absl::Duration now) {
   absl::StatusOr<job::AttemptSpec> spec = ToAttemptSpec(assign);
   if (spec.ok()) {
     spec->gang.timeout = options_.gang_timeout;
+    spec->gang.join_timeout = options_.gang_join_timeout;
     spec->gang.network_interface = options_.gang_interface;
   }
   auto attempt =
@@ -295,8 +294,9 @@ void AgentState::OnAttemptEnd(Attempt* attempt, const absl::StatusOr<job::Attemp
     Erase(attempt);
     return;
   }
-  if (result.ok() && !attempt->tells_result()) {
+  if (!attempt->tells_result() && (result.ok() || attempt->acknowledged)) {
     attempt->outbox.CompleteAsRank();
+    EraseIfDone(attempt);
     return;
   }
   if (result.ok()) {
@@ -361,6 +361,14 @@ void AgentState::Forget(Attempt* attempt, absl::string_view reason) {
   attempt->progress.reset();
   attempt->cancel.Cancel(absl::CancelledError(reason));
   if (!attempt->running) {
+    Erase(attempt);
+  }
+}
+
+void AgentState::EraseIfDone(const Attempt* attempt) {
+  if (attempt->acknowledged && attempt->outbox.ended()) {
+    RWKU_LOG(kInfo, "result acknowledged").With("lease", LeaseText(attempt->lease));
+    last_acknowledged_ = attempt->lease;
     Erase(attempt);
   }
 }

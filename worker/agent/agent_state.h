@@ -29,7 +29,9 @@ struct AgentStateOptions {
   std::string version;      // of the binary, for people
   std::vector<v1::Device> devices;
   std::string gang_address;  // host:port for the other ranks of a gang; empty: it joins none
-  absl::Duration gang_timeout = absl::Seconds(60);  // as in job::GangPlace, as the next
+  // As in job::GangPlace.
+  absl::Duration gang_timeout = absl::Seconds(60);
+  absl::Duration gang_join_timeout = absl::Minutes(30);
   std::string gang_interface;
   OutboxLimits outbox;
   // Progress goes out at most this often; what comes in between replaces what waits.
@@ -53,6 +55,8 @@ struct Attempt {
   absl::Duration good_until;  // monotonic: without a newer heartbeat the lease is over then
   bool running = false;       // the job thread works on it and holds a pointer
   bool forgotten = false;
+  // ResultAck came; to a rank of a gang maybe before its own part has ended.
+  bool acknowledged = false;
   absl::Duration must_end_by = absl::InfiniteDuration();  // monotonic; of a forgotten one that runs
   std::optional<v1::JobProgress> progress;                // waits to be sent
 
@@ -126,6 +130,8 @@ class AgentState {
   Attempt* Find(const v1::Lease& lease);
   void Forget(Attempt* attempt, absl::string_view reason);
   void Erase(const Attempt* attempt);
+  // Once it has ended and was acknowledged, nothing is left to do for it.
+  void EraseIfDone(const Attempt* attempt);
   v1::Hello MakeHello() const;
   v1::Heartbeat MakeHeartbeat() const;
   // Leases that messages list, with the time up to which they are good once the message is out.

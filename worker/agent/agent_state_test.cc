@@ -189,6 +189,19 @@ TEST_F(AgentStateTest, RankWithoutAResultOfItsOwnHoldsItsLeaseUntilItIsAcknowled
   EXPECT_TRUE(state_.Empty());
 }
 
+TEST_F(AgentStateTest, RankThatIsAcknowledgedBeforeItsPartHasEndedGoesOnToItsEnd) {
+  Take(MakeGangAssign(1));
+  Attempt* attempt = state_.TakeNext();
+  v1::CoordinatorMessage ack;
+  *ack.mutable_result_ack()->mutable_lease() = attempt->lease;
+  Take(ack);
+  EXPECT_FALSE(state_.Empty());
+  EXPECT_FALSE(attempt->cancel.cancelled());
+  state_.OnAttemptEnd(attempt, job::AttemptResult{});
+  EXPECT_TRUE(state_.Empty());
+  EXPECT_FALSE(state_.NextWrite(kStart).has_value());
+}
+
 TEST_F(AgentStateTest, FailureOfAnyRankIsTold) {
   Take(MakeGangAssign(1));
   state_.OnAttemptEnd(state_.TakeNext(), absl::UnavailableError("rank 0 is gone"));

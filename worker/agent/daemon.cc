@@ -56,9 +56,10 @@ struct Flags {
   int threads = 1;
   std::string cache_dir;
   std::string drain_timeout = "30s";
-  std::string abort_timeout = "60s";
+  std::string abort_timeout;
   std::string gang_address;
   std::string gang_timeout = "60s";
+  std::string gang_join_timeout = "30m";
   std::string gang_interface;
   std::string metrics_listen;
   std::string log_level = "info";
@@ -146,6 +147,25 @@ std::string CheckGangAddress(const std::string& text) {
   return address.ok() ? "" : std::string(address.status().message());
 }
 
+absl::Duration Duration(const std::string& text) {
+  absl::Duration duration;
+  absl::ParseDuration(text, &duration);  // checked with the flags
+  return duration;
+}
+
+// An exchange under way when an attempt is given up ends with the gang's time-out at the latest: a
+// process that is well must not be ended before.
+void SettleAbortTimeout(Flags* flags) {
+  const absl::Duration gang_timeout = Duration(flags->gang_timeout);
+  if (flags->abort_timeout.empty()) {
+    flags->abort_timeout = absl::FormatDuration(gang_timeout + absl::Seconds(30));
+  } else if (Duration(flags->abort_timeout) <= gang_timeout) {
+    throw CLI::ValidationError(
+        "--abort-timeout", absl::StrCat("found ", flags->abort_timeout, "; allowed is more than ",
+                                        "--gang-timeout, which is ", flags->gang_timeout));
+  }
+}
+
 void AddSecurityFlags(net::ChannelSecurity* security, CLI::App* app) {
   app->add_option("--tls-ca", security->tls_ca,
                   "Certificates in PEM that vouch for the server's; switches TLS on")
@@ -202,11 +222,12 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
       ->envname("RWKU_DRAIN_TIMEOUT")
       ->check(CheckDuration)
       ->capture_default_str();
-  app.add_option("--abort-timeout", flags->abort_timeout,
-                 "An attempt that was given up and does not end within this ends the process")
+  app.add_option(
+         "--abort-timeout", flags->abort_timeout,
+         "An attempt that was given up and does not end within this ends the process; above "
+         "--gang-timeout (default: 30s above it)")
       ->envname("RWKU_ABORT_TIMEOUT")
-      ->check(CheckPositiveDuration)
-      ->capture_default_str();
+      ->check(CheckPositiveDuration);
   app.add_option("--gang-address", flags->gang_address,
                  "host:port where other workers reach this one when they share a job, or \"none\" "
                  "(default: the address towards the server, and a free port)")
@@ -215,6 +236,11 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
   app.add_option("--gang-timeout", flags->gang_timeout,
                  "An exchange between the workers of a job that takes longer ends the attempt")
       ->envname("RWKU_GANG_TIMEOUT")
+      ->check(CheckPositiveDuration)
+      ->capture_default_str();
+  app.add_option("--gang-join-timeout", flags->gang_join_timeout,
+                 "The workers of a job have to find each other within this, model loads included")
+      ->envname("RWKU_GANG_JOIN_TIMEOUT")
       ->check(CheckPositiveDuration)
       ->capture_default_str();
   app.add_option("--gang-interface", flags->gang_interface,
@@ -227,6 +253,7 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
       ->envname("RWKU_LOG_LEVEL")
       ->check(CLI::IsMember({"debug", "info", "warning", "error"}))
       ->capture_default_str();
+  app.callback([flags] { SettleAbortTimeout(flags); });
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -276,12 +303,6 @@ absl::StatusOr<std::string> GangAddress(const Flags& flags) {
   return net::FormatHostPort(address);
 }
 
-absl::Duration Duration(const std::string& text) {
-  absl::Duration duration;
-  absl::ParseDuration(text, &duration);  // checked with the flags
-  return duration;
-}
-
 // What a worker stands on, made of its flags.
 struct Setup {
   std::shared_ptr<grpc::Channel> channel;
@@ -317,6 +338,7 @@ absl::Status Serve(const Flags& flags, const Setup& base,
   options.state.devices = {DescribeDevice(setup)};
   options.state.gang_address = base.gang_address;
   options.state.gang_timeout = Duration(flags.gang_timeout);
+  options.state.gang_join_timeout = Duration(flags.gang_join_timeout);
   options.state.gang_interface = flags.gang_interface;
   options.state.abort_timeout = Duration(flags.abort_timeout);
   options.on_stuck = [](const v1::Lease& lease) {
@@ -343,6 +365,7 @@ absl::Status Serve(const Flags& flags, const Setup& base,
       .With("abort_timeout", flags.abort_timeout)
       .With("gang_address", base.gang_address)
       .With("gang_timeout", flags.gang_timeout)
+      .With("gang_join_timeout", flags.gang_join_timeout)
       .With("gang_interface", flags.gang_interface)
       .With("metrics_listen", flags.metrics_listen)
       .With("log_level", flags.log_level);

@@ -103,6 +103,8 @@ TEST_F(DaemonTest, BadFlagsAreNamedAndExitWithTwo) {
        {Case{{"--device", "gpu"}, "--device"}, Case{{"--threads", "0"}, "--threads"},
         Case{{"--name", "a b"}, "--name"}, Case{{"--drain-timeout", "soon"}, "--drain-timeout"},
         Case{{"--models", "/no/such/folder"}, "/no/such/folder"},
+        Case{{"--gang-timeout", "2m", "--abort-timeout", "2m"},
+             "--abort-timeout: found 2m; allowed is more than --gang-timeout, which is 2m"},
         Case{{"--server", "nowhere"}, "rwku-worker: --server: "}}) {
     auto worker = StartWorker(item.flags);
     ASSERT_TRUE(worker.ok()) << worker.status();
