@@ -5,9 +5,12 @@
     deploy/grafana/make_dashboards.py --check   exit code 1 where a file is not what it would write
 
 Colours are those of Okabe and Ito, which colour-blind people can tell apart; good is blue and bad is vermillion, never green
-and red, and states are words, too. The last digit of a worker's name or a run's id chooses its colour; a recipe has that of its method.
+and red, and states are words, too. The last letter or digit of a worker's name or a run's id chooses its colour and dashes; a recipe has
+those of its method.
 """
 import json
+import re
+import string
 import sys
 from pathlib import Path
 
@@ -24,10 +27,15 @@ DASHBOARDS = {"overview": "Overview", "runs": "Runs", "workers": "Workers", "coo
 FAILURES = "resource|numeric|input|internal|infrastructure"
 
 
-def colour(matcher, option, value, dashed=False):
+DASHED = {"fill": "dash", "dash": [8, 6]}
+# Solid, and what the eye tells apart from it and from each other.
+STYLES = [None, DASHED, {"fill": "dot", "dash": [2, 8]}, {"fill": "dash", "dash": [24, 8]}, {"fill": "dash", "dash": [16, 6, 2, 6]}]
+
+
+def colour(matcher, option, value, style=None):
     properties = [{"id": "color", "value": {"mode": "fixed", "fixedColor": value}}]
-    if dashed:
-        properties.append({"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [8, 6]}})
+    if style:
+        properties.append({"id": "custom.lineStyle", "value": style})
     return {"matcher": {"id": matcher, "options": option}, "properties": properties}
 
 
@@ -36,13 +44,14 @@ def by_name(**colours):
     return [colour("byName", name.replace("_", " "), value) for name, value in colours.items()]
 
 
-# worker-0, gpu1, r0000001c ...: the last hexadecimal digit chooses the colour; from 8 on it is dashed.
-BY_DIGIT = [colour("byRegexp", f"/{digit:x}$/", PALETTE[digit % 8], dashed=digit > 7) for digit in range(16)]
+# worker-0, gpu1, r0000001c, rwku-worker-cpu-7d9f8b5c4-x2vwq ...: every ending has a look of its own, those of equal colour other dashes.
+BY_ENDING = [colour("byRegexp", f"/[{end}{end.upper()}]$/" if end.isalpha() else f"/{end}$/", PALETTE[i % 8], STYLES[i // 8])
+             for i, end in enumerate(string.digits + string.ascii_lowercase)]
 # The methods' families, so that a recipe keeps its colour from run to run.
 # A family's first method is solid, its variants are dashed.
 FAMILIES = {"ga graddiff|kl|ga-passage": ORANGE, "npo simnpo": BLUE, "dpo undial": SKY, "rt ceu": GREEN, "rmu repe": PURPLE,
             "wga satimp": YELLOW, "memorize pt": VERMILLION, "original icu": GREY}
-BY_METHOD = [colour("byRegexp", f"/^({names})( |$)/", value, dashed=position > 0)
+BY_METHOD = [colour("byRegexp", f"/^({names})( |$)/", value, DASHED if position > 0 else None)
              for family, value in FAMILIES.items() for position, names in enumerate(family.split())]
 OUTCOMES = by_name(succeeded=SKY, infrastructure=YELLOW, resource=PURPLE, numeric=VERMILLION, input=ORANGE, internal=BLUE,
                    released=GREEN, cancelled=GREY)
@@ -57,8 +66,14 @@ def steps(*pairs):
             "steps": [{"color": first, "value": None}] + [{"color": c, "value": v} for v, c in rest]}
 
 
+def of_coordinator(expr):
+    """`expr` with the coordinator's metrics of the chosen coordinators only."""
+    return re.sub(r"\b(rwku_server_\w+)(?:\{(.*?)\})?",
+                  lambda found: found[1] + "{" + ", ".join(filter(None, ('instance=~"$instance"', found[2]))) + "}", expr)
+
+
 def query(expr, legend="", instant=False):
-    return {"expr": " ".join(expr.split()), "legendFormat": legend or "__auto", "instant": instant, "range": not instant}
+    return {"expr": of_coordinator(" ".join(expr.split())), "legendFormat": legend or "__auto", "instant": instant, "range": not instant}
 
 
 def worker(expr):
@@ -162,14 +177,17 @@ def dashboard(uid, description, variables, panels):
     }
 
 
-RUN = variable("run", "Run", "rwku_server_run_info", multi=False)
+# Of the server's targets. Two coordinators may have runs of one id: what is said of a run is joined by both.
+COORDINATOR = variable("instance", "Coordinator", "rwku_server_build_info", multi=True)
+RUN = variable("run", "Run", of_coordinator("rwku_server_run_info"), multi=False)
 WORKER = variable("worker", "Worker", "rwku_worker_info", multi=True)
 
 
 def overview():
-    return dashboard("overview", "Is it working, how fast, and when is it done?", [], [
+    return dashboard("overview", "Is it working, how fast, and when is it done? Tokens are those of all workers.",
+                     [COORDINATOR], [
         stat("Coordinator", "Whether the store is open and changes are taken.", "min(rwku_server_ready)", width=3,
-             thresholds=steps(BAD, (1, GOOD)), runbook="RwkuStoreRefusesChanges RwkuTargetDown", no_value="no data",
+             thresholds=steps(BAD, (1, GOOD)), runbook="RwkuStoreRefusesChanges RwkuNoCoordinator RwkuTargetDown", no_value="no data",
              mappings=[{"type": "value", "options": {"0": {"text": "refuses changes"}, "1": {"text": "serving"}}}]),
         stat("Alerts", "Alerts that fire.", 'count(ALERTS{alertname=~"Rwku.*", alertstate="firing"}) or vector(0)', width=3,
              thresholds=steps(GOOD, (1, BAD)),
@@ -193,12 +211,14 @@ def overview():
                [query("sum by (method) (rate(rwku_server_targets_done_total[$__rate_interval])) * 3600 > 0", "{{method}}")],
                overrides=BY_METHOD, stack=True),
         bars("Runs: jobs done", "Share of a run's jobs that have their result; the newest 20 runs.",
-             'sum by (run, name) (rwku_server_run_jobs{state="succeeded"} * on (run) group_left (name) rwku_server_run_info)'
-             ' / sum by (run, name) (rwku_server_run_jobs * on (run) group_left (name) rwku_server_run_info)',
+             'sum by (instance, run, name) (rwku_server_run_jobs{state="succeeded"}'
+             ' * on (instance, run) group_left (name) rwku_server_run_info)'
+             ' / sum by (instance, run, name) (rwku_server_run_jobs * on (instance, run) group_left (name) rwku_server_run_info)',
              "{{name}} ({{run}})", "percentunit", width=12, height=8, maximum=1),
         series("Runs: time left", "Expected time until a run ends, if its workers stay.",
-               [query("rwku_server_run_eta_seconds * on (run) group_left (name) rwku_server_run_info", "{{name}} {{run}}")],
-               "s", overrides=BY_DIGIT, runbook="RwkuRunStalled"),
+               [query("rwku_server_run_eta_seconds * on (instance, run) group_left (name) rwku_server_run_info",
+                      "{{name}} {{run}}")],
+               "s", overrides=BY_ENDING, runbook="RwkuRunStalled"),
         series("Tokens per second", "Of all workers: forget items trained on, tokens generated, prompt tokens computed. Evaluations"
                " are counted when they end.",
                [query("sum(rate(rwku_worker_training_tokens_total[$__rate_interval]))", "trained"),
@@ -215,7 +235,7 @@ def overview():
 def runs():
     of_run = 'run=~"$run"'
     recipe = f"rwku_server_run_recipe_jobs{{{of_run}}}"
-    return dashboard("runs", "One run: how far it is, and forget and neighbor by recipe as they come in.", [RUN], [
+    return dashboard("runs", "One run: how far it is, and forget and neighbor by recipe as they come in.", [COORDINATOR, RUN], [
         stat("Jobs done", "Share of the run's jobs that have their result.",
              f'sum(rwku_server_run_jobs{{{of_run}, state="succeeded"}}) / sum(rwku_server_run_jobs{{{of_run}}})', "percentunit",
              decimals=0),
@@ -276,9 +296,9 @@ def workers():
              "percentunit", decimals=0, no_value="none asked"),
         row("Throughput"),
         series("Training tokens per second", "Forget items trained on, labelled or not.",
-               [query(rate("rwku_worker_training_tokens_total"), "{{worker}}")], overrides=BY_DIGIT),
+               [query(rate("rwku_worker_training_tokens_total"), "{{worker}}")], overrides=BY_ENDING),
         series("Generated tokens per second", "Counted when an evaluation ends.",
-               [query(rate("rwku_worker_generated_tokens_total"), "{{worker}}")], overrides=BY_DIGIT),
+               [query(rate("rwku_worker_generated_tokens_total"), "{{worker}}")], overrides=BY_ENDING),
         series("Prompt tokens per second", "Computed, and not computed since sequences share a prefix.",
                [query("sum(rate(rwku_worker_prompt_tokens_computed_total[$__rate_interval]))", "computed"),
                 query("sum(rate(rwku_worker_prompt_tokens_shared_total[$__rate_interval]))", "shared")], width=8, stack=True,
@@ -286,45 +306,45 @@ def workers():
         series("Optimizer step", "Time of a step, of all workers.",
                [query(quantile(0.5, "rwku_worker_training_step_duration_seconds"), "median"),
                 query(quantile(0.95, "rwku_worker_training_step_duration_seconds"), "95th percentile")], "s", width=8,
-               overrides=[colour("byName", "median", SKY), colour("byName", "95th percentile", ORANGE, dashed=True)]),
+               overrides=[colour("byName", "median", SKY), colour("byName", "95th percentile", ORANGE, DASHED)]),
         series("Stage of the attempts", "Workers in each stage.",
                [query("sum by (stage) (rwku_worker_stage)", "{{stage}}")], width=8, stack=True, overrides=STAGES),
         row("Training"),
         series("Loss", "Of the newest step. Below 0 and falling where the method ascends.",
-               [query(worker("rwku_worker_training_loss"), "{{worker}}")], width=8, overrides=BY_DIGIT, minimum=None),
+               [query(worker("rwku_worker_training_loss"), "{{worker}}")], width=8, overrides=BY_ENDING, minimum=None),
         series("Gradient norm", "Global L2 norm of the newest step, before clipping.",
-               [query(worker("rwku_worker_training_gradient_norm"), "{{worker}}")], width=8, overrides=BY_DIGIT),
+               [query(worker("rwku_worker_training_gradient_norm"), "{{worker}}")], width=8, overrides=BY_ENDING),
         series("Mean time in a stage", "Over the attempts that left it within the interval.",
                [query("sum by (stage) (rate(rwku_worker_stage_duration_seconds_sum[$__rate_interval]))"
                       " / sum by (stage) (rate(rwku_worker_stage_duration_seconds_count[$__rate_interval]))", "{{stage}}")],
                "s", width=8, overrides=STAGES),
         row("Memory and device"),
         series("Resident memory", "Of the worker's process.",
-               [query(worker("process_resident_memory_bytes"), "{{worker}}")], "bytes", width=8, overrides=BY_DIGIT),
+               [query(worker("process_resident_memory_bytes"), "{{worker}}")], "bytes", width=8, overrides=BY_ENDING),
         series("CPU", "Cores in use by the worker's process.",
-               [query(worker("rate(process_cpu_seconds_total[$__rate_interval])"), "{{worker}}")], width=8, overrides=BY_DIGIT),
+               [query(worker("rate(process_cpu_seconds_total[$__rate_interval])"), "{{worker}}")], width=8, overrides=BY_ENDING),
         series("Memory of the newest training", "What its plan needed, by part; the largest of the chosen workers.",
                [query(f'max by (part) (rwku_worker_memory_plan_bytes{{part!="available"}} * on (instance) group_left () {chosen})',
                       "{{part}}")], "bytes", width=8, stack=True,
                overrides=by_name(weights=BLUE, gradients=ORANGE, optimizer=SKY, activations=PURPLE, logits=YELLOW)),
         series("GPU memory in use", "Share of the device, by every process on it. No series without NVML.",
                [query(worker("rwku_worker_device_memory_used_bytes / rwku_worker_device_memory_size_bytes"), "{{worker}}")],
-               "percentunit", maximum=1, overrides=BY_DIGIT),
+               "percentunit", maximum=1, overrides=BY_ENDING),
         series("GPU utilisation", "Share of the driver's newest sample with work on the device. No series without NVML.",
-               [query(worker("rwku_worker_device_utilization_ratio"), "{{worker}}")], "percentunit", maximum=1, overrides=BY_DIGIT),
+               [query(worker("rwku_worker_device_utilization_ratio"), "{{worker}}")], "percentunit", maximum=1, overrides=BY_ENDING),
         row("Attempts"),
         series("Attempts per minute, by outcome", "How attempts ended on the workers; cancelled = told to stop, or given back.",
                [query("sum by (outcome) (rate(rwku_worker_attempts_total[$__rate_interval])) * 60 > 0", "{{outcome}}")],
                bars=True, stack=True, overrides=OUTCOMES, runbook="RwkuWorkerFailing"),
         series("Model loads per hour", "Models read from disk: jobs that find their model resident add none.",
                [query(worker("sum by (instance) (rate(rwku_worker_model_loads_total[$__rate_interval]))") + " * 3600",
-                      "{{worker}}")], overrides=BY_DIGIT),
+                      "{{worker}}")], overrides=BY_ENDING),
     ])
 
 
 def coordinator():
     expiry = "(rwku_server_certificate_expiry_timestamp_seconds or rwku_worker_certificate_expiry_timestamp_seconds) - time()"
-    return dashboard("coordinator", "The queue, the commits behind every answer, the store, and the calls.", [], [
+    return dashboard("coordinator", "The queue, the commits behind every answer, the store, and the calls.", [COORDINATOR], [
         stat("Changes", "Whether the store takes them.", "min(rwku_server_ready)", width=3, thresholds=steps(BAD, (1, GOOD)),
              runbook="RwkuStoreRefusesChanges", no_value="no data",
              mappings=[{"type": "value", "options": {"0": {"text": "refused"}, "1": {"text": "taken"}}}]),
@@ -345,24 +365,28 @@ def coordinator():
                        "graphMode": "none", "justifyMode": "auto", "textMode": "name", "orientation": "auto"}},
         row("Queue and leases"),
         series("Jobs by state", "Open jobs of all runs.",
-               [query('sum by (state) (rwku_server_jobs{state=~"queued|leased"})', "{{state}}")], width=8, stack=True,
+               [query('sum by (state) (rwku_server_jobs{state=~"queued|leased"})', "{{state}}")], width=6, stack=True,
                overrides=STATES, runbook="RwkuQueueStuck"),
         series("Leases per minute", "Granted, run out without a heartbeat, and messages about leases that were over.",
                [query("sum(rate(rwku_server_leases_granted_total[$__rate_interval])) * 60", "granted"),
                 query("sum(rate(rwku_server_leases_expired_total[$__rate_interval])) * 60", "expired"),
                 query("sum(rate(rwku_server_leases_refused_total[$__rate_interval])) * 60", "refused"),
                 query("sum(rate(rwku_server_gangs_formed_total[$__rate_interval])) * 60", "gangs formed"),
-                query("sum(rate(rwku_server_gangs_broken_total[$__rate_interval])) * 60", "gangs broken")], width=8,
+                query("sum(rate(rwku_server_gangs_broken_total[$__rate_interval])) * 60", "gangs broken")], width=6,
                overrides=by_name(granted=SKY, expired=VERMILLION, refused=ORANGE, gangs_formed=BLUE, gangs_broken=PURPLE),
                runbook="RwkuLeaseChurn"),
         series("Workers by state", "As the coordinator sees them.",
-               [query("sum by (state) (rwku_server_workers)", "{{state}}")], width=8, stack=True,
+               [query("sum by (state) (rwku_server_workers)", "{{state}}")], width=6, stack=True,
                overrides=by_name(idle=SKY, busy=BLUE, draining=ORANGE, disconnected=VERMILLION), runbook="RwkuNoWorker"),
+        series("Workers wanted", "By the open jobs, each by its ranks; by the largest of them, which waits for so many at once.",
+               [query("sum(rwku_server_workers_wanted)", "by all jobs"),
+                query("max(rwku_server_workers_wanted_at_once)", "by the largest")], width=6,
+               overrides=by_name(by_all_jobs=SKY, by_the_largest=ORANGE), runbook="RwkuQueueStuck"),
         row("Commits and the store"),
         series("Commit time", "A synced write; every answer waits for one. The line is the alert's.",
                [query(quantile(0.5, "rwku_server_commit_duration_seconds"), "median"),
                 query(quantile(0.99, "rwku_server_commit_duration_seconds"), "99th percentile")], "s", width=8, line_at=0.5,
-               overrides=[colour("byName", "median", SKY), colour("byName", "99th percentile", ORANGE, dashed=True)],
+               overrides=[colour("byName", "median", SKY), colour("byName", "99th percentile", ORANGE, DASHED)],
                runbook="RwkuCommitSlow"),
         series("Commits per second, and what they take together", "Group commit: transitions of one write.",
                [query("sum(rate(rwku_server_commit_duration_seconds_count[$__rate_interval]))", "commits per second"),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <utility>
@@ -35,6 +36,8 @@ struct Counts {
   scheduler::JobCounts jobs;
   std::map<RunState, int> runs;
   absl::Time oldest_queued = absl::InfiniteFuture();
+  int64_t wanted = 0;
+  int wanted_at_once = 0;
   int idle = 0;
   int busy = 0;
   int draining = 0;
@@ -65,6 +68,10 @@ Counts Count(const coordinator::View& view) {
     ++counts.runs[run.state];
     if (jobs[JobState::kQueued] > 0) {
       counts.oldest_queued = std::min(counts.oldest_queued, run.create_time);
+    }
+    if (const int open = jobs[JobState::kQueued] + jobs[JobState::kLeased]; open > 0) {
+      counts.wanted += int64_t{open} * run.ranks;
+      counts.wanted_at_once = std::max(counts.wanted_at_once, run.ranks);
     }
     return true;
   });
@@ -99,6 +106,14 @@ std::vector<MetricFamily> StateMetrics::Collect() const {
   families.push_back(std::move(jobs));
   families.push_back(std::move(runs));
   families.push_back(std::move(workers));
+  // An autoscaler reads the two: the first is what there is to do, without the second no gang
+  // forms.
+  families.push_back(Gauge("rwku_server_workers_wanted",
+                           "Workers that the open jobs would keep busy if all of them ran at once.",
+                           static_cast<double>(counts.wanted)));
+  families.push_back(Gauge("rwku_server_workers_wanted_at_once",
+                           "Workers of the open job that takes most; 0 without open jobs.",
+                           counts.wanted_at_once));
   families.push_back(Gauge("rwku_server_queue_oldest_age_seconds",
                            "Age of the oldest run that has queued jobs; 0 without queued jobs.",
                            std::max(0.0, absl::ToDoubleSeconds(age))));

@@ -12,7 +12,8 @@
 
 namespace rwku::metrics {
 
-// Jobs by state and the age of the queue, runs and workers by state, watch streams, readiness.
+// Jobs by state and the age of the queue, runs and workers by state, workers that open jobs want,
+// watch streams, readiness.
 // Thread-safe. What it is given outlives it.
 class StateMetrics final : public prometheus::Collectable {
  public:

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import string
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,30 @@ class MetricsNames(unittest.TestCase):
             expressions = " ".join(expressions_of(path))
             self.assertEqual(used_in(expressions, in_code()) - in_code(), set(), path.name)
 
+    def test_two_coordinators_in_one_prometheus_are_told_apart(self):
+        """Runs of both may have one id, and a chosen coordinator's panels show its metrics only."""
+        for path in dashboards():
+            for expr in expressions_of(path):
+                self.assertNotRegex(expr, r"on \(run\)", path.name)
+                for selector in re.findall(r"rwku_server_\w+(\{[^}]*\})?", expr):
+                    self.assertIn('instance=~"$instance"', selector, f"{path.name}: {expr}")
+            variables = [one["name"] for one in json.loads(path.read_text())["templating"]["list"]]
+            self.assertEqual("instance" in variables, any("$instance" in expr for expr in expressions_of(path)), path.name)
+
+    def test_every_ending_of_a_name_has_a_look_of_its_own(self):
+        """Of workers named by hand and of pods, whose names end in any of 27 letters and digits."""
+        panels = json.loads((ROOT / "deploy/grafana/dashboards/workers.json").read_text())["panels"]
+        by_worker = [panel for panel in panels if any(t["legendFormat"] == "{{worker}}" for t in panel.get("targets", []))]
+        self.assertGreater(len(by_worker), 5)
+        for panel in by_worker:
+            looks = {}
+            for end in string.digits + string.ascii_letters:
+                found = [one["properties"] for one in panel["fieldConfig"]["overrides"]
+                         if re.search(one["matcher"]["options"].strip("/"), f"worker-{end}")]
+                self.assertEqual(len(found), 1, f"{panel['title']}: {end}")
+                looks[end.lower()] = json.dumps(found[0])
+            self.assertEqual(len(set(looks.values())), 36, panel["title"])
+
     def test_every_metric_is_drawn_or_named_as_not(self):
         """What no dashboard shows is for queries by hand."""
         drawn = set()
@@ -137,7 +162,7 @@ class MetricsNames(unittest.TestCase):
         rules = []
         for path in dashboards():
             for expr in expressions_of(path):
-                for name, value in {"$__rate_interval": "1m", "$run": "r1", "$worker": ".*"}.items():
+                for name, value in {"$__rate_interval": "1m", "$run": "r1", "$worker": ".*", "$instance": ".*"}.items():
                     expr = expr.replace(name, value)
                 self.assertNotIn("$", expr)
                 rules.append({"record": f"expression:{len(rules)}", "expr": expr})
