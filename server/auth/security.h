@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -19,7 +20,9 @@
 #include "server/auth/audit_log.h"
 #include "server/auth/call_observer.h"
 #include "server/auth/guard.h"
+#include "server/auth/guarded_service.h"
 #include "server/auth/open_streams.h"
+#include "server/auth/refusal_log.h"
 #include "server/auth/token_store.h"
 
 namespace rwku::auth {
@@ -58,6 +61,11 @@ class Security {
   // Options of the server at the address given to Create.
   net::ServerOptions ServerOptions();
 
+  // What to register there in place of `service`, a CallbackService, which is called `full_name`
+  // and outlives this.
+  grpc::Service* Guarded(grpc::Service* service, const std::string& full_name)
+      ABSL_LOCKS_EXCLUDED(mu_);
+
   // Serves --health-listen, if there is one, from now on; SetServing changes what it says.
   absl::Status StartHealth();
   void SetServing(bool serving) ABSL_LOCKS_EXCLUDED(mu_);
@@ -76,14 +84,16 @@ class Security {
   const SecurityFlags flags_;
   const std::string listen_;
   const bool insecure_listen_;
-  std::unique_ptr<net::TlsFiles> tls_;  // null: not encrypted
-  std::unique_ptr<TokenStore> tokens_;  // null: everybody may everything
-  std::unique_ptr<AuditLog> audit_;     // null: none
-  std::unique_ptr<Guard> guard_;        // with tokens
+  std::unique_ptr<net::TlsFiles> tls_;    // null: not encrypted
+  std::unique_ptr<TokenStore> tokens_;    // null: everybody may everything
+  std::unique_ptr<AuditLog> audit_;       // null: none
+  std::unique_ptr<RefusalLog> refusals_;  // with an audit log
+  std::unique_ptr<Guard> guard_;          // with tokens
   OpenStreams streams_;
   std::unique_ptr<CallObserver> observer_;  // with tokens or an audit log
 
   mutable absl::Mutex mu_;
+  std::vector<std::unique_ptr<GuardedService>> guarded_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<net::Server> health_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::thread poller_;

@@ -68,9 +68,13 @@ class SecurityTest : public ::testing::Test {
     auto security = Security::Create(flags, "127.0.0.1:0", false, &clock_, absl::ZeroDuration());
     ASSERT_TRUE(security.ok()) << security.status();
     security_ = *std::move(security);
-    auto server = net::Server::Start(security_->ServerOptions(), {&unlearning_, &workers_});
+    auto server = net::Server::Start(security_->ServerOptions(), Services());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
+  }
+  std::vector<grpc::Service*> Services() {
+    return {security_->Guarded(&unlearning_, v1::UnlearningService::service_full_name()),
+            security_->Guarded(&workers_, v1::WorkerService::service_full_name())};
   }
   std::shared_ptr<grpc::Channel> Channel(const net::ChannelSecurity& security) const {
     return *net::CreateChannel(server_->address(), security);
@@ -188,7 +192,7 @@ TEST_F(SecurityTest, AWorkersNewConnectionsShowItsNewCertificate) {
         server_.reset();
         auto options = security_->ServerOptions();
         options.listen = address;
-        server_ = *net::Server::Start(options, {&unlearning_, &workers_});
+        server_ = *net::Server::Start(options, Services());
         WorkerStream next(channel);
         if (!next.Alive()) {
           return false;

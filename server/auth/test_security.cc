@@ -75,7 +75,10 @@ void TestSecurity::Start(const SecurityFlags& flags) {
                                    /*poll_interval=*/absl::ZeroDuration());
   ASSERT_TRUE(security.ok()) << security.status();
   security_ = *std::move(security);
-  auto server = net::Server::Start(security_->ServerOptions(), {&unlearning_, &workers_});
+  auto server = net::Server::Start(
+      security_->ServerOptions(),
+      {security_->Guarded(&unlearning_, v1::UnlearningService::service_full_name()),
+       security_->Guarded(&workers_, v1::WorkerService::service_full_name())});
   ASSERT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
 }

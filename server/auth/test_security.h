@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "rwku/v1/unlearning.grpc.pb.h"
 #include "rwku/v1/worker.grpc.pb.h"
@@ -22,6 +24,24 @@
 #include "tests/testing/temporary_folder.h"
 
 namespace rwku::auth {
+
+// Stands still until it is moved.
+class FakeClock final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::FromUnixSeconds(1'800'000'000) + Monotonic(); }
+  absl::Duration Monotonic() const override {
+    const absl::MutexLock lock(&mu_);
+    return now_;
+  }
+  void Advance(absl::Duration duration) {
+    const absl::MutexLock lock(&mu_);
+    now_ += duration;
+  }
+
+ private:
+  mutable absl::Mutex mu_;
+  absl::Duration now_ ABSL_GUARDED_BY(mu_) = absl::Seconds(1);
+};
 
 class TestSecurity {
  public:
