@@ -1,6 +1,5 @@
 #include "server/auth/audit_log.h"
 
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <string>
@@ -13,32 +12,11 @@
 #include <sys/resource.h>
 
 #include "base/file.h"
+#include "tests/testing/resource_limit.h"
 #include "tests/testing/temporary_folder.h"
 
 namespace rwku::auth {
 namespace {
-
-// Files of this process may not grow beyond `bytes` while this lives: the write that would is cut
-// short, and the next one fails.
-class FileSizeLimit {
- public:
-  explicit FileSizeLimit(size_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
-    getrlimit(RLIMIT_FSIZE, &before_);
-    rlimit limit = before_;
-    limit.rlim_cur = bytes;
-    setrlimit(RLIMIT_FSIZE, &limit);
-  }
-  ~FileSizeLimit() {
-    setrlimit(RLIMIT_FSIZE, &before_);
-    std::signal(SIGXFSZ, handler_);
-  }
-  FileSizeLimit(const FileSizeLimit&) = delete;
-  FileSizeLimit& operator=(const FileSizeLimit&) = delete;
-
- private:
-  rlimit before_{};
-  void (*handler_)(int);
-};
 
 AuditRecord Of(const std::string& method, const std::string& resource = "") {
   AuditRecord record;
@@ -84,7 +62,8 @@ TEST_F(AuditLogTest, ALineThatWasCutIsNotGluedToTheNext) {
   ASSERT_TRUE(log.ok()) << log.status();
   (*log)->Write(Of("/first"));
   {
-    const FileSizeLimit full(std::filesystem::file_size(path_) + 20);
+    // The first write is cut short, the next one fails.
+    const testing::ResourceLimit full(RLIMIT_FSIZE, std::filesystem::file_size(path_) + 20);
     ::testing::internal::CaptureStderr();
     (*log)->Write(Of("/cut"));
     (*log)->Write(Of("/lost"));

@@ -15,12 +15,6 @@ namespace {
 
 // Seconds' worth of calls that may come at once.
 constexpr double kBurstSeconds = 2;
-// Calls a second of all callers without a valid token, where --rate-limit does not say.
-constexpr double kStrangersASecond = 100;
-
-RateLimiter::Options Limit(double per_second) {
-  return {.per_second = per_second, .burst = std::max(1.0, kBurstSeconds * per_second)};
-}
 
 }  // namespace
 
@@ -75,9 +69,10 @@ absl::StatusOr<std::unique_ptr<Security>> Security::Create(const SecurityFlags& 
                        .refusals = security->refusals_.get(),
                        .clock = clock,
                        .rate_limit = std::nullopt,
-                       .strangers = Limit(kStrangersASecond)};
+                       .strangers = kStrangers};
     if (flags.rate_limit > 0) {
-      guard.rate_limit = Limit(flags.rate_limit);
+      guard.rate_limit = RateLimiter::Options{
+          .per_second = flags.rate_limit, .burst = std::max(1.0, kBurstSeconds * flags.rate_limit)};
       guard.strangers = *guard.rate_limit;
     }
     security->guard_ = std::make_unique<Guard>(guard);

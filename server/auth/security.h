@@ -33,7 +33,7 @@ struct SecurityFlags {
   std::string tls_key;
   std::string tls_client_ca;
   std::string tokens;
-  double rate_limit = 0;      // calls a second and token; 0: no limit
+  double rate_limit = 0;      // calls a second and token; 0: no limit but kStrangers
   std::string audit_log;      // "-": standard error; empty: "-" with tokens, none without
   std::string health_listen;  // empty: none
 };
@@ -44,6 +44,9 @@ void AddSecurityFlags(SecurityFlags* flags, CLI::App* app);
 // How often changed files are looked for, and streams of ended tokens: such a stream ends at the
 // latest after twice this time.
 inline constexpr absl::Duration kPollInterval = absl::Seconds(1);
+
+// Calls a second of all callers without a valid token together, where --rate-limit does not say.
+inline constexpr RateLimiter::Options kStrangers = {.per_second = 100, .burst = 200};
 
 // Outlives the servers that it was applied to. Thread-safe.
 class Security {

@@ -101,9 +101,12 @@ std::shared_ptr<grpc::Channel> TestSecurity::Channel(const net::ChannelSecurity&
 }
 
 grpc::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                        std::string* response) {
+                        std::string* response, const std::map<std::string, std::string>& headers) {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
+  for (const auto& [name, value] : headers) {
+    context.AddMetadata(name, value);
+  }
   net::SetDeadline(&context, absl::Seconds(20));
   grpc::Slice empty("", 0);
   const grpc::ByteBuffer request(&empty, 1);

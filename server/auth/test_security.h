@@ -83,9 +83,10 @@ class TestSecurity {
 // Writes `contents` so that only the owner may read them.
 void WritePrivate(const std::string& path, const std::string& contents);
 
-// Calls any method with an empty request and waits for its answer; the first message of it, as on
-// the wire, goes to `response`.
+// Calls any method with an empty request and `headers` and waits for its answer; the first message
+// of it, as on the wire, goes to `response`.
 grpc::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                        std::string* response = nullptr);
+                        std::string* response = nullptr,
+                        const std::map<std::string, std::string>& headers = {});
 
 }  // namespace rwku::auth

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 
 #include "server/auth/test_security.h"
+#include "tests/testing/resource_limit.h"
 
 namespace rwku::auth {
 namespace {
@@ -18,23 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-// This process opens no file while it lives.
-class NoFileDescriptors {
- public:
-  NoFileDescriptors() {
-    getrlimit(RLIMIT_NOFILE, &before_);
-    rlimit none = before_;
-    none.rlim_cur = 0;
-    setrlimit(RLIMIT_NOFILE, &none);
-  }
-  ~NoFileDescriptors() { setrlimit(RLIMIT_NOFILE, &before_); }
-  NoFileDescriptors(const NoFileDescriptors&) = delete;
-  NoFileDescriptors& operator=(const NoFileDescriptors&) = delete;
-
- private:
-  rlimit before_{};
-};
 
 size_t Occurrences(const std::string& text, const std::string& part) {
   size_t count = 0;
@@ -103,18 +87,14 @@ TEST_F(TokenStoreTest, TheIdentityIsKnownWheneverTheSecretWasRight) {
 TEST_F(TokenStoreTest, ARevocationThatCouldNotBeReadIsReadLater) {
   record_.revoked = record_.created;
   Write();
+  ::testing::internal::CaptureStderr();
   {
-    std::string log;
-    std::string again;
-    ::testing::internal::CaptureStderr();
-    {
-      const NoFileDescriptors none;
-      store_->Poll();
-      store_->Poll();
-    }
-    log = ::testing::internal::GetCapturedStderr();
-    EXPECT_EQ(Occurrences(log, "Too many open files"), 1U) << log;
+    const testing::ResourceLimit none(RLIMIT_NOFILE, 0);
+    store_->Poll();
+    store_->Poll();
   }
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(Occurrences(log, "Too many open files"), 1U) << log;
   EXPECT_TRUE(Authenticate().status.ok());
   EXPECT_THAT(Poll(), HasSubstr("tokens read again"));
   EXPECT_FALSE(Authenticate().status.ok());
