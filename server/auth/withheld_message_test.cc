@@ -2,6 +2,7 @@
 // any more.
 #include <atomic>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -109,6 +110,10 @@ class RawCall {
 struct Withheld {
   std::string method;
   std::string token;
+
+  friend std::ostream& operator<<(std::ostream& out, const Withheld& withheld) {
+    return out << withheld.method;
+  }
 };
 
 class WithheldMessageTest : public ::testing::TestWithParam<Withheld> {
