@@ -187,7 +187,7 @@ class Observer final : public grpc::experimental::Interceptor {
 }  // namespace
 
 bool IsRefused(const grpc::ServerContextBase& context) {
-  return context.client_metadata().count(kRefused) > 0;
+  return context.client_metadata().contains(kRefused);
 }
 
 grpc::experimental::Interceptor* CallObserver::CreateServerInterceptor(ServerRpcInfo* info) {
