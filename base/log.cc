@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 
@@ -12,6 +13,7 @@
 #include "absl/time/time.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 namespace rwku {
 namespace {
@@ -111,7 +113,16 @@ LogLine& LogLine::With(absl::string_view key, double value) {
 std::string JsonEscape(absl::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (const char c : text) {
+  while (!text.empty()) {
+    const size_t length = Utf8CharacterLength(text);
+    if (length != 1) {
+      // Names and paths come from peers, and may be cut within a character.
+      absl::StrAppend(&out, length == 0 ? "\xef\xbf\xbd" : text.substr(0, length));
+      text.remove_prefix(std::max<size_t>(length, 1));
+      continue;
+    }
+    const char c = text.front();
+    text.remove_prefix(1);
     switch (c) {
       case '"':
         out += "\\\"";

@@ -46,7 +46,8 @@ class LogLine {
   std::string text_;
 };
 
-// `text` as the inside of a JSON string: quotes, backslashes and control characters escaped.
+// `text` as the inside of a JSON string: quotes, backslashes and control characters escaped, bytes
+// that are no UTF-8 replaced by U+FFFD.
 std::string JsonEscape(absl::string_view text);
 
 }  // namespace rwku

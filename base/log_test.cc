@@ -30,5 +30,11 @@ TEST(JsonEscapeTest, EscapesControlCharacters) {
   EXPECT_EQ(JsonEscape("a\x01\t\\"), "a\\u0001\\t\\\\");
 }
 
+TEST(JsonEscapeTest, ReplacesWhatIsNoUtf8) {
+  EXPECT_EQ(JsonEscape("gr\xc3\xbc\xc3"), "gr\xc3\xbc\xef\xbf\xbd");
+  EXPECT_EQ(JsonEscape("\xff\"\x80"), "\xef\xbf\xbd\\\"\xef\xbf\xbd");
+  EXPECT_EQ(JsonEscape("\xf0\x9f\x98\x80"), "\xf0\x9f\x98\x80");
+}
+
 }  // namespace
 }  // namespace rwku

@@ -19,6 +19,7 @@
 #include "base/log.h"
 #include "net/protocol_version.h"
 #include "net/rpc_observer.h"
+#include "net/security/token.h"
 #include "net/server.h"
 #include "net/signal_waiter.h"
 #include "server/auth/security.h"
@@ -244,7 +245,9 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   net::RpcObserverFactory observed(&metrics);
   net::ServerOptions server_options = security.ServerOptions();
   server_options.interceptors.insert(server_options.interceptors.begin(), &observed);
-  auto server = net::Server::Start(server_options, {&unlearning, &workers});
+  auto server = net::Server::Start(
+      server_options, {security.Guarded(&unlearning, v1::UnlearningService::service_full_name()),
+                       security.Guarded(&workers, v1::WorkerService::service_full_name())});
   if (!server.ok()) {
     return Fail(server.status());
   }
@@ -293,8 +296,10 @@ int Main(int argc, char** argv) {
   }
   SetMinimumLogSeverity(*ParseLogSeverity(flags.log_level));  // checked with the flags
   const absl::StatusOr<Times> times = ParseTimes(flags);
-  for (const absl::Status& status : {times.status(), CheckFolder("--models", flags.models),
-                                     CheckFolder("--datasets", flags.datasets)}) {
+  // What is logged must be no secret.
+  for (const absl::Status& status :
+       {net::CheckNoToken("--tokens", flags.security.tokens), times.status(),
+        CheckFolder("--models", flags.models), CheckFolder("--datasets", flags.datasets)}) {
     if (!status.ok()) {
       return Fail(status);
     }

@@ -1,6 +1,7 @@
 #include "net/metrics/http_listener.h"
 
 #include <netdb.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,8 +15,8 @@
 #include "absl/strings/str_split.h"
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 
+#include "base/clock.h"
 #include "base/status_macros.h"
 #include "net/address.h"
 
@@ -24,9 +25,6 @@ namespace {
 
 constexpr size_t kMaxHead = 8192;  // bytes of a request
 constexpr int kBacklog = 16;
-// A client that says nothing, or takes nothing, is left after this long; the whole head must come
-// within it, too.
-constexpr std::chrono::seconds kPatience{5};
 
 const char* Reason(int code) {
   switch (code) {
@@ -41,46 +39,77 @@ const char* Reason(int code) {
   }
 }
 
-void SetTimeouts(int connection) {
-  const timeval patience{.tv_sec = kPatience.count(), .tv_usec = 0};
-  setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
-}
+// One client's connection. The time that the client has covers reading and writing together, but
+// not what the handler needs. Few threads serve, and a client that is slow on purpose must not keep
+// one of them.
+class Connection {
+ public:
+  Connection(int socket, absl::Duration patience)
+      : socket_(socket), deadline_(RealClock().Monotonic() + patience) {}
 
-// The head of a request without its end; empty for a client that does not send one.
-std::string ReadHead(int connection) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
-  std::string head;
-  std::array<char, 1024> buffer{};
-  while (head.size() < kMaxHead && std::chrono::steady_clock::now() < deadline) {
-    const ssize_t got = recv(connection, buffer.data(), buffer.size(), 0);
-    if (got < 0 && errno == EINTR) {
-      continue;
+  // The head of a request without its end; empty for a client that does not send one.
+  std::string ReadHead() {
+    std::string head;
+    std::array<char, 1024> buffer{};
+    while (head.size() < kMaxHead && Await(POLLIN)) {
+      const ssize_t got = recv(socket_, buffer.data(), buffer.size(), MSG_DONTWAIT);
+      if (got < 0 && MayComeAgain()) {
+        continue;
+      }
+      if (got <= 0) {
+        break;
+      }
+      head.append(buffer.data(), static_cast<size_t>(got));
+      if (const size_t end = head.find("\r\n\r\n"); end != std::string::npos) {
+        head.resize(end);
+        return head;
+      }
     }
-    if (got <= 0) {
-      break;
-    }
-    head.append(buffer.data(), static_cast<size_t>(got));
-    if (const size_t end = head.find("\r\n\r\n"); end != std::string::npos) {
-      head.resize(end);
-      return head;
+    return "";
+  }
+
+  void SendAll(absl::string_view bytes) {
+    while (!bytes.empty() && Await(POLLOUT)) {
+      const ssize_t sent = send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+      if (sent < 0 && MayComeAgain()) {
+        continue;
+      }
+      if (sent <= 0) {
+        return;
+      }
+      bytes.remove_prefix(static_cast<size_t>(sent));
     }
   }
-  return "";
-}
 
-void SendAll(int connection, absl::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t sent = send(connection, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-    if (sent < 0 && errno == EINTR) {
-      continue;
-    }
-    if (sent <= 0) {
-      return;
-    }
-    bytes.remove_prefix(static_cast<size_t>(sent));
+  // What `handler` answers to `path`.
+  HttpAnswer Ask(const HttpListener::Handler& handler, absl::string_view path) {
+    const absl::Duration start = RealClock().Monotonic();
+    HttpAnswer answer = handler(path);
+    deadline_ += RealClock().Monotonic() - start;
+    return answer;
   }
-}
+
+ private:
+  static bool MayComeAgain() { return errno == EINTR || errno == EAGAIN || errno == EWOULDBLOCK; }
+
+  // False once the client's time is over.
+  bool Await(int16_t events) const {
+    while (true) {
+      const absl::Duration left = deadline_ - RealClock().Monotonic();
+      if (left <= absl::ZeroDuration()) {
+        return false;
+      }
+      pollfd wanted{.fd = socket_, .events = events, .revents = 0};
+      const int ready = poll(&wanted, 1, static_cast<int>(absl::ToInt64Milliseconds(left)) + 1);
+      if (ready > 0 || (ready < 0 && errno != EINTR)) {
+        return ready > 0;
+      }
+    }
+  }
+
+  const int socket_;
+  absl::Duration deadline_;
+};
 
 absl::Status CannotListen(const std::string& listen, const char* problem) {
   return absl::FailedPreconditionError(absl::StrCat("cannot listen on ", listen, ": ", problem));
@@ -124,15 +153,16 @@ int PortOf(int socket) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<HttpListener>> HttpListener::Start(const std::string& listen,
-                                                                  Handler handler) {
+                                                                  Handler handler,
+                                                                  absl::Duration patience) {
   RWKU_ASSIGN_OR_RETURN(const HostPort address, ParseHostPort(listen));
   RWKU_ASSIGN_OR_RETURN(const int socket, Listen(listen, address));
   return std::unique_ptr<HttpListener>(
-      new HttpListener(socket, PortOf(socket), std::move(handler)));
+      new HttpListener(socket, PortOf(socket), std::move(handler), patience));
 }
 
-HttpListener::HttpListener(int socket, int port, Handler handler)
-    : socket_(socket), port_(port), handler_(std::move(handler)) {
+HttpListener::HttpListener(int socket, int port, Handler handler, absl::Duration patience)
+    : socket_(socket), port_(port), handler_(std::move(handler)), patience_(patience) {
   connections_.fill(-1);
   for (size_t thread = 0; thread < kThreads; ++thread) {
     threads_.emplace_back([this, thread] { Serve(thread); });
@@ -181,9 +211,9 @@ void HttpListener::Serve(size_t thread) {
   }
 }
 
-void HttpListener::Answer(int connection) const {
-  SetTimeouts(connection);
-  const std::string head = ReadHead(connection);
+void HttpListener::Answer(int socket) const {
+  Connection connection(socket, patience_);
+  const std::string head = connection.ReadHead();
   const std::vector<absl::string_view> request =
       absl::StrSplit(absl::string_view(head).substr(0, head.find("\r\n")), ' ');
   if (request.size() != 3 || !absl::StartsWith(request[2], "HTTP/1.")) {
@@ -191,14 +221,14 @@ void HttpListener::Answer(int connection) const {
   }
   HttpAnswer answer{.code = 405, .body = "only GET is allowed\n"};
   if (request[0] == "GET") {
-    answer = handler_(request[1].substr(0, request[1].find('?')));
+    answer = connection.Ask(handler_, request[1].substr(0, request[1].find('?')));
   }
-  SendAll(connection,
-          absl::StrCat("HTTP/1.1 ", answer.code, " ", Reason(answer.code), "\r\nContent-Type: ",
-                       answer.content_type, "\r\nContent-Length: ", answer.body.size(),
-                       "\r\nCache-Control: no-store\r\nConnection: close\r\n",
-                       answer.code == 405 ? "Allow: GET\r\n" : "", "\r\n", answer.body));
-  shutdown(connection, SHUT_WR);
+  connection.SendAll(absl::StrCat("HTTP/1.1 ", answer.code, " ", Reason(answer.code),
+                                  "\r\nContent-Type: ", answer.content_type,
+                                  "\r\nContent-Length: ", answer.body.size(),
+                                  "\r\nCache-Control: no-store\r\nConnection: close\r\n",
+                                  answer.code == 405 ? "Allow: GET\r\n" : "", "\r\n", answer.body));
+  shutdown(socket, SHUT_WR);
 }
 
 }  // namespace rwku::net

@@ -1,5 +1,8 @@
 #include "net/metrics/http_listener.h"
 
+#include <unistd.h>
+
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
@@ -10,6 +13,8 @@
 #include "absl/time/time.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include <netinet/in.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "tests/testing/http_get.h"
@@ -68,6 +73,86 @@ TEST(HttpListenerTest, SlowHandlersDoNotHoldUpOthers) {
   }
   go.Notify();
   slow.join();
+}
+
+// Takes an answer that is larger than all buffers, or sends its request, bit by bit, and never
+// ends.
+class SlowClient {
+ public:
+  SlowClient(int port, bool reads) : socket_(Connect(port)) {
+    thread_ = std::thread([this, reads] {
+      std::vector<char> bytes(1 << 12, 'a');
+      const std::string request = "GET /large HTTP/1.1\r\n\r\n";
+      if (reads) {
+        send(socket_, request.data(), request.size(), MSG_NOSIGNAL);
+      }
+      while (!stop_.WaitForNotificationWithTimeout(absl::Milliseconds(20))) {
+        if (reads) {
+          recv(socket_, bytes.data(), bytes.size(), MSG_DONTWAIT);
+        } else {
+          send(socket_, bytes.data(), 1, MSG_NOSIGNAL);
+        }
+      }
+    });
+  }
+  ~SlowClient() {
+    stop_.Notify();
+    thread_.join();
+    close(socket_);
+  }
+  SlowClient(const SlowClient&) = delete;
+  SlowClient& operator=(const SlowClient&) = delete;
+
+ private:
+  static int Connect(int port) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    EXPECT_EQ(connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+    return fd;
+  }
+
+  const int socket_;
+  absl::Notification stop_;
+  std::thread thread_;
+};
+
+TEST(HttpListenerTest, SlowClientsKeepNobodyFromItForLong) {
+  const RealClock clock;
+  const auto listener = HttpListener::Start(
+      "127.0.0.1:0",
+      [](absl::string_view path) {
+        return HttpAnswer{.body = path == "/large" ? std::string(16 << 20, 'x') : "ok\n"};
+      },
+      /*patience=*/absl::Milliseconds(500));
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const int port = (*listener)->port();
+  for (const bool reads : {true, false}) {
+    std::vector<std::unique_ptr<SlowClient>> clients;
+    for (int i = 0; i < 4; ++i) {  // one for each thread
+      clients.push_back(std::make_unique<SlowClient>(port, reads));
+    }
+    const absl::Duration start = clock.Monotonic();
+    EXPECT_TRUE(HttpGet(port, "/healthz").ok());
+    EXPECT_LT(clock.Monotonic() - start, absl::Seconds(20)) << reads;
+  }
+}
+
+TEST(HttpListenerTest, ASlowHandlerTakesNoTimeOfTheClients) {
+  const RealClock clock;
+  const auto listener = HttpListener::Start(
+      "127.0.0.1:0",
+      [&clock](absl::string_view) {
+        const absl::Duration start = clock.Monotonic();
+        while (clock.Monotonic() - start < absl::Milliseconds(300)) {
+        }
+        return HttpAnswer{.body = "ok\n"};
+      },
+      /*patience=*/absl::Milliseconds(250));
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  EXPECT_TRUE(HttpGet((*listener)->port(), "/").ok());
 }
 
 TEST(HttpListenerTest, StopsAtOnce) {

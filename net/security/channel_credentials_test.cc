@@ -41,6 +41,9 @@ TEST(ChannelCredentialsTest, WhatGoesTogetherAndWhatDoesNot) {
   const std::string key = file("cc.key", pair.key);
   const std::string token = NewToken("x");
   const std::string token_file = file("cc.token", token + "\n");
+  const std::string open_ca = file("cc-open-ca.pem", authority.certificate());
+  std::filesystem::permissions(open_ca, std::filesystem::perms::others_write,
+                               std::filesystem::perm_options::add);
   const std::string text = file("cc.text", "hello");
   const auto with = [](const std::function<void(ChannelSecurity&)>& set) {
     ChannelSecurity security;
@@ -75,6 +78,10 @@ TEST(ChannelCredentialsTest, WhatGoesTogetherAndWhatDoesNot) {
            {"no CA file", with([](auto& s) { s.tls_ca = std::string("/none"); }), true,
             "--tls-ca: cannot open /none"},
            {"no PEM", with([&](auto& s) { s.tls_ca = text; }), true, "holds no certificate"},
+           {"CA for all to write", with([&](auto& s) { s.tls_ca = open_ca; }), true,
+            "--tls-ca: " + open_ca + " has the mode 0602"},
+           {"token for a file", with([&](auto& s) { s.token_file = token; }), true,
+            "--token-file: holds a token, not the name of a file"},
            {"no token file", with([](auto& s) { s.token_file = std::string("/none"); }), true,
             "--token-file: cannot read /none"},
            {"no token", with([&](auto& s) { s.token_file = text; }), true, "--token-file: "}}) {

@@ -9,33 +9,52 @@
 
 namespace rwku::net {
 
-FileStamp StampOf(const std::string& path) {
-  struct stat info {};
-  if (stat(path.c_str(), &info) != 0) {
-    return {};
-  }
+namespace {
+
+int64_t Nanoseconds(const timespec& time) {
   constexpr int64_t kNanoseconds = 1'000'000'000;
-  return {.device = static_cast<uint64_t>(info.st_dev),
-          .inode = static_cast<uint64_t>(info.st_ino),
-          .size = static_cast<int64_t>(info.st_size),
-          .modified_ns = static_cast<int64_t>(info.st_mtim.tv_sec) * kNanoseconds +
-                         static_cast<int64_t>(info.st_mtim.tv_nsec)};
+  return static_cast<int64_t>(time.tv_sec) * kNanoseconds + static_cast<int64_t>(time.tv_nsec);
 }
 
-absl::Status CheckNotForAll(const std::string& flag, const std::string& path) {
+// FAILED_PRECONDITION if the file has one of the bits `forbidden`, which `problem` and `remedy`
+// explain.
+absl::Status CheckMode(const std::string& flag, const std::string& path, mode_t forbidden,
+                       const char* problem, const char* remedy) {
   struct stat info {};
   if (stat(path.c_str(), &info) != 0) {
     return absl::Status(absl::ErrnoToStatusCode(errno),
                         absl::StrCat(flag, ": cannot read ", path, ": ", std::strerror(errno)));
   }
-  constexpr mode_t kOthers = S_IROTH | S_IWOTH;
-  if ((info.st_mode & kOthers) != 0) {
+  if ((info.st_mode & forbidden) != 0) {
     return absl::FailedPreconditionError(
-        absl::StrFormat("%s: %s has the mode %04o, so every user of this machine may read or write "
-                        "it; allowed are the owner and its group (chmod 600)",
-                        flag, path, info.st_mode & 07777U));
+        absl::StrFormat("%s: %s has the mode %04o, so every user of this machine may %s; %s", flag,
+                        path, info.st_mode & 07777U, problem, remedy));
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+FileStamp StampOf(const std::string& path) {
+  struct stat info {};
+  if (stat(path.c_str(), &info) != 0) {
+    return {};
+  }
+  return {.device = static_cast<uint64_t>(info.st_dev),
+          .inode = static_cast<uint64_t>(info.st_ino),
+          .size = static_cast<int64_t>(info.st_size),
+          .modified_ns = Nanoseconds(info.st_mtim),
+          .changed_ns = Nanoseconds(info.st_ctim)};
+}
+
+absl::Status CheckNotForAll(const std::string& flag, const std::string& path) {
+  return CheckMode(flag, path, S_IROTH | S_IWOTH, "read or write it",
+                   "allowed are the owner and its group (chmod 600)");
+}
+
+absl::Status CheckNotWritableForAll(const std::string& flag, const std::string& path) {
+  return CheckMode(flag, path, S_IWOTH, "write it",
+                   "take that right away from the others (chmod o-w)");
 }
 
 }  // namespace rwku::net

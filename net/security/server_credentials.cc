@@ -91,21 +91,19 @@ class Credentials final : public grpc::ServerCredentials {
   static void Check(void* self, grpc_auth_context* context, const grpc_metadata* metadata,
                     size_t count, grpc_process_auth_metadata_done_cb done, void* user_data) {
     CallFacts facts;
-    int headers = 0;
+    bool found = false;  // an authorization, which may be empty
     for (size_t i = 0; i < count; ++i) {
       const absl::string_view key = View(metadata[i].key);
       if (key == ":path") {
         facts.method = View(metadata[i].value);
       } else if (key == "authorization") {
+        facts.several_authorizations |= found;
+        found = true;
         facts.authorization = View(metadata[i].value);
-        ++headers;
       }
     }
     AddConnection(context, &facts);
-    const grpc::Status status =
-        headers > 1 ? grpc::Status(grpc::StatusCode::UNAUTHENTICATED,
-                                   "found several authorization headers, allowed is one")
-                    : static_cast<Credentials*>(self)->check_(facts);
+    const grpc::Status status = static_cast<Credentials*>(self)->check_(facts);
     done(user_data, nullptr, 0, nullptr, 0, static_cast<grpc_status_code>(status.error_code()),
          status.ok() ? nullptr : status.error_message().c_str());
   }

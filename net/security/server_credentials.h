@@ -18,7 +18,8 @@ namespace rwku::net {
 // What is known of a call before it is handled. The views live as long as the check.
 struct CallFacts {
   absl::string_view method;         // "/rwku.v1.UnlearningService/GetRun"
-  absl::string_view authorization;  // that header, or empty; several are refused before the check
+  absl::string_view authorization;  // that header, or empty; the last one of several
+  bool several_authorizations = false;
   bool encrypted = false;
   // Subject of the client's certificate, or its alternative names where it has no subject. Empty
   // unless the server asked for one and its trusted certificates vouch for it.

@@ -81,10 +81,14 @@ std::string SubjectOf(const X509& certificate) {
   return {data, static_cast<size_t>(size)};
 }
 
-absl::Time NotAfter(const X509& certificate) {
-  std::tm time{};
-  ASN1_TIME_to_tm(X509_get0_notAfter(&certificate), &time);
-  return absl::FromTM(time, absl::UTCTimeZone());
+absl::Time ToTime(const ASN1_TIME* time) {
+  std::tm parts{};
+  ASN1_TIME_to_tm(time, &parts);
+  return absl::FromTM(parts, absl::UTCTimeZone());
+}
+
+std::string TimeText(absl::Time time) {
+  return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
 }
 
 }  // namespace
@@ -114,16 +118,19 @@ absl::StatusOr<TlsMaterial> ReadTlsMaterial(const TlsPaths& paths, absl::Time no
                    absl::StrCat("is not the key of the certificate ", paths.certificate));
     }
     material.subject = SubjectOf(*certificate);
-    material.not_after = NotAfter(*certificate);
+    material.not_after = ToTime(X509_get0_notAfter(certificate.get()));
     if (material.not_after <= now) {
-      return Wrong(
-          kCertificateFlag, paths.certificate,
-          absl::StrCat("expired at ", absl::FormatTime(absl::RFC3339_sec, material.not_after,
-                                                       absl::UTCTimeZone())));
+      return Wrong(kCertificateFlag, paths.certificate,
+                   absl::StrCat("expired at ", TimeText(material.not_after)));
+    }
+    if (const absl::Time start = ToTime(X509_get0_notBefore(certificate.get())); start > now) {
+      return Wrong(kCertificateFlag, paths.certificate,
+                   absl::StrCat("is not valid before ", TimeText(start)));
     }
   }
   if (!paths.ca.empty()) {
     RWKU_ASSIGN_OR_RETURN(material.ca, Read(paths.ca_flag.c_str(), paths.ca));
+    RWKU_RETURN_IF_ERROR(CheckNotWritableForAll(paths.ca_flag, paths.ca));
     RWKU_RETURN_IF_ERROR(ParseChain(paths.ca_flag, paths.ca, material.ca).status());
   }
   return material;
@@ -146,18 +153,19 @@ TlsFiles::Stamps TlsFiles::Look() const {
 std::shared_ptr<const TlsMaterial> TlsFiles::Current(int64_t* version) {
   const absl::MutexLock lock(&mu_);
   if (const Stamps now = Look(); now != stamps_) {
-    stamps_ = now;
     absl::StatusOr<TlsMaterial> material = ReadTlsMaterial(paths_, clock_->Now());
     if (material.ok()) {
+      stamps_ = now;
+      problem_.clear();
       ++version_;
       current_ = std::make_shared<const TlsMaterial>(*std::move(material));
       RWKU_LOG(kInfo, "certificates read again")
           .With("subject", current_->subject)
-          .With("not_after",
-                absl::FormatTime(absl::RFC3339_sec, current_->not_after, absl::UTCTimeZone()));
-    } else {
+          .With("not_after", TimeText(current_->not_after));
+    } else if (material.status().message() != problem_) {
+      problem_ = std::string(material.status().message());
       RWKU_LOG(kError, "changed certificates refused; the ones before them stay")
-          .With("error", material.status().message());
+          .With("error", problem_);
     }
   }
   if (version != nullptr) {

@@ -33,9 +33,9 @@ struct TlsMaterial {
   absl::Time not_after = absl::InfiniteFuture();  // of the own certificate
 };
 
-// Reads and checks: the key belongs to the certificate, nobody but owner and group may read it, and
-// the certificate has not expired at `now`. Errors name the flag, the file and the problem, never a
-// file's contents.
+// Reads and checks: the key belongs to the certificate, nobody but owner and group may read it, the
+// certificate is valid at `now`, and `ca` may not be written by everybody. Errors name the flag,
+// the file and the problem, never a file's contents.
 absl::StatusOr<TlsMaterial> ReadTlsMaterial(const TlsPaths& paths, absl::Time now);
 
 // The newest good contents of the files. Thread-safe.
@@ -44,9 +44,10 @@ class TlsFiles {
   // Errors as ReadTlsMaterial. `clock` outlives this.
   static absl::StatusOr<std::unique_ptr<TlsFiles>> Create(TlsPaths paths, const Clock* clock);
 
-  // Reads again what changed since the last call. Files that do not fit together are logged once,
-  // and what was read before them stays. `version`, if not null, gets a number that grows with
-  // every new contents, from 1.
+  // Reads again what changed since it was read last. Of files that cannot be read, do not fit
+  // together or are not valid yet, the problem is logged once; what was read before them stays, and
+  // every call looks at them again: the reason may lie outside the files. `version`, if not null,
+  // gets a number that grows with every new contents, from 1.
   std::shared_ptr<const TlsMaterial> Current(int64_t* version = nullptr) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
@@ -63,7 +64,8 @@ class TlsFiles {
   const TlsPaths paths_;
   const Clock* const clock_;
   absl::Mutex mu_;
-  Stamps stamps_ ABSL_GUARDED_BY(mu_);
+  Stamps stamps_ ABSL_GUARDED_BY(mu_);        // of what `current_` was read from
+  std::string problem_ ABSL_GUARDED_BY(mu_);  // the last one logged; empty: none since
   std::shared_ptr<const TlsMaterial> current_ ABSL_GUARDED_BY(mu_);
   int64_t version_ ABSL_GUARDED_BY(mu_) = 1;
 };

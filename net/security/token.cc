@@ -38,10 +38,16 @@ constexpr std::array<std::pair<Role, absl::string_view>, 4> kRoles = {{
     {Role::kWorker, "worker"},
 }};
 
+// At the front of `text`.
+size_t CountHexDigits(absl::string_view text) {
+  const auto* const end = std::find_if_not(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  });
+  return static_cast<size_t>(end - text.begin());
+}
+
 bool IsHex(absl::string_view text) {
-  return text.size() == kHexDigits && std::all_of(text.begin(), text.end(), [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+  return text.size() == kHexDigits && CountHexDigits(text) == kHexDigits;
 }
 
 // Reads one record, with errors that name the field.
@@ -176,6 +182,22 @@ std::optional<absl::string_view> TokenIdOf(absl::string_view token) {
     return std::nullopt;
   }
   return token.substr(0, end);
+}
+
+absl::Status CheckNoToken(absl::string_view flag, absl::string_view value) {
+  // Fewer digits than a token has: one that was cut on the way is still most of a secret.
+  constexpr size_t kSuspicious = kHexDigits / 4;
+  for (size_t start = value.find(kPrefix); start != absl::string_view::npos;
+       start = value.find(kPrefix, start + 1)) {
+    const absl::string_view rest = value.substr(start + kPrefix.size());
+    const size_t end = rest.find('_');
+    if (end != absl::string_view::npos && IsTokenId(rest.substr(0, end)) &&
+        CountHexDigits(rest.substr(end + 1)) >= kSuspicious) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(flag, ": holds a token, not the name of a file"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 std::string TokenHash(absl::string_view token) { return Sha256Hex(token); }

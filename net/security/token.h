@@ -47,6 +47,10 @@ std::string NewToken(absl::string_view id);
 // The id within `token`, or nothing if it has not the form of a token.
 std::optional<absl::string_view> TokenIdOf(absl::string_view token);
 
+// INVALID_ARGUMENT that names `flag` and does not show `value` if that, which should be the name of
+// a file, looks like a token or a part of one.
+absl::Status CheckNoToken(absl::string_view flag, absl::string_view value);
+
 std::string TokenHash(absl::string_view token);
 
 // Takes the same time wherever equally long texts differ.

@@ -45,6 +45,7 @@ absl::StatusOr<std::unique_ptr<TokenSource>> TokenSource::FromText(const std::st
 }
 
 absl::StatusOr<std::unique_ptr<TokenSource>> TokenSource::FromFile(const std::string& path) {
+  RWKU_RETURN_IF_ERROR(CheckNoToken(kFlag, path));
   const FileStamp stamp = StampOf(path);
   RWKU_ASSIGN_OR_RETURN(std::string token, ReadToken(path));
   std::unique_ptr<TokenSource> source(new TokenSource(path, std::move(token)));
@@ -57,13 +58,14 @@ std::string TokenSource::Token() {
   const absl::MutexLock lock(&mu_);
   if (!path_.empty()) {
     if (const FileStamp now = StampOf(path_); now != stamp_) {
-      stamp_ = now;
       absl::StatusOr<std::string> token = ReadToken(path_);
       if (token.ok()) {
+        stamp_ = now;
         token_ = *std::move(token);
-      } else {
-        RWKU_LOG(kError, "changed token refused; the one before it stays")
-            .With("error", token.status().message());
+        problem_.clear();
+      } else if (token.status().message() != problem_) {
+        problem_ = std::string(token.status().message());
+        RWKU_LOG(kError, "changed token refused; the one before it stays").With("error", problem_);
       }
     }
   }

@@ -21,11 +21,11 @@ class TokenSource {
   static absl::StatusOr<std::unique_ptr<TokenSource>> FromText(const std::string& what,
                                                                absl::string_view text);
   // Errors name --token-file and the path: it cannot be read, everybody may read it, or it holds no
-  // token.
+  // token. A path that is a token itself is not shown.
   static absl::StatusOr<std::unique_ptr<TokenSource>> FromFile(const std::string& path);
 
-  // The token as the file has it. A changed file without a token is logged once, and the last
-  // good token stays.
+  // The token as the file has it. A changed file that cannot be read or holds no token is logged
+  // once and looked at again every time; until it is good, the last good token stays.
   std::string Token() ABSL_LOCKS_EXCLUDED(mu_);
 
  private:
@@ -34,8 +34,9 @@ class TokenSource {
 
   const std::string path_;  // empty: the token is fixed
   absl::Mutex mu_;
-  FileStamp stamp_ ABSL_GUARDED_BY(mu_);
+  FileStamp stamp_ ABSL_GUARDED_BY(mu_);  // of what `token_` was read from
   std::string token_ ABSL_GUARDED_BY(mu_);
+  std::string problem_ ABSL_GUARDED_BY(mu_);  // the last one logged; empty: none since
 };
 
 }  // namespace rwku::net

@@ -7,10 +7,12 @@
 #include "absl/strings/str_replace.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
 #include "base/file.h"
 #include "net/security/token_file.h"
 #include "net/security/token_source.h"
+#include "tests/testing/resource_limit.h"
 #include "tests/testing/temporary_folder.h"
 
 namespace rwku::net {
@@ -152,6 +154,54 @@ TEST(TokenSourceTest, RefusesWhatIsNoTokenWithoutShowingIt) {
   ASSERT_FALSE(source.ok());
   EXPECT_THAT(std::string(source.status().message()), HasSubstr("RWKU_TOKEN: found 7 bytes"));
   EXPECT_THAT(std::string(source.status().message()), Not(HasSubstr("hunter2")));
+}
+
+TEST(TokenSourceTest, ATokenInPlaceOfTheFilesNameIsNotShown) {
+  const std::string token = NewToken("x");
+  for (const std::string& path :
+       {token, "Bearer " + token, token + "\n", token.substr(0, 40), "./" + token}) {
+    const auto source = TokenSource::FromFile(path);
+    ASSERT_FALSE(source.ok());
+    EXPECT_EQ(source.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(source.status().message(), "--token-file: holds a token, not the name of a file");
+  }
+  for (const char* path : {"/none/rwku_token", "/rwku_x/0123456789abcdef0123456789abcdef/token",
+                           "rwku_ci_token", "rwku_"}) {
+    EXPECT_THAT(std::string(TokenSource::FromFile(path).status().message()), HasSubstr(path));
+  }
+}
+
+TEST(TokenSourceTest, WhatCouldNotBeReadOnceIsReadLater) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder / "mine.token";
+  const auto write = [&path](const std::string& text) {
+    ASSERT_TRUE(WriteFileAtomically(path, text).ok());
+    fs::permissions(path, fs::perms::owner_read | fs::perms::owner_write);
+  };
+  const std::string first = NewToken("x");
+  const std::string second = NewToken("x");
+  write(first);
+  const auto source = TokenSource::FromFile(path);
+  ASSERT_TRUE(source.ok()) << source.status();
+  write(second);
+  {
+    const testing::ResourceLimit none(RLIMIT_NOFILE, 0);
+    EXPECT_EQ((*source)->Token(), first);
+  }
+  EXPECT_EQ((*source)->Token(), second);
+
+  // Made readable for its owner alone after it was written.
+  const std::string third = NewToken("x");
+  write(third);
+  fs::permissions(path, fs::perms::others_read, fs::perm_options::add);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ((*source)->Token(), second);
+  EXPECT_THAT(::testing::internal::GetCapturedStderr(), HasSubstr("chmod 600"));
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ((*source)->Token(), second);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "");
+  fs::permissions(path, fs::perms::others_read, fs::perm_options::remove);
+  EXPECT_EQ((*source)->Token(), third);
 }
 
 TEST(TokenSourceTest, AFileForEverybodyIsRefused) {

@@ -30,8 +30,39 @@ std::string Line(const AuditRecord& record, absl::Time now) {
         std::pair{"outcome", &record.outcome}, std::pair{"message", &record.message}}) {
     absl::StrAppend(&line, ",\"", key, "\":\"", JsonEscape(*value), "\"");
   }
+  if (record.count != 1) {
+    absl::StrAppend(&line, ",\"count\":", record.count);
+  }
   line += "}\n";
   return line;
+}
+
+// Writes all of `bytes`, or says why not; takes what was written off them.
+absl::Status WriteAll(int fd, absl::string_view* bytes) {
+  while (!bytes->empty()) {
+    const ssize_t written = write(fd, bytes->data(), bytes->size());
+    if (written > 0) {
+      bytes->remove_prefix(static_cast<size_t>(written));
+    } else if (written == 0) {
+      return absl::DataLossError("nothing was taken");
+    } else if (errno != EINTR) {
+      return absl::ErrnoToStatus(errno, "write");
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Whether the file's last line was cut: the disk was full when the process before this one ended.
+bool EndsWithinLine(const std::string& path, off_t size) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  char last = '\n';
+  if (fd >= 0) {
+    if (size > 0 && pread(fd, &last, 1, size - 1) != 1) {
+      last = '\n';
+    }
+    close(fd);
+  }
+  return last != '\n';
 }
 
 }  // namespace
@@ -70,15 +101,31 @@ absl::Status AuditLog::Reopen() {
   fstat(fd, &info);
   device_ = static_cast<uint64_t>(info.st_dev);
   inode_ = static_cast<uint64_t>(info.st_ino);
+  within_line_ = S_ISREG(info.st_mode) && EndsWithinLine(path_, info.st_size);
   return absl::OkStatus();
 }
 
 void AuditLog::Write(const AuditRecord& record) {
-  const std::string line = Line(record, clock_->Now());
-  const absl::MutexLock lock(&mu_);
-  if (write(fd_, line.data(), line.size()) != static_cast<ssize_t>(line.size())) {
+  std::string line = Line(record, clock_->Now());
+  absl::Status status;
+  {
+    const absl::MutexLock lock(&mu_);
+    if (within_line_) {
+      line.insert(line.begin(), '\n');
+    }
+    absl::string_view rest = line;
+    status = WriteAll(fd_, &rest);
+    // After the first byte of a line, or of the line break before it, that line is begun.
+    const size_t written = line.size() - rest.size();
+    if (written > (within_line_ ? 1U : 0U)) {
+      within_line_ = !status.ok();
+    } else if (written > 0) {
+      within_line_ = false;
+    }
+  }
+  if (!status.ok()) {
     RWKU_LOG(kError, "an audit line was lost")
-        .With("error", std::strerror(errno))
+        .With("error", status.message())
         .With("method", record.method)
         .With("identity", record.identity);
   }

@@ -3,8 +3,11 @@
 //   {"time":"2026-01-02T03:04:05.678Z","audit":true,"identity":"ci","role":"submitter",
 //    "certificate":"","peer":"ipv4:10.0.0.7:51234","method":"/rwku.v1.UnlearningService/CreateRun",
 //    "resource":"runs/r0000000a","outcome":"OK","message":""}
+//
+// A line that stands for several refusals ends with "count":N.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -19,7 +22,7 @@
 namespace rwku::auth {
 
 struct AuditRecord {
-  std::string identity;     // id of the token; empty: nobody known
+  std::string identity;     // id of the token whose secret was right; empty: nobody known
   std::string role;         // of the token; empty: none
   std::string certificate;  // subject of the verified client certificate; empty: none
   std::string peer;         // address; empty for refusals, which gRPC makes before it tells it
@@ -27,6 +30,7 @@ struct AuditRecord {
   std::string resource;  // "runs/...", "runs/.../jobs/...", "workers/..."; empty: none or unknown
   std::string outcome;   // "OK", "OPEN" (a stream that goes on) or the name of a status code
   std::string message;   // of a refusal or an error
+  int64_t count = 1;     // calls that the line stands for
 };
 
 // Thread-safe.
@@ -40,7 +44,8 @@ class AuditLog {
   AuditLog(const AuditLog&) = delete;
   AuditLog& operator=(const AuditLog&) = delete;
 
-  // One write(2) a line. A line that cannot be written is said in the log, and lost.
+  // One write(2) a line, unless the system takes only a part of it. A line that cannot be written
+  // is said in the log, and lost; the next one begins a line of its own.
   void Write(const AuditRecord& record) ABSL_LOCKS_EXCLUDED(mu_);
 
   // Opens the file anew if it was moved away or removed, as rotation does; no signal is needed.
@@ -57,6 +62,7 @@ class AuditLog {
   // Of the open file, by which one that took its place is told from it.
   uint64_t device_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t inode_ ABSL_GUARDED_BY(mu_) = 0;
+  bool within_line_ ABSL_GUARDED_BY(mu_) = false;  // the last line was cut
 };
 
 // "OK", "PERMISSION_DENIED", ... for the number of a canonical code.

@@ -10,6 +10,8 @@
 #include "rwku/v1/worker.pb.h"
 
 #include "net/security/server_credentials.h"
+#include "net/status.h"
+#include "server/auth/guard.h"
 #include "server/auth/rules.h"
 
 namespace rwku::auth {
@@ -18,6 +20,9 @@ namespace {
 using grpc::experimental::InterceptionHookPoints;
 using grpc::experimental::InterceptorBatchMethods;
 using grpc::experimental::ServerRpcInfo;
+
+// Joins the headers of a refused call. No header of a peer has such a name.
+constexpr char kRefused[] = "refused within";
 
 constexpr absl::string_view kConnect = "/rwku.v1.WorkerService/Connect";
 constexpr absl::string_view kCreateRun = "/rwku.v1.UnlearningService/CreateRun";
@@ -59,8 +64,13 @@ std::string ResourceOf(absl::string_view method, const void* message) {
 class Observer final : public grpc::experimental::Interceptor {
  public:
   Observer(ServerRpcInfo* info, const Rule& rule, const TokenStore* tokens, AuditLog* audit,
-           OpenStreams* streams)
-      : info_(info), rule_(rule), tokens_(tokens), audit_(audit), streams_(streams) {
+           RefusalLog* refusals, OpenStreams* streams)
+      : info_(info),
+        rule_(rule),
+        tokens_(tokens),
+        audit_(audit),
+        refusals_(refusals),
+        streams_(streams) {
     record_.method = std::string(rule.method);
   }
 
@@ -68,7 +78,7 @@ class Observer final : public grpc::experimental::Interceptor {
   ~Observer() override {
     Forget();
     if (record_.outcome.empty() || record_.outcome == kOpen) {
-      WriteLine(absl::CancelledError());
+      WriteLine(refusal_.ok() ? absl::CancelledError() : refusal_);
     }
   }
   Observer(const Observer&) = delete;
@@ -86,7 +96,7 @@ class Observer final : public grpc::experimental::Interceptor {
       if (const void* const message = methods->GetRecvMessage(); message != nullptr) {
         record_.resource = ResourceOf(rule_.method, message);
       }
-      if (rule_.method == kConnect) {
+      if (rule_.method == kConnect && refusal_.ok()) {
         record_.outcome = std::string(kOpen);
         Write();
       }
@@ -97,6 +107,9 @@ class Observer final : public grpc::experimental::Interceptor {
       }
     }
     if (is(InterceptionHookPoints::PRE_SEND_STATUS)) {
+      if (!refusal_.ok()) {
+        methods->ModifySendStatus(net::ToGrpcStatus(refusal_));
+      }
       const grpc::Status status = methods->GetSendStatus();
       WriteLine(
           absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message()));
@@ -112,7 +125,7 @@ class Observer final : public grpc::experimental::Interceptor {
 
   using Metadata = std::multimap<grpc::string_ref, grpc::string_ref>;
 
-  void Begin(const Metadata* metadata) {
+  void Begin(Metadata* metadata) {
     grpc::ServerContextBase* const context = info_->server_context();
     record_.peer = context->peer();
     record_.certificate = net::ClientCertificate(*context);
@@ -120,17 +133,21 @@ class Observer final : public grpc::experimental::Interceptor {
       return;
     }
     const auto found = metadata->find("authorization");
-    const absl::StatusOr<Identity> identity =
-        found == metadata->end()
-            ? absl::UnauthenticatedError("")
-            : tokens_->Authenticate(absl::string_view(found->second.data(), found->second.size()));
-    if (!identity.ok()) {
-      return;
+    const Authentication caller = tokens_->Authenticate(
+        found == metadata->end() ? ""
+                                 : absl::string_view(found->second.data(), found->second.size()));
+    if (caller.identity) {
+      record_.identity = caller.identity->id;
+      record_.role = std::string(net::RoleName(caller.identity->role));
     }
-    record_.identity = identity->id;
-    record_.role = std::string(net::RoleName(identity->role));
-    if (info_->type() != ServerRpcInfo::Type::UNARY) {
-      stream_ = streams_->Add(context, identity->id, rule_.access);
+    refusal_ = caller.status.ok() ? CheckRole(rule_, *caller.identity) : caller.status;
+    if (!refusal_.ok()) {
+      metadata->emplace(kRefused, "");
+      if (info_->type() == ServerRpcInfo::Type::BIDI_STREAMING) {
+        context->TryCancel();  // reflection is gRPC's own, and stands behind no GuardedService
+      }
+    } else if (info_->type() != ServerRpcInfo::Type::UNARY) {
+      stream_ = streams_->Add(context, *caller.identity, rule_.access);
     }
   }
 
@@ -148,7 +165,9 @@ class Observer final : public grpc::experimental::Interceptor {
   }
 
   void Write() {
-    if (rule_.changes && audit_ != nullptr) {
+    if (!refusal_.ok()) {
+      refusals_->Write(record_);
+    } else if (rule_.changes) {
       audit_->Write(record_);
     }
   }
@@ -157,21 +176,26 @@ class Observer final : public grpc::experimental::Interceptor {
   const Rule& rule_;
   const TokenStore* const tokens_;
   AuditLog* const audit_;
+  RefusalLog* const refusals_;
   OpenStreams* const streams_;
   AuditRecord record_;
+  absl::Status refusal_;
   bool first_message_seen_ = false;
   std::shared_ptr<OpenStreams::Entry> stream_;
 };
 
 }  // namespace
 
+bool IsRefused(const grpc::ServerContextBase& context) {
+  return context.client_metadata().contains(kRefused);
+}
+
 grpc::experimental::Interceptor* CallObserver::CreateServerInterceptor(ServerRpcInfo* info) {
   const Rule* const rule = FindRule(info->method());
-  if (rule == nullptr || rule->access == Access::kOpen ||
-      (!rule->changes && info->type() == ServerRpcInfo::Type::UNARY)) {
+  if (rule == nullptr || rule->access == Access::kOpen) {
     return nullptr;
   }
-  return new Observer(info, *rule, tokens_, audit_, streams_);  // gRPC's
+  return new Observer(info, *rule, tokens_, audit_, refusals_, streams_);  // gRPC's
 }
 
 }  // namespace rwku::auth

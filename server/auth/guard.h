@@ -11,16 +11,22 @@
 #include "net/security/server_credentials.h"
 #include "server/auth/audit_log.h"
 #include "server/auth/rate_limiter.h"
+#include "server/auth/refusal_log.h"
+#include "server/auth/rules.h"
 #include "server/auth/token_store.h"
 
 namespace rwku::auth {
 
 struct GuardOptions {
-  const TokenStore* tokens = nullptr;  // not null, outlives the guard
-  AuditLog* audit = nullptr;           // not null, outlives the guard; gets every refusal
-  const Clock* clock = nullptr;        // not null, outlives the guard
-  std::optional<RateLimiter::Options> rate_limit;  // a bucket for each token id
+  const TokenStore* tokens = nullptr;              // not null, outlives the guard
+  RefusalLog* refusals = nullptr;                  // not null, outlives the guard
+  const Clock* clock = nullptr;                    // not null, outlives the guard
+  std::optional<RateLimiter::Options> rate_limit;  // a bucket for each token; none: no limit
+  RateLimiter::Options strangers;  // the bucket of all callers without a valid token
 };
+
+// OK, or PERMISSION_DENIED that says which role the method needs.
+absl::Status CheckRole(const Rule& rule, const Identity& identity);
 
 // Thread-safe. Waits for nothing but the audit log.
 class Guard {
@@ -38,14 +44,17 @@ class Guard {
 
  private:
   absl::Status Decide(const net::CallFacts& facts, AuditRecord* record);
-  absl::Status TakeFromBucket(const AuditRecord& record) ABSL_LOCKS_EXCLUDED(mu_);
+  // `token_id` empty: without a valid token.
+  absl::Status TakeFromBucket(absl::string_view token_id) ABSL_LOCKS_EXCLUDED(mu_);
 
   const TokenStore* const tokens_;
-  AuditLog* const audit_;
+  RefusalLog* const refusals_;
   const Clock* const clock_;
-  const double per_second_;
+  const double per_second_;            // of a token
+  const double strangers_per_second_;  // of all others
   absl::Mutex mu_;
   std::optional<RateLimiter> limiter_ ABSL_GUARDED_BY(mu_);
+  RateLimiter strangers_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace rwku::auth

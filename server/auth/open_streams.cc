@@ -11,10 +11,10 @@ namespace rwku::auth {
 
 class OpenStreams::Entry {
  public:
-  Entry(grpc::ServerContextBase* context, std::string token_id, Access access)
-      : token_id_(std::move(token_id)), access_(access), context_(context) {}
+  Entry(grpc::ServerContextBase* context, Identity identity, Access access)
+      : identity_(std::move(identity)), access_(access), context_(context) {}
 
-  const std::string& token_id() const { return token_id_; }
+  const Identity& identity() const { return identity_; }
   Access access() const { return access_; }
 
   void Cancel() {
@@ -45,7 +45,7 @@ class OpenStreams::Entry {
   }
 
  private:
-  const std::string token_id_;
+  const Identity identity_;
   const Access access_;
   absl::Mutex mu_;
   grpc::ServerContextBase* context_ ABSL_GUARDED_BY(mu_);
@@ -54,8 +54,8 @@ class OpenStreams::Entry {
 };
 
 std::shared_ptr<OpenStreams::Entry> OpenStreams::Add(grpc::ServerContextBase* context,
-                                                     std::string token_id, Access access) {
-  auto entry = std::make_shared<Entry>(context, std::move(token_id), access);
+                                                     Identity identity, Access access) {
+  auto entry = std::make_shared<Entry>(context, std::move(identity), access);
   const absl::MutexLock lock(&mu_);
   entries_.push_back(entry);
   return entry;
@@ -74,10 +74,10 @@ void OpenStreams::Sweep(const TokenStore& tokens) {
     entries.assign(entries_.begin(), entries_.end());
   }
   for (const std::shared_ptr<Entry>& entry : entries) {
-    const absl::StatusOr<Identity> identity = tokens.Find(entry->token_id());
+    const absl::StatusOr<Identity> identity = tokens.Refresh(entry->identity());
     if (!identity.ok() || !Allows(entry->access(), identity->role)) {
       RWKU_LOG(kInfo, "ends a stream whose token is not good any more")
-          .With("token", entry->token_id());
+          .With("token", entry->identity().id);
       entry->Cancel();
     }
   }

@@ -21,12 +21,12 @@ class OpenStreams {
   class Entry;
 
   // `context` is valid until Remove has returned.
-  std::shared_ptr<Entry> Add(grpc::ServerContextBase* context, std::string token_id, Access access)
+  std::shared_ptr<Entry> Add(grpc::ServerContextBase* context, Identity identity, Access access)
       ABSL_LOCKS_EXCLUDED(mu_);
   void Remove(const std::shared_ptr<Entry>& entry) ABSL_LOCKS_EXCLUDED(mu_);
 
-  // Cancels every stream whose token is gone, revoked, expired or of another role by now. Its peer
-  // sees CANCELLED and learns the reason when it calls again.
+  // Cancels every stream whose token is gone, replaced, revoked, expired or of another role by now.
+  // Its peer sees CANCELLED and learns the reason when it calls again.
   void Sweep(const TokenStore& tokens) ABSL_LOCKS_EXCLUDED(mu_);
 
  private:

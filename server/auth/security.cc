@@ -61,22 +61,26 @@ absl::StatusOr<std::unique_ptr<Security>> Security::Create(const SecurityFlags& 
   if (!flags.tokens.empty() || !flags.audit_log.empty()) {
     RWKU_ASSIGN_OR_RETURN(security->audit_,
                           AuditLog::Open(flags.audit_log.empty() ? "-" : flags.audit_log, clock));
+    security->refusals_ = std::make_unique<RefusalLog>(security->audit_.get(), clock);
   }
   if (!flags.tokens.empty()) {
     RWKU_ASSIGN_OR_RETURN(security->tokens_, TokenStore::Create(flags.tokens, clock));
     GuardOptions guard{.tokens = security->tokens_.get(),
-                       .audit = security->audit_.get(),
+                       .refusals = security->refusals_.get(),
                        .clock = clock,
-                       .rate_limit = std::nullopt};
+                       .rate_limit = std::nullopt,
+                       .strangers = kStrangers};
     if (flags.rate_limit > 0) {
       guard.rate_limit = RateLimiter::Options{
           .per_second = flags.rate_limit, .burst = std::max(1.0, kBurstSeconds * flags.rate_limit)};
+      guard.strangers = *guard.rate_limit;
     }
     security->guard_ = std::make_unique<Guard>(guard);
   }
   if (security->audit_ != nullptr) {
-    security->observer_ = std::make_unique<CallObserver>(
-        security->tokens_.get(), security->audit_.get(), &security->streams_);
+    security->observer_ =
+        std::make_unique<CallObserver>(security->tokens_.get(), security->audit_.get(),
+                                       security->refusals_.get(), &security->streams_);
   }
   if (poll_interval > absl::ZeroDuration()) {
     security->poller_ = std::thread(
@@ -156,6 +160,11 @@ net::ServerOptions Security::ServerOptions() {
   return options;
 }
 
+grpc::Service* Security::Guarded(grpc::Service* service, const std::string& full_name) {
+  const absl::MutexLock lock(&mu_);
+  return guarded_.emplace_back(std::make_unique<GuardedService>(service, full_name)).get();
+}
+
 absl::Status Security::StartHealth() {
   if (flags_.health_listen.empty()) {
     return absl::OkStatus();
@@ -193,6 +202,7 @@ void Security::Poll() {
     streams_.Sweep(*tokens_);
   }
   if (audit_ != nullptr) {
+    refusals_->Poll();
     audit_->Poll();
   }
 }

@@ -5,6 +5,7 @@
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -19,7 +20,9 @@
 #include "server/auth/audit_log.h"
 #include "server/auth/call_observer.h"
 #include "server/auth/guard.h"
+#include "server/auth/guarded_service.h"
 #include "server/auth/open_streams.h"
+#include "server/auth/refusal_log.h"
 #include "server/auth/token_store.h"
 
 namespace rwku::auth {
@@ -30,7 +33,7 @@ struct SecurityFlags {
   std::string tls_key;
   std::string tls_client_ca;
   std::string tokens;
-  double rate_limit = 0;      // calls a second and token; 0: no limit
+  double rate_limit = 0;      // calls a second and token; 0: no limit but kStrangers
   std::string audit_log;      // "-": standard error; empty: "-" with tokens, none without
   std::string health_listen;  // empty: none
 };
@@ -41,6 +44,9 @@ void AddSecurityFlags(SecurityFlags* flags, CLI::App* app);
 // How often changed files are looked for, and streams of ended tokens: such a stream ends at the
 // latest after twice this time.
 inline constexpr absl::Duration kPollInterval = absl::Seconds(1);
+
+// Calls a second of all callers without a valid token together, where --rate-limit does not say.
+inline constexpr RateLimiter::Options kStrangers = {.per_second = 100, .burst = 200};
 
 // Outlives the servers that it was applied to. Thread-safe.
 class Security {
@@ -57,6 +63,11 @@ class Security {
 
   // Options of the server at the address given to Create.
   net::ServerOptions ServerOptions();
+
+  // What to register there in place of `service`, a CallbackService, which is called `full_name`
+  // and outlives this.
+  grpc::Service* Guarded(grpc::Service* service, const std::string& full_name)
+      ABSL_LOCKS_EXCLUDED(mu_);
 
   // Serves --health-listen, if there is one, from now on; SetServing changes what it says.
   absl::Status StartHealth();
@@ -76,14 +87,16 @@ class Security {
   const SecurityFlags flags_;
   const std::string listen_;
   const bool insecure_listen_;
-  std::unique_ptr<net::TlsFiles> tls_;  // null: not encrypted
-  std::unique_ptr<TokenStore> tokens_;  // null: everybody may everything
-  std::unique_ptr<AuditLog> audit_;     // null: none
-  std::unique_ptr<Guard> guard_;        // with tokens
+  std::unique_ptr<net::TlsFiles> tls_;    // null: not encrypted
+  std::unique_ptr<TokenStore> tokens_;    // null: everybody may everything
+  std::unique_ptr<AuditLog> audit_;       // null: none
+  std::unique_ptr<RefusalLog> refusals_;  // with an audit log
+  std::unique_ptr<Guard> guard_;          // with tokens
   OpenStreams streams_;
   std::unique_ptr<CallObserver> observer_;  // with tokens or an audit log
 
   mutable absl::Mutex mu_;
+  std::vector<std::unique_ptr<GuardedService>> guarded_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<net::Server> health_ ABSL_GUARDED_BY(mu_);
   bool stopped_ ABSL_GUARDED_BY(mu_) = false;
   std::thread poller_;

@@ -68,9 +68,13 @@ class SecurityTest : public ::testing::Test {
     auto security = Security::Create(flags, "127.0.0.1:0", false, &clock_, absl::ZeroDuration());
     ASSERT_TRUE(security.ok()) << security.status();
     security_ = *std::move(security);
-    auto server = net::Server::Start(security_->ServerOptions(), {&unlearning_, &workers_});
+    auto server = net::Server::Start(security_->ServerOptions(), Services());
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
+  }
+  std::vector<grpc::Service*> Services() {
+    return {security_->Guarded(&unlearning_, v1::UnlearningService::service_full_name()),
+            security_->Guarded(&workers_, v1::WorkerService::service_full_name())};
   }
   std::shared_ptr<grpc::Channel> Channel(const net::ChannelSecurity& security) const {
     return *net::CreateChannel(server_->address(), security);
@@ -188,7 +192,7 @@ TEST_F(SecurityTest, AWorkersNewConnectionsShowItsNewCertificate) {
         server_.reset();
         auto options = security_->ServerOptions();
         options.listen = address;
-        server_ = *net::Server::Start(options, {&unlearning_, &workers_});
+        server_ = *net::Server::Start(options, Services());
         WorkerStream next(channel);
         if (!next.Alive()) {
           return false;
@@ -197,6 +201,78 @@ TEST_F(SecurityTest, AWorkersNewConnectionsShowItsNewCertificate) {
         return absl::StrContains(*ReadFile(files_.Path("audit.log")), "CN=worker-7-renewed");
       }).ok();
   EXPECT_TRUE(shown);
+}
+
+TEST_F(SecurityTest, StreamsEndWhenTheirTokenIsReplacedUnderTheSameId) {
+  StartOpen(files_.Flags());
+  const auto channel = Channel(files_.Client(files_.token("worker"), true));
+  WorkerStream stream(channel);
+  ASSERT_TRUE(stream.Alive());
+  const std::string successor = net::NewToken("worker");
+  files_.ChangeToken("worker",
+                     [&](net::TokenRecord& record) { record.sha256 = net::TokenHash(successor); });
+  security_->Poll();
+  EXPECT_EQ(stream.AwaitEnd().error_code(), Code::CANCELLED);
+  EXPECT_EQ(WorkerStream(channel).AwaitEnd().error_code(), Code::UNAUTHENTICATED);
+  WorkerStream fresh(Channel(files_.Client(successor, true)));
+  EXPECT_TRUE(fresh.Alive());
+  security_->Poll();
+  EXPECT_TRUE(fresh.Alive());
+}
+
+TEST_F(SecurityTest, SeveralAuthorizationsAreRefusedCountedAndAudited) {
+  SecurityFlags flags = files_.Flags();
+  flags.rate_limit = 0.001;  // one call, and the next after long
+  files_.Start(flags);
+  // The channel sends a token, and each call another header.
+  const auto channel = files_.Channel(files_.Client(files_.token("viewer")));
+  const auto call = [&](const std::string& method) {
+    return CallByName(channel, method, nullptr, {{"authorization", "Bearer x"}});
+  };
+  EXPECT_TRUE(call("/grpc.health.v1.Health/Check").ok());
+  const grpc::Status refused = call(kListRuns);
+  EXPECT_EQ(refused.error_code(), Code::UNAUTHENTICATED);
+  EXPECT_THAT(refused.error_message(), HasSubstr("several authorization headers"));
+  EXPECT_EQ(call(kListRuns).error_code(), Code::RESOURCE_EXHAUSTED);
+  const std::vector<nlohmann::json> lines = AuditLines();
+  ASSERT_EQ(lines.size(), 2U);
+  EXPECT_EQ(lines[0]["method"], kListRuns);
+  EXPECT_EQ(lines[0]["outcome"], "UNAUTHENTICATED");
+  EXPECT_EQ(lines[1]["outcome"], "RESOURCE_EXHAUSTED");
+  // The token's own share is untouched.
+  EXPECT_EQ(CallByName(channel, kListRuns).error_code(), Code::UNIMPLEMENTED);
+}
+
+TEST_F(SecurityTest, StrangersAreLimitedEvenWithoutARateLimit) {
+  FakeClock clock;
+  const auto audit = AuditLog::Open(files_.Path("audit.log"), &clock);
+  ASSERT_TRUE(audit.ok());
+  const auto tokens = TokenStore::Create(files_.Path("tokens.json"), &clock_);
+  ASSERT_TRUE(tokens.ok());
+  RefusalLog refusals(audit->get(), &clock);
+  Guard guard({.tokens = tokens->get(),
+               .refusals = &refusals,
+               .clock = &clock,
+               .rate_limit = std::nullopt,
+               .strangers = kStrangers});
+  const std::string viewer = "Bearer " + files_.token("viewer");
+  int unauthenticated = 0;
+  int exhausted = 0;
+  for (int second = 0; second < 10; ++second) {
+    for (int i = 0; i < 1000; ++i) {
+      net::CallFacts facts;
+      facts.method = kListRuns;
+      const absl::Status status = guard.Check(facts);
+      unauthenticated += absl::IsUnauthenticated(status) ? 1 : 0;
+      exhausted += absl::IsResourceExhausted(status) ? 1 : 0;
+      facts.authorization = viewer;
+      EXPECT_TRUE(guard.Check(facts).ok());
+    }
+    clock.Advance(absl::Seconds(1));
+  }
+  EXPECT_EQ(unauthenticated, 200 + 9 * 100);
+  EXPECT_EQ(exhausted, 10000 - unauthenticated);
+  EXPECT_LE(AuditLines().size(), 10U * (kRefusalsASecond + 1));
 }
 
 TEST_F(SecurityTest, StreamsEndWhenTheirTokenIsRevoked) {
@@ -418,6 +494,10 @@ TEST_F(SecurityTest, WhatItRefusesToStartWith) {
   WritePrivate(files_.Path("old.pem"), old.certificate);
   WritePrivate(files_.Path("old.key"), old.key);
   WritePrivate(files_.Path("text"), "hello");
+  for (const auto& [name, from] : {std::pair{"w-ca.pem", ca}, std::pair{"w-tokens", tokens}}) {
+    WritePrivate(files_.Path(name), *ReadFile(from));
+    fs::permissions(files_.Path(name), fs::perms::others_write, fs::perm_options::add);
+  }
   const std::string local = "127.0.0.1:0";
   const std::string all = "0.0.0.0:0";
   const std::vector<Refusal> cases = {
@@ -446,6 +526,10 @@ TEST_F(SecurityTest, WhatItRefusesToStartWith) {
       {"expired", local, false, files_.Path("old.pem"), files_.Path("old.key"), "", "", 0,
        "expired at "},
       {"no CA", local, false, cert, key, files_.Path("text"), "", 0, "--tls-client-ca: "},
+      {"CA for all to write", local, false, cert, key, files_.Path("w-ca.pem"), "", 0,
+       "--tls-client-ca: " + files_.Path("w-ca.pem") + " has the mode 0602"},
+      {"tokens for all to write", local, false, "", "", "", files_.Path("w-tokens"), 0,
+       "--tokens: " + files_.Path("w-tokens") + " has the mode 0602"},
       {"no tokens file", local, false, "", "", "", files_.Path("none"), 0, "--tokens: cannot"},
       {"no tokens", local, false, "", "", "", files_.Path("text"), 0, "--tokens: "},
   };

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/synchronization/notification.h"
+#include <grpcpp/completion_queue.h>
 #include <grpcpp/generic/generic_stub.h>
 #include <gtest/gtest.h>
 
@@ -24,24 +25,27 @@ TestSecurity::TestSecurity() : authority_("test authority") {
   WritePrivate(Path("ca.pem"), authority_.certificate());
   WriteCertificate("server", "rwku-server");
   WriteCertificate("worker", "worker-7");
-  for (const auto& [name, role] :
-       {std::pair{"viewer", net::Role::kViewer}, std::pair{"submitter", net::Role::kSubmitter},
-        std::pair{"admin", net::Role::kAdmin}, std::pair{"worker", net::Role::kWorker},
-        std::pair{"expired", net::Role::kViewer}, std::pair{"revoked", net::Role::kViewer}}) {
-    const std::string token = net::NewToken(name);
-    tokens_[name] = token;
-    records_.push_back({.id = name,
-                        .sha256 = net::TokenHash(token),
-                        .role = role,
-                        .created = clock_.Now() - absl::Hours(2),
-                        .expires = clock_.Now() + absl::Hours(2),
-                        .revoked = std::nullopt,
-                        .comment = ""});
+  for (const net::Role role :
+       {net::Role::kViewer, net::Role::kSubmitter, net::Role::kAdmin, net::Role::kWorker}) {
+    const std::string name(net::RoleName(role));
+    AddToken(name, role);
+    AddToken("expired-" + name, role)->expires = clock_.Now() - absl::Hours(1);
+    AddToken("revoked-" + name, role)->revoked = clock_.Now() - absl::Hours(1);
   }
-  ChangeToken("expired",
-              [this](net::TokenRecord& record) { record.expires = clock_.Now() - absl::Hours(1); });
-  ChangeToken("revoked",
-              [this](net::TokenRecord& record) { record.revoked = clock_.Now() - absl::Hours(1); });
+  WritePrivate(Path("tokens.json"), net::FormatTokens(records_));
+}
+
+net::TokenRecord* TestSecurity::AddToken(const std::string& id, net::Role role) {
+  const std::string token = net::NewToken(id);
+  tokens_[id] = token;
+  records_.push_back({.id = id,
+                      .sha256 = net::TokenHash(token),
+                      .role = role,
+                      .created = clock_.Now() - absl::Hours(2),
+                      .expires = clock_.Now() + absl::Hours(2),
+                      .revoked = std::nullopt,
+                      .comment = ""});
+  return &records_.back();
 }
 
 void TestSecurity::WriteCertificate(const std::string& name, const std::string& subject) {
@@ -75,7 +79,10 @@ void TestSecurity::Start(const SecurityFlags& flags) {
                                    /*poll_interval=*/absl::ZeroDuration());
   ASSERT_TRUE(security.ok()) << security.status();
   security_ = *std::move(security);
-  auto server = net::Server::Start(security_->ServerOptions(), {&unlearning_, &workers_});
+  auto server = net::Server::Start(
+      security_->ServerOptions(),
+      {security_->Guarded(&unlearning_, v1::UnlearningService::service_full_name()),
+       security_->Guarded(&workers_, v1::WorkerService::service_full_name())});
   ASSERT_TRUE(server.ok()) << server.status();
   server_ = *std::move(server);
 }
@@ -98,16 +105,20 @@ std::shared_ptr<grpc::Channel> TestSecurity::Channel(const net::ChannelSecurity&
 }
 
 grpc::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                        std::string* response) {
+                        std::string* response, const std::map<std::string, std::string>& headers,
+                        const std::string& request) {
   grpc::GenericStub stub(channel);
   grpc::ClientContext context;
+  for (const auto& [name, value] : headers) {
+    context.AddMetadata(name, value);
+  }
   net::SetDeadline(&context, absl::Seconds(20));
-  grpc::Slice empty("", 0);
-  const grpc::ByteBuffer request(&empty, 1);
+  grpc::Slice slice(request);
+  const grpc::ByteBuffer message(&slice, 1);
   grpc::ByteBuffer answer;
   grpc::Status status;
   absl::Notification done;
-  stub.UnaryCall(&context, method, {}, &request, &answer, [&](grpc::Status end) {
+  stub.UnaryCall(&context, method, {}, &message, &answer, [&](grpc::Status end) {
     status = std::move(end);
     done.Notify();
   });
@@ -118,6 +129,33 @@ grpc::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const std
     response->assign(reinterpret_cast<const char*>(bytes.begin()), bytes.size());
   }
   return status;
+}
+
+grpc::Status OpenByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method) {
+  grpc::GenericStub stub(channel);
+  grpc::CompletionQueue queue;
+  grpc::ClientContext context;
+  net::SetDeadline(&context, absl::Seconds(20));
+  const auto next = [&queue] {
+    void* tag = nullptr;
+    bool ok = false;
+    return queue.Next(&tag, &ok) && ok;
+  };
+  const auto call = stub.PrepareCall(&context, method, &queue);
+  call->StartCall(nullptr);
+  next();
+  grpc::Slice empty("", 0);
+  call->WriteLast(grpc::ByteBuffer(&empty, 1), {}, nullptr);
+  next();
+  grpc::ByteBuffer answer;
+  call->Read(&answer, nullptr);
+  const bool answered = next();
+  context.TryCancel();
+  grpc::Status status;
+  call->Finish(&status, nullptr);
+  next();
+  queue.Shutdown();
+  return answered ? grpc::Status::OK : status;
 }
 
 }  // namespace rwku::auth

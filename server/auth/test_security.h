@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "rwku/v1/unlearning.grpc.pb.h"
 #include "rwku/v1/worker.grpc.pb.h"
@@ -23,6 +25,24 @@
 
 namespace rwku::auth {
 
+// Stands still until it is moved.
+class FakeClock final : public Clock {
+ public:
+  absl::Time Now() const override { return absl::FromUnixSeconds(1'800'000'000) + Monotonic(); }
+  absl::Duration Monotonic() const override {
+    const absl::MutexLock lock(&mu_);
+    return now_;
+  }
+  void Advance(absl::Duration duration) {
+    const absl::MutexLock lock(&mu_);
+    now_ += duration;
+  }
+
+ private:
+  mutable absl::Mutex mu_;
+  absl::Duration now_ ABSL_GUARDED_BY(mu_) = absl::Seconds(1);
+};
+
 class TestSecurity {
  public:
   TestSecurity();
@@ -34,7 +54,7 @@ class TestSecurity {
   net::Server& server() { return *server_; }
   std::string address() const { return server_->address(); }
 
-  // A token of every role, and "expired" and "revoked", which are viewers.
+  // A token of every role by its name, and such that ended: "expired-viewer", "revoked-admin", ...
   const std::string& token(const std::string& name) const { return tokens_.at(name); }
   // Writes the tokens file anew, with `change` made to the record `id`.
   void ChangeToken(const std::string& id, const std::function<void(net::TokenRecord&)>& change);
@@ -49,6 +69,9 @@ class TestSecurity {
   testing::CertificateAuthority& authority() { return authority_; }
 
  private:
+  // Valid until it is gone with the next call.
+  net::TokenRecord* AddToken(const std::string& id, net::Role role);
+
   const testing::TemporaryFolder folder_;
   testing::CertificateAuthority authority_;
   const RealClock clock_;
@@ -63,9 +86,14 @@ class TestSecurity {
 // Writes `contents` so that only the owner may read them.
 void WritePrivate(const std::string& path, const std::string& contents);
 
-// Calls any method with an empty request and waits for its answer; the first message of it, as on
-// the wire, goes to `response`.
+// Calls any method with `headers` and `request`, as on the wire, and waits for its end; the first
+// message of the answer, as on the wire, goes to `response`.
 grpc::Status CallByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
-                        std::string* response = nullptr);
+                        std::string* response = nullptr,
+                        const std::map<std::string, std::string>& headers = {},
+                        const std::string& request = "");
+
+// Calls a method that never ends by itself, with an empty request: OK once it answered.
+grpc::Status OpenByName(const std::shared_ptr<grpc::Channel>& channel, const std::string& method);
 
 }  // namespace rwku::auth

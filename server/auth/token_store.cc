@@ -21,10 +21,15 @@ std::string TimeText(absl::Time time) {
   return absl::FormatTime(absl::RFC3339_sec, time, absl::UTCTimeZone());
 }
 
+Identity IdentityOf(const net::TokenRecord& record) {
+  return {.id = record.id, .sha256 = record.sha256, .role = record.role};
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TokenStore>> TokenStore::Create(const std::string& path,
                                                                const Clock* clock) {
+  RWKU_RETURN_IF_ERROR(net::CheckNoToken(kFlag, path));
   std::unique_ptr<TokenStore> store(new TokenStore(path, clock));
   const absl::MutexLock lock(&store->mu_);
   store->stamp_ = net::StampOf(path);
@@ -37,6 +42,8 @@ absl::StatusOr<TokenStore::Records> TokenStore::Read() const {
   if (!text.ok()) {
     return absl::Status(text.status().code(), absl::StrCat(kFlag, ": ", text.status().message()));
   }
+  // Who may write it may make themselves an administrator.
+  RWKU_RETURN_IF_ERROR(net::CheckNotWritableForAll(kFlag, path_));
   absl::StatusOr<std::vector<net::TokenRecord>> tokens = net::ParseTokens(*text, path_);
   if (!tokens.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(kFlag, ": ", tokens.status().message()));
@@ -56,50 +63,55 @@ void TokenStore::Poll() {
     if (now == stamp_) {
       return;
     }
-    stamp_ = now;
   }
   absl::StatusOr<Records> records = Read();
-  if (!records.ok()) {
-    RWKU_LOG(kError, "changed tokens refused; the ones before them stay")
-        .With("error", records.status().message());
-    return;
-  }
-  RWKU_LOG(kInfo, "tokens read again").With("tokens", static_cast<uint64_t>(records->size()));
   const absl::MutexLock lock(&mu_);
-  records_ = *std::move(records);
+  if (records.ok()) {
+    // Only now: a file that could not be read once must not look as one that is known.
+    stamp_ = now;
+    problem_.clear();
+    RWKU_LOG(kInfo, "tokens read again").With("tokens", static_cast<uint64_t>(records->size()));
+    records_ = *std::move(records);
+  } else if (records.status().message() != problem_) {
+    problem_ = std::string(records.status().message());
+    RWKU_LOG(kError, "changed tokens refused; the ones before them stay").With("error", problem_);
+  }
 }
 
-absl::StatusOr<Identity> TokenStore::Authenticate(absl::string_view authorization) const {
+Authentication TokenStore::Authenticate(absl::string_view authorization) const {
   absl::string_view token = authorization;
   if (!absl::ConsumePrefix(&token, "Bearer ")) {
-    return absl::UnauthenticatedError("the authorization header is not \"Bearer <token>\"");
+    return {.status =
+                absl::UnauthenticatedError("the authorization header is not \"Bearer <token>\"")};
   }
   const std::optional<absl::string_view> id = net::TokenIdOf(token);
   if (!id) {
-    return absl::UnauthenticatedError(
-        "the bearer token is not of the form rwku_<id>_<64 hexadecimal digits>");
+    return {.status = absl::UnauthenticatedError(
+                "the bearer token is not of the form rwku_<id>_<64 hexadecimal digits>")};
   }
   const std::string hash = net::TokenHash(token);
   const absl::MutexLock lock(&mu_);
   const auto found = records_.find(*id);
   if (found == records_.end() || !net::EqualInConstantTime(found->second.sha256, hash)) {
-    return absl::UnauthenticatedError(
-        "this server does not know the token: it is wrong, was removed, or belongs to another "
-        "server");
+    return {.status = absl::UnauthenticatedError(
+                "this server does not know the token: it is wrong, was removed, or belongs to "
+                "another server")};
   }
-  return Judge(found->second);
+  return {.identity = IdentityOf(found->second), .status = Judge(found->second)};
 }
 
-absl::StatusOr<Identity> TokenStore::Find(absl::string_view id) const {
+absl::StatusOr<Identity> TokenStore::Refresh(const Identity& identity) const {
   const absl::MutexLock lock(&mu_);
-  const auto found = records_.find(id);
-  if (found == records_.end()) {
-    return absl::UnauthenticatedError(absl::StrCat("the token \"", id, "\" was removed"));
+  const auto found = records_.find(identity.id);
+  if (found == records_.end() || found->second.sha256 != identity.sha256) {
+    return absl::UnauthenticatedError(
+        absl::StrCat("the token \"", identity.id, "\" was removed or replaced"));
   }
-  return Judge(found->second);
+  RWKU_RETURN_IF_ERROR(Judge(found->second));
+  return IdentityOf(found->second);
 }
 
-absl::StatusOr<Identity> TokenStore::Judge(const net::TokenRecord& record) const {
+absl::Status TokenStore::Judge(const net::TokenRecord& record) const {
   if (record.revoked) {
     return absl::UnauthenticatedError(absl::StrCat("the token \"", record.id, "\" was revoked at ",
                                                    TimeText(*record.revoked),
@@ -110,7 +122,7 @@ absl::StatusOr<Identity> TokenStore::Judge(const net::TokenRecord& record) const
                                                    TimeText(record.expires),
                                                    "; ask the operator for another one"));
   }
-  return Identity{.id = record.id, .role = record.role};
+  return absl::OkStatus();
 }
 
 }  // namespace rwku::auth
