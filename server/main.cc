@@ -1,7 +1,6 @@
 // rwku-server: the coordinator. The composition root: flags, store, coordinator, services, signals.
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -9,6 +8,7 @@
 #include <string>
 #include <system_error>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -178,6 +178,43 @@ int BackUp(const Flags& flags) {
   return kExitOk;
 }
 
+// What the health checks say: whether the coordinator takes changes, from when they are there. Any
+// thread.
+class Readiness {
+ public:
+  explicit Readiness(auth::Security* security) : security_(security) {}
+
+  void Set(bool ready) {
+    const absl::MutexLock lock(&mu_);
+    ready_ = ready;
+    Tell(ready);
+  }
+  // Both servers of health checks are there.
+  void Begin(net::Server* server) {
+    const absl::MutexLock lock(&mu_);
+    server_ = server;
+    Tell(ready_);
+  }
+  void End() {
+    const absl::MutexLock lock(&mu_);
+    Tell(false);
+    server_ = nullptr;
+  }
+
+ private:
+  void Tell(bool ready) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (server_ != nullptr) {
+      server_->SetServing(ready);
+      security_->SetServing(ready);
+    }
+  }
+
+  auth::Security* const security_;
+  absl::Mutex mu_;
+  bool ready_ ABSL_GUARDED_BY(mu_) = true;
+  net::Server* server_ ABSL_GUARDED_BY(mu_) = nullptr;
+};
+
 int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   RWKU_LOG(kInfo, "configuration")
       .With("version", net::BinaryVersion())
@@ -224,13 +261,8 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   options.on_lease_refused = [&metrics] { metrics.OnLeaseRefused(); };
   options.scheduler.lease_duration = times.lease;
   options.on_fatal = [stop](const absl::Status& status) { stop->Set(status); };
-  std::atomic<net::Server*> serving = nullptr;
-  options.on_ready = [&serving, &security](bool ready) {
-    security.SetServing(ready);
-    if (net::Server* const server = serving.load(); server != nullptr) {
-      server->SetServing(ready);
-    }
-  };
+  Readiness readiness(&security);
+  options.on_ready = [&readiness](bool ready) { readiness.Set(ready); };
   auto created = coordinator::Coordinator::Create(options, &metered, &clock);
   if (!created.ok()) {
     return Fail(created.status());
@@ -262,14 +294,12 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   if (const absl::Status status = security.StartHealth(); !status.ok()) {
     return Fail(status);
   }
-  serving.store(server->get());
+  readiness.Begin(server->get());
   RWKU_LOG(kInfo, "serving").With("address", (*server)->address());
 
   const absl::Status reason = stop->Wait();
   attached.reset();  // not ready from here on
-  serving.store(nullptr);
-  (*server)->SetServing(false);
-  security.SetServing(false);
+  readiness.End();
   coordinator.CloseStreams(
       reason.ok() ? absl::UnavailableError("the coordinator is shutting down; connect again")
                   : absl::UnavailableError("the coordinator lost its store"));
