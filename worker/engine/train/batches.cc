@@ -47,7 +47,7 @@ std::vector<std::vector<StepBatches>> PlanBatches(const TrainingPlan& plan, int 
 
 StepBatches ShareOf(const StepBatches& batches, int rank, int world_size) {
   const auto stride = static_cast<size_t>(world_size);
-  size_t next = static_cast<size_t>(rank);  // of this rank's, from the begin of the batch
+  auto next = static_cast<size_t>(rank);  // of this rank's, from the begin of the batch
   StepBatches own;
   own.reserve(batches.size());
   for (const Batch& batch : batches) {
