@@ -113,8 +113,9 @@ void SimWorker::OnWelcome(uint64_t session, const std::vector<Lease>& kept) {
       return;
     }
     welcome_ = true;
-    // What was assigned on this stream after the hello is not in the list: it has its own message.
-    if (attempt_ && !attempt_->ended &&
+    // What was assigned on this stream after the hello is not in the list. Its message may be here
+    // first: a real stream keeps the order, this network does not.
+    if (attempt_ && !attempt_->ended && attempt_->session != session &&
         std::find(kept.begin(), kept.end(), attempt_->lease) == kept.end()) {
       attempt_.reset();
     }
@@ -148,9 +149,9 @@ void SimWorker::OnAssign(uint64_t session, const scheduler::Assign& assign,
     if (session != session_ || (attempt_ && attempt_->lease == lease)) {
       return;
     }
-    attempt_ =
-        Attempt{lease, job.payload, assign.world_size, assign.rank, world_.now() + kGangTimeout,
-                false, std::nullopt};
+    attempt_ = Attempt{
+        lease, job.payload, session, assign.world_size, assign.rank, world_.now() + kGangTimeout,
+        false, std::nullopt};
     if (resident_ != std::vector<std::string>{job.model}) {
       resident_ = {job.model};
       ++model_loads_;

@@ -52,6 +52,7 @@ class SimWorker {
   struct Attempt {
     scheduler::Lease lease;
     std::string payload;
+    uint64_t session = 0;  // of the Assign
     int world_size = 1;
     int rank = 0;
     absl::Duration give_up_at;  // rank 0 does not wait for the others for longer

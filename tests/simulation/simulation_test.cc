@@ -86,7 +86,7 @@ TEST_P(EveryInvariantTest, HoldsUnderFaultsAndResultsAreThoseOfAQuietRun) {
     options.faults = false;
     const Report quiet = Simulate(options);
     ASSERT_EQ(quiet.violation, "") << Replay(seed);
-    ASSERT_EQ(quiet.faults, 0);
+    ASSERT_EQ(quiet.faults, 0) << Replay(seed);
     model_loads += quiet.model_loads;
     turns += quiet.turns;
     for (const auto& [job, result] : report.results) {
