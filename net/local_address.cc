@@ -40,11 +40,9 @@ absl::StatusOr<Addresses> Resolve(const HostPort& address, int type) {
   return Addresses(found, &freeaddrinfo);
 }
 
-// The port that a listener on `host` and `port` got for a moment; 0 = any.
-absl::StatusOr<int> BindOnce(const std::string& host, int port) {
-  RWKU_ASSIGN_OR_RETURN(const Addresses addresses,
-                        Resolve({.host = host, .port = port}, SOCK_STREAM));
-  const addrinfo& address = *addresses;
+// The port that a listener on `address`, that of `host`, and `port` got for a moment; 0 = any.
+// ALREADY_EXISTS where another has it.
+absl::StatusOr<int> BindOnce(const std::string& host, const addrinfo& address, int port) {
   const int socket = ::socket(address.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (socket < 0) {
     return absl::UnavailableError(absl::StrCat("socket: ", std::strerror(errno)));
@@ -52,13 +50,17 @@ absl::StatusOr<int> BindOnce(const std::string& host, int port) {
   const absl::Cleanup close = [socket] { ::close(socket); };
   sockaddr_storage local{};
   socklen_t size = sizeof(local);
+  std::memcpy(&local, address.ai_addr, address.ai_addrlen);
+  // Both families have the port in the same place.
+  reinterpret_cast<sockaddr_in*>(&local)->sin_port = htons(static_cast<uint16_t>(port));
   std::array<char, NI_MAXSERV> text{};
-  if (bind(socket, address.ai_addr, address.ai_addrlen) != 0 ||
+  if (bind(socket, reinterpret_cast<sockaddr*>(&local), address.ai_addrlen) != 0 ||
       getsockname(socket, reinterpret_cast<sockaddr*>(&local), &size) != 0 ||
       getnameinfo(reinterpret_cast<sockaddr*>(&local), size, nullptr, 0, text.data(), text.size(),
                   NI_NUMERICSERV) != 0) {
-    return absl::UnavailableError(
-        absl::StrCat("cannot listen on \"", host, "\": ", std::strerror(errno)));
+    const int error = errno;
+    const std::string why = absl::StrCat("cannot listen on \"", host, "\": ", std::strerror(error));
+    return error == EADDRINUSE ? absl::AlreadyExistsError(why) : absl::UnavailableError(why);
   }
   return std::stoi(text.data());
 }
@@ -91,15 +93,17 @@ absl::StatusOr<std::string> LocalAddressTowards(const HostPort& peer) {
 }
 
 absl::StatusOr<int> FreePort(const std::string& host) {
+  RWKU_ASSIGN_OR_RETURN(const Addresses addresses, Resolve({.host = host, .port = 0}, SOCK_STREAM));
   // At random, so that processes that look at the same time seldom find the same one.
   std::random_device random;
   for (int i = 0; i < kPortTries; ++i) {
-    const int port = kFirstPort + static_cast<int>(random() % kPorts);
-    if (absl::StatusOr<int> free = BindOnce(host, port); free.ok()) {
-      return free;
+    absl::StatusOr<int> port =
+        BindOnce(host, *addresses, kFirstPort + static_cast<int>(random() % kPorts));
+    if (!absl::IsAlreadyExists(port.status())) {
+      return port;
     }
   }
-  return BindOnce(host, 0);
+  return BindOnce(host, *addresses, 0);
 }
 
 }  // namespace rwku::net

@@ -276,7 +276,7 @@ int Serve(const Flags& flags, const Times& times, StopReason* stop) {
   service::WorkerService workers({times.heartbeat, times.lease}, &coordinator, store->get());
   net::RpcObserverFactory observed(&metrics);
   net::ServerOptions server_options = security.ServerOptions();
-  server_options.interceptors.insert(server_options.interceptors.begin(), &observed);
+  server_options.interceptors.push_back(&observed);  // last: sees the status that goes out
   auto server = net::Server::Start(
       server_options, {security.Guarded(&unlearning, v1::UnlearningService::service_full_name()),
                        security.Guarded(&workers, v1::WorkerService::service_full_name())});

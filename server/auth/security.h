@@ -61,7 +61,8 @@ class Security {
   Security(const Security&) = delete;
   Security& operator=(const Security&) = delete;
 
-  // Options of the server at the address given to Create.
+  // Options of the server at the address given to Create. Interceptors that are to see the status
+  // that goes out stand behind those in it.
   net::ServerOptions ServerOptions();
 
   // What to register there in place of `service`, a CallbackService, which is called `full_name`

@@ -1,12 +1,16 @@
 // A caller that is let in with its headers and holds its message back until its token is not good
 // any more.
 #include <atomic>
+#include <map>
 #include <memory>
 #include <ostream>
 #include <string>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include <gmock/gmock.h>
 #include <grpcpp/completion_queue.h>
 #include <grpcpp/generic/generic_stub.h>
@@ -15,6 +19,7 @@
 
 #include "base/file.h"
 #include "net/channel.h"
+#include "net/rpc_observer.h"
 #include "server/auth/test_security.h"
 
 namespace rwku::auth {
@@ -107,6 +112,25 @@ class RawCall {
   std::unique_ptr<grpc::GenericClientAsyncReaderWriter> call_;
 };
 
+// The status of every call that the server ended.
+class Ends final : public net::RpcObserver {
+ public:
+  void OnStarted(const std::string& /*method*/) override {}
+  void OnEnded(const std::string& method, grpc::StatusCode code,
+               absl::Duration /*duration*/) override {
+    const absl::MutexLock lock(&mu_);
+    codes_[method] = code;
+  }
+  grpc::StatusCode CodeOf(const std::string& method) const {
+    const absl::MutexLock lock(&mu_);
+    return codes_.at(method);
+  }
+
+ private:
+  mutable absl::Mutex mu_;
+  std::map<std::string, grpc::StatusCode> codes_ ABSL_GUARDED_BY(mu_);
+};
+
 struct Withheld {
   std::string method;
   std::string token;
@@ -123,9 +147,10 @@ class WithheldMessageTest : public ::testing::TestWithParam<Withheld> {
         Security::Create(files_.Flags(), "127.0.0.1:0", false, &clock_, absl::ZeroDuration());
     ASSERT_TRUE(security.ok()) << security.status();
     security_ = *std::move(security);
+    net::ServerOptions options = security_->ServerOptions();
+    options.interceptors.push_back(&observed_);
     auto server = net::Server::Start(
-        security_->ServerOptions(),
-        {security_->Guarded(&service_, v1::UnlearningService::service_full_name())});
+        options, {security_->Guarded(&service_, v1::UnlearningService::service_full_name())});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ =
@@ -146,6 +171,8 @@ class WithheldMessageTest : public ::testing::TestWithParam<Withheld> {
   TestSecurity files_;
   const RealClock clock_;
   CountingService service_;
+  Ends ends_;
+  net::RpcObserverFactory observed_{&ends_};
   std::unique_ptr<Security> security_;
   std::unique_ptr<net::Server> server_;
   std::shared_ptr<grpc::Channel> channel_;
@@ -178,6 +205,7 @@ TEST_P(WithheldMessageTest, ReachesNoHandlerAfterARevocation) {
   EXPECT_EQ(line["role"], GetParam().token);
   EXPECT_EQ(line["method"], GetParam().method);
   EXPECT_EQ(line["outcome"], "UNAUTHENTICATED");
+  EXPECT_EQ(ends_.CodeOf(GetParam().method), Code::UNAUTHENTICATED);
   // The guard, which had let it in, knows no address.
   EXPECT_THAT(line["peer"].get<std::string>(), HasSubstr("127.0.0.1"));
 }
