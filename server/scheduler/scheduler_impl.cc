@@ -242,10 +242,9 @@ void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
   std::string message = event.message;
   int resource_failures = job.resource_failures;
   // A smaller micro-batch fits wherever the job ran out of memory, and may fit nowhere else. The
-  // rank of a gang that tells of a broken exchange is seldom the one that broke it.
-  const bool broken_gang =
-      !job.gang.empty() && event.failure_class == FailureClass::kInfrastructure;
-  std::vector<WorkerId> avoid = event.failure_class == FailureClass::kResource || broken_gang
+  // rank of a gang that is the first to tell is not always the one that failed.
+  const bool gang = !job.gang.empty();
+  std::vector<WorkerId> avoid = event.failure_class == FailureClass::kResource || gang
                                     ? job.avoid
                                     : With(job.avoid, event.worker);
   RevokeOthers(job, {event.worker},
@@ -255,8 +254,7 @@ void Scheduler::Impl::FailAttempt(JobRecord& job, const AttemptFailed& event) {
     case FailureClass::kInfrastructure:
       // Not the job's fault, so it is not counted as one; but what never ends well must end.
       lost_attempts = job.lost_attempts + 1;
-      if (broken_gang ? lost_attempts >= options_.max_broken_gangs
-                      : IsParked(lost_attempts, avoid)) {
+      if (gang ? lost_attempts >= options_.max_broken_gangs : IsParked(lost_attempts, avoid)) {
         to = JobState::kFailed;
         absl::StrAppend(&message, "; parked after ", lost_attempts,
                         " attempts in a row that ended without the job's own fault");
@@ -413,7 +411,7 @@ void Scheduler::Impl::FormGang(JobRecord& job, const ReadyQueue::Pick& pick,
   if (members.size() >= ranks) {
     // Gangs that break are seldom told by whom: the next one has another rank 0 and, where there
     // are more workers than ranks, other members.
-    const auto turn = static_cast<size_t>(job.lost_attempts) % members.size();
+    const auto turn = static_cast<size_t>(job.lost_attempts + job.failures) % members.size();
     std::rotate(members.begin(), members.begin() + static_cast<ptrdiff_t>(turn), members.end());
     members.resize(ranks);
     Grant(job, members);

@@ -240,7 +240,7 @@ void AgentState::CheckLeases(absl::Duration now) {
            absl::StrCat("no heartbeat could be sent for ", absl::FormatDuration(lease_duration_)));
   }
   for (const auto& attempt : attempts_) {
-    if (attempt->forgotten && attempt->running) {
+    if ((attempt->forgotten || attempt->acknowledged) && attempt->running) {
       attempt->must_end_by = std::min(attempt->must_end_by, now + options_.abort_timeout);
     }
   }
@@ -257,8 +257,8 @@ absl::Duration AgentState::NextDeadline(bool may_write) const {
   const bool writes = may_write && welcomed_;
   absl::Duration next = writes ? next_heartbeat_ : absl::InfiniteDuration();
   for (const auto& attempt : attempts_) {
+    next = std::min(next, attempt->must_end_by);
     if (attempt->forgotten) {
-      next = std::min(next, attempt->must_end_by);
       continue;
     }
     if (!attempt->outbox.ended()) {

@@ -57,8 +57,9 @@ struct Attempt {
   bool forgotten = false;
   // ResultAck came; to a rank of a gang maybe before its own part has ended.
   bool acknowledged = false;
-  absl::Duration must_end_by = absl::InfiniteDuration();  // monotonic; of a forgotten one that runs
-  std::optional<v1::JobProgress> progress;                // waits to be sent
+  // Monotonic; of a forgotten or acknowledged one that runs.
+  absl::Duration must_end_by = absl::InfiniteDuration();
+  std::optional<v1::JobProgress> progress;  // waits to be sent
 
   bool tells_result() const { return spec.gang.rank == 0; }
 };

@@ -197,6 +197,9 @@ TEST_F(AgentStateTest, RankThatIsAcknowledgedBeforeItsPartHasEndedGoesOnToItsEnd
   Take(ack);
   EXPECT_FALSE(state_.Empty());
   EXPECT_FALSE(attempt->cancel.cancelled());
+  state_.CheckLeases(kStart);
+  EXPECT_EQ(state_.FindStuck(kStart), nullptr);
+  EXPECT_EQ(state_.FindStuck(kStart + Options().abort_timeout), attempt);
   state_.OnAttemptEnd(attempt, job::AttemptResult{});
   EXPECT_TRUE(state_.Empty());
   EXPECT_FALSE(state_.NextWrite(kStart).has_value());
