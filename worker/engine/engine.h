@@ -170,7 +170,7 @@ struct TrainingPlan {
   int cutoff_tokens = 512;
   uint64_t seed = 42;  // of the order of the texts: base/random.h, EpochOrder(seed, epoch, count)
   // The gang that shares this training, of this engine; null = this engine alone. Every rank trains
-  // the same plan. Item i of a batch is rank i % world_size's, gradients are summed over ranks, and
+  // the same plan. Item i of a step is rank i % world_size's, gradients are summed over ranks, and
   // losses, norms, clipping and the report are those of the whole batch: the curve is that of one
   // rank.
   Gang* gang = nullptr;

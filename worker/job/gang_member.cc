@@ -9,6 +9,8 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 
+#include "base/digest.h"
+#include "base/file.h"
 #include "base/status_macros.h"
 #include "worker/job/sharded_language_model.h"
 
@@ -16,6 +18,10 @@ namespace rwku::job {
 namespace {
 
 constexpr absl::Duration kLook = absl::Milliseconds(50);
+
+// What text/tokenizer_files.h and the engine read of a model beside its weights.
+constexpr const char* kModelFiles[] = {"config.json", "tokenizer.json", "tokenizer_config.json",
+                                       "special_tokens_map.json", "chat_template.jinja"};
 
 }  // namespace
 
@@ -110,6 +116,20 @@ absl::Status GangMember::Leave() {
     has_left_ = true;
   }
   return absl::OkStatus();
+}
+
+absl::Status AgreeOnModel(GangMember& member, const std::filesystem::path& folder,
+                          const std::string& weights_checksum) {
+  if (member.gang() == nullptr) {
+    return absl::OkStatus();
+  }
+  RWKU_RETURN_IF_ERROR(member.Agree(weights_checksum, "weights"));
+  std::string digests;
+  for (const char* const name : kModelFiles) {
+    const absl::StatusOr<std::string> contents = ReadFile(folder / name);
+    absl::StrAppend(&digests, contents.ok() ? Sha256Hex(*contents) : "none", " ");
+  }
+  return member.Agree(digests, "configuration or tokenizer of the model");
 }
 
 }  // namespace rwku::job

@@ -1,6 +1,7 @@
 // This worker's part in the gang that shares an attempt, or the attempt of one worker alone.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 
@@ -61,5 +62,10 @@ class GangMember {
   std::unique_ptr<Watch> watch_;
   bool has_left_ = false;
 };
+
+// GangMember::Agree on the weights of the model in `folder` and on the files that say how texts
+// become tokens. Reads these where there is a gang.
+absl::Status AgreeOnModel(GangMember& member, const std::filesystem::path& folder,
+                          const std::string& weights_checksum);
 
 }  // namespace rwku::job

@@ -195,6 +195,20 @@ TEST_F(GangTest, ARankThatFailsEndsTheAttemptOfAll) {
   EXPECT_EQ(Classify(ranks[0].result.status()), FailureClass::kResource);
 }
 
+TEST_F(GangTest, RanksWithAnotherTokenizerMakeNoResultTogether) {
+  std::filesystem::copy(roots_.models / "tiny", roots_.models / "other");
+  Write(roots_.models / "other" / "tokenizer.json", "{}");
+  const std::vector<Outcome> ranks = RunRanks(2, [&](AttemptSpec& spec) {
+    if (spec.gang.rank == 1) {
+      spec.model = "other";
+    }
+  });
+  for (const Outcome& rank : ranks) {
+    EXPECT_EQ(Classify(rank.result.status()), FailureClass::kInfrastructure);
+    EXPECT_THAT(std::string(rank.result.status().message()), HasSubstr("tokenizer of the model"));
+  }
+}
+
 TEST_F(GangTest, RanksWithOtherTextsOrQuestionsMakeNoResultTogether) {
   const std::filesystem::path small = roots_.datasets / "small";
   for (const auto& [file, from, to] : {std::tuple{"positive.json", "blue", "green"},

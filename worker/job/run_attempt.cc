@@ -71,8 +71,7 @@ class AttemptRun {
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCorpus, 1));
     RWKU_RETURN_IF_ERROR(ReadCorpora());
     RWKU_RETURN_IF_ERROR(ReadProbes());
-    RWKU_RETURN_IF_ERROR(member_->Agree(result_.original_weights_checksum, "weights"));
-    RWKU_RETURN_IF_ERROR(member_->Agree(DigestOf(trainings_), "training texts"));
+    RWKU_RETURN_IF_ERROR(AgreeOnInputs());
     RWKU_RETURN_IF_ERROR(Enter(Stage::kUnlearn, 0));
     RWKU_RETURN_IF_ERROR(Unlearn());
     RWKU_RETURN_IF_ERROR(Enter(Stage::kEvaluate, 0));
@@ -100,8 +99,7 @@ class AttemptRun {
   absl::Status Load() {
     const StageTimer timer(clock_, &result_.timings.load);
     // What costs nothing comes first: a wrong name should not wait for gigabytes.
-    RWKU_ASSIGN_OR_RETURN(const std::filesystem::path model_folder,
-                          ResolveBelow(roots_.models, spec_.model, "model"));
+    RWKU_ASSIGN_OR_RETURN(model_folder_, ResolveBelow(roots_.models, spec_.model, "model"));
     RWKU_ASSIGN_OR_RETURN(const std::filesystem::path data_folder,
                           ResolveBelow(roots_.datasets, spec_.dataset, "dataset"));
     RWKU_ASSIGN_OR_RETURN(data_, dataset::Dataset::Open(data_folder));
@@ -109,7 +107,7 @@ class AttemptRun {
     if (Exports() && roots_.exports.empty()) {
       return MakeRoomForExport(roots_.exports, spec_.export_folder).status();
     }
-    RWKU_ASSIGN_OR_RETURN(model_, LoadOriginal(spec_, model_folder, engine_, cancel_, &result_));
+    RWKU_ASSIGN_OR_RETURN(model_, LoadOriginal(spec_, model_folder_, engine_, cancel_, &result_));
     RWKU_ASSIGN_OR_RETURN(method_, methods::FindMethod(spec_.recipe.method, model_.family));
     return absl::OkStatus();
   }
@@ -188,6 +186,18 @@ class AttemptRun {
       result_.export_folder = spec_.export_folder;
     }
     return absl::OkStatus();
+  }
+
+  // Ranks that work on other inputs than each other would make a result of nothing in particular.
+  absl::Status AgreeOnInputs() {
+    RWKU_RETURN_IF_ERROR(AgreeOnModel(*member_, model_folder_, result_.original_weights_checksum));
+    std::vector<std::string> steering;
+    if (method_.steers) {
+      for (const dataset::TargetInfo* target : targets_) {
+        steering.insert(steering.end(), {target->name, target->intro});
+      }
+    }
+    return member_->Agree(absl::StrCat(DigestOf(trainings_), DigestOf(steering)), "training texts");
   }
 
   absl::Status Steer() {
@@ -320,6 +330,7 @@ class AttemptRun {
   const AttemptCallbacks& callbacks_;
   const CancelToken& cancel_;
 
+  std::filesystem::path model_folder_;
   std::unique_ptr<dataset::Dataset> data_;
   std::vector<const dataset::TargetInfo*> targets_;  // data_ owns them
   engine::ModelInfo model_;

@@ -23,6 +23,7 @@
 #include "worker/engine/parallel/process_group.h"
 #include "worker/engine/parallel/rendezvous.h"
 #include "worker/engine/parallel/store_thread.h"
+#include "worker/engine/torch_status.h"
 
 namespace rwku::engine {
 namespace {
@@ -159,6 +160,7 @@ class C10dGang final : public TensorGang {
               return true;
             })
         .IgnoreError();
+    link_->RunHook();
     return Ended();
   }
 
@@ -168,8 +170,13 @@ class C10dGang final : public TensorGang {
     try {
       fn();
       return absl::OkStatus();
-    } catch (const std::exception& error) {
-      return Fail(operation, absl::UnavailableError(C10dMessage(error)));
+    } catch (const std::exception&) {
+      const absl::Status why = StatusOfCurrentException();
+      if (!absl::IsResourceExhausted(why)) {
+        return Fail(operation, absl::UnavailableError(why.message()));
+      }
+      Fail(operation, why).IgnoreError();
+      return link_->failure();
     }
   }
 
@@ -222,13 +229,16 @@ class C10dGang final : public TensorGang {
         });
   }
 
-  // The store goes with rank 0: it stays until the others have read all that they want.
+  // The store goes with rank 0: it stays until the others have read all that they want, of a gang
+  // that broke why it did, which they look for with each beat.
   void SayGoodbye() {
-    const std::function<absl::Status()> interrupt = [this] { return link_->failure(); };
+    const std::function<absl::Status()> interrupt = [] { return absl::OkStatus(); };
+    const absl::Duration limit =
+        link_->failure().ok() ? std::min(plan_.timeout, kLongestGoodbye) : 3 * BeatInterval(plan_);
     const auto store = link_->store();
     if (plan_.rank != 0) {
       thread_
-          ->Call<bool>("leave", std::min(plan_.timeout, kLongestGoodbye), interrupt,
+          ->Call<bool>("leave", limit, interrupt,
                        [store, key = LeftKey(plan_.rank)] {
                          store->set(key, BytesOf("1"));
                          return true;
@@ -240,7 +250,6 @@ class C10dGang final : public TensorGang {
     for (int rank = 1; rank < plan_.world_size; ++rank) {
       keys.push_back(LeftKey(rank));
     }
-    const absl::Duration limit = std::min(plan_.timeout, kLongestGoodbye);
     for (absl::Duration waited; waited < limit; waited += kLongestPause) {
       const auto all_left = thread_->Call<bool>("leave", limit, interrupt,
                                                 [store, keys] { return store->check(keys); });

@@ -63,7 +63,6 @@ void GangLink::Fail(absl::string_view operation, const absl::Status& why) {
 
 void GangLink::End(const absl::Status& failure) {
   std::vector<c10::intrusive_ptr<c10::ivalue::Future>> waiting;
-  std::function<void()> hook;
   {
     const absl::MutexLock lock(&mu_);
     if (!failure_.ok()) {
@@ -71,13 +70,9 @@ void GangLink::End(const absl::Status& failure) {
     }
     failure_ = failure;
     waiting.swap(waiting_);
-    hook.swap(on_failure_);
   }
   for (const auto& future : waiting) {
     future->setErrorIfNeeded(BackendError(failure));
-  }
-  if (hook) {
-    hook();
   }
 }
 
@@ -90,6 +85,20 @@ void GangLink::OnFailure(std::function<void()> hook) {
     }
   }
   hook();
+}
+
+void GangLink::RunHook() {
+  std::function<void()> hook;
+  {
+    const absl::MutexLock lock(&mu_);
+    if (failure_.ok()) {
+      return;
+    }
+    hook.swap(on_failure_);
+  }
+  if (hook) {
+    hook();
+  }
 }
 
 c10::intrusive_ptr<c10::ivalue::Future> GangLink::Breakable(
@@ -140,6 +149,8 @@ void GangLink::Beat() {
   } catch (const std::exception& error) {
     Fail("the rendezvous", absl::UnavailableError(C10dMessage(error)));
   }
+  // Only now: the hook breaks connections, which the others would take for the reason.
+  RunHook();
 }
 
 void GangLink::Tell() {
@@ -158,15 +169,22 @@ void GangLink::TellEnd(const absl::Status& own) {
   const std::vector<uint8_t> mine = EndBytes(own);
   const std::vector<uint8_t> first = store_->compareSet(kEnded, {}, mine);
   if (first != mine) {
-    const absl::MutexLock lock(&mu_);
-    failure_ = EndOf(plan_, TextOf(first));
+    EndAsTold(TextOf(first));
   }
+}
+
+void GangLink::EndAsTold(const std::string& told) {
+  const absl::Status failure = EndOf(plan_, told);
+  End(failure);
+  // What this rank met meanwhile is an echo of it.
+  const absl::MutexLock lock(&mu_);
+  failure_ = failure;
 }
 
 void GangLink::Listen() {
   if (store_->check({kEnded})) {
     has_told_ = true;
-    End(EndOf(plan_, TextOf(store_->get(kEnded))));
+    EndAsTold(TextOf(store_->get(kEnded)));
     return;
   }
   for (int rank = 0; rank < plan_.world_size; ++rank) {

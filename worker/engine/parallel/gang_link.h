@@ -35,8 +35,10 @@ class GangLink : public std::enable_shared_from_this<GangLink> {
   // wait fail at once.
   void Fail(absl::string_view operation, const absl::Status& why);
 
-  // Called once, from the thread that ends the gang, or at once where it has ended.
+  // Runs once after the gang has ended: at the end of the beat that tells the others, in RunHook,
+  // or here where it has ended already.
   void OnFailure(std::function<void()> hook);
+  void RunHook();
 
   // A future that becomes what `future` becomes, or fails when the gang ends: nobody who waits for
   // it waits for the transport's own time-out. Its error is a c10::DistBackendError that names
@@ -62,6 +64,7 @@ class GangLink : public std::enable_shared_from_this<GangLink> {
   void Tell();
   void End(const absl::Status& failure);
   void TellEnd(const absl::Status& own);
+  void EndAsTold(const std::string& told);
   void Listen();
 
   const GangPlan plan_;

@@ -247,15 +247,23 @@ TEST(ParallelTest, RanksOnTwoNetworksTrainAsOne) {
   ExpectResultsOfOneRank(ranks, 2);
 }
 
-// Its sockets close, too, but that is not what the others report.
-TEST(ParallelTest, EveryRankReportsWhatTheFirstToFailMet) {
-  Ranks ranks("exhaust", 2, FreeAddress());
+// Its sockets close, too, and with rank 0 the store, but that is not what the others report.
+void ExpectThatAllRanksAreOutOfMemory(const std::string& mode, int world_size) {
+  Ranks ranks(mode, world_size, FreeAddress());
   ranks.StartAll();
-  for (const int rank : {0, 1}) {
+  for (int rank = 0; rank < world_size; ++rank) {
     const std::string status = ranks.Status(rank);
     EXPECT_THAT(status, HasSubstr("RESOURCE_EXHAUSTED: gang \"job 1/1\", rank ")) << rank;
     EXPECT_THAT(status, HasSubstr("no memory is left")) << rank;
   }
+}
+
+TEST(ParallelTest, EveryRankReportsWhatTheFirstToFailInTrainingMet) {
+  ExpectThatAllRanksAreOutOfMemory("exhaust", 2);
+}
+
+TEST(ParallelTest, EveryRankReportsWhatRankZeroMetWhileTheyWaited) {
+  ExpectThatAllRanksAreOutOfMemory("fail", 3);
 }
 
 TEST(ParallelTest, AProcessThatALostRankWouldEndJoinsNoGang) {

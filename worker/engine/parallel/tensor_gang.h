@@ -35,8 +35,9 @@ class GradientExchange {
   virtual bool has_begun() const = 0;
 };
 
-// Errors are UNAVAILABLE, name this rank, the operation and what the transport said, and end the
-// gang. Every rank makes the same calls in the same order, within GangPlan::timeout of one another.
+// Errors are UNAVAILABLE, or RESOURCE_EXHAUSTED where memory ran out here, name this rank, the
+// operation and what the transport said, and end the gang. Every rank makes the same calls in the
+// same order, within GangPlan::timeout of one another.
 class TensorGang : public Gang {
  public:
   // `parameters` are leaves that want gradients, equal on every rank; they outlive the exchange, as

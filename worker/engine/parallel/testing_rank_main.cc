@@ -6,6 +6,7 @@
 // join    joins and leaves again
 // gather  joins, then waits in AllGather for a rank that never comes to it, if it is not rank 1
 // train   joins and trains for ever
+// fail    joins; rank 0 runs out of memory while the others wait in AllGather
 // exhaust as train, until rank 1 runs out of memory after step 5
 //
 // Says "joined" in FOLDER/RANK.joined and, in train, "trains" in FOLDER/RANK.trains; ends by
@@ -82,6 +83,14 @@ absl::Status Run(const Arguments& arguments) {
   }
   if (arguments.mode == "train" || arguments.mode == "exhaust") {
     return TrainForEver(arguments, *gang, cancel);
+  }
+  if (arguments.mode == "fail") {
+    if (arguments.plan.rank == 0) {
+      gang->Abort(absl::ResourceExhaustedError("no memory is left"));
+    } else {
+      gang->AllGather("mine", cancel).status().IgnoreError();
+    }
+    return gang->failure();
   }
   if (arguments.mode == "gather") {
     if (arguments.plan.rank == 1) {
