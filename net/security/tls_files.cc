@@ -139,10 +139,10 @@ absl::StatusOr<TlsMaterial> ReadTlsMaterial(const TlsPaths& paths, absl::Time no
 absl::StatusOr<std::unique_ptr<TlsFiles>> TlsFiles::Create(TlsPaths paths, const Clock* clock) {
   std::unique_ptr<TlsFiles> files(new TlsFiles(std::move(paths), clock));
   const absl::MutexLock lock(&files->mu_);
-  // Before the contents, so that a change between the two is seen as one.
-  files->stamps_ = files->Look();
+  const Stamps stamps = files->Look();
   RWKU_ASSIGN_OR_RETURN(TlsMaterial material, ReadTlsMaterial(files->paths_, clock->Now()));
   files->current_ = std::make_shared<const TlsMaterial>(std::move(material));
+  files->reload_.Succeeded(stamps);
   return files;
 }
 
@@ -152,20 +152,18 @@ TlsFiles::Stamps TlsFiles::Look() const {
 
 std::shared_ptr<const TlsMaterial> TlsFiles::Current(int64_t* version) {
   const absl::MutexLock lock(&mu_);
-  if (const Stamps now = Look(); now != stamps_) {
+  if (const Stamps now = Look(); reload_.IsDue(now)) {
     absl::StatusOr<TlsMaterial> material = ReadTlsMaterial(paths_, clock_->Now());
     if (material.ok()) {
-      stamps_ = now;
-      problem_.clear();
+      reload_.Succeeded(now);
       ++version_;
       current_ = std::make_shared<const TlsMaterial>(*std::move(material));
       RWKU_LOG(kInfo, "certificates read again")
           .With("subject", current_->subject)
           .With("not_after", TimeText(current_->not_after));
-    } else if (material.status().message() != problem_) {
-      problem_ = std::string(material.status().message());
+    } else if (reload_.IsNews(material.status())) {
       RWKU_LOG(kError, "changed certificates refused; the ones before them stay")
-          .With("error", problem_);
+          .With("error", material.status().message());
     }
   }
   if (version != nullptr) {

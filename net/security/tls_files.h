@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "net/security/file_stamp.h"
+#include "net/security/reload_state.h"
 
 namespace rwku::net {
 
@@ -64,8 +65,7 @@ class TlsFiles {
   const TlsPaths paths_;
   const Clock* const clock_;
   absl::Mutex mu_;
-  Stamps stamps_ ABSL_GUARDED_BY(mu_);        // of what `current_` was read from
-  std::string problem_ ABSL_GUARDED_BY(mu_);  // the last one logged; empty: none since
+  ReloadState<Stamps> reload_ ABSL_GUARDED_BY(mu_);  // of `current_`
   std::shared_ptr<const TlsMaterial> current_ ABSL_GUARDED_BY(mu_);
   int64_t version_ ABSL_GUARDED_BY(mu_) = 1;
 };

@@ -50,22 +50,21 @@ absl::StatusOr<std::unique_ptr<TokenSource>> TokenSource::FromFile(const std::st
   RWKU_ASSIGN_OR_RETURN(std::string token, ReadToken(path));
   std::unique_ptr<TokenSource> source(new TokenSource(path, std::move(token)));
   const absl::MutexLock lock(&source->mu_);
-  source->stamp_ = stamp;
+  source->reload_.Succeeded(stamp);
   return source;
 }
 
 std::string TokenSource::Token() {
   const absl::MutexLock lock(&mu_);
   if (!path_.empty()) {
-    if (const FileStamp now = StampOf(path_); now != stamp_) {
+    if (const FileStamp now = StampOf(path_); reload_.IsDue(now)) {
       absl::StatusOr<std::string> token = ReadToken(path_);
       if (token.ok()) {
-        stamp_ = now;
+        reload_.Succeeded(now);
         token_ = *std::move(token);
-        problem_.clear();
-      } else if (token.status().message() != problem_) {
-        problem_ = std::string(token.status().message());
-        RWKU_LOG(kError, "changed token refused; the one before it stays").With("error", problem_);
+      } else if (reload_.IsNews(token.status())) {
+        RWKU_LOG(kError, "changed token refused; the one before it stays")
+            .With("error", token.status().message());
       }
     }
   }

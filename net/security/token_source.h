@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 
 #include "net/security/file_stamp.h"
+#include "net/security/reload_state.h"
 
 namespace rwku::net {
 
@@ -34,9 +35,8 @@ class TokenSource {
 
   const std::string path_;  // empty: the token is fixed
   absl::Mutex mu_;
-  FileStamp stamp_ ABSL_GUARDED_BY(mu_);  // of what `token_` was read from
   std::string token_ ABSL_GUARDED_BY(mu_);
-  std::string problem_ ABSL_GUARDED_BY(mu_);  // the last one logged; empty: none since
+  ReloadState<FileStamp> reload_ ABSL_GUARDED_BY(mu_);  // of `token_`
 };
 
 }  // namespace rwku::net

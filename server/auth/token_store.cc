@@ -32,8 +32,9 @@ absl::StatusOr<std::unique_ptr<TokenStore>> TokenStore::Create(const std::string
   RWKU_RETURN_IF_ERROR(net::CheckNoToken(kFlag, path));
   std::unique_ptr<TokenStore> store(new TokenStore(path, clock));
   const absl::MutexLock lock(&store->mu_);
-  store->stamp_ = net::StampOf(path);
+  const net::FileStamp stamp = net::StampOf(path);
   RWKU_ASSIGN_OR_RETURN(store->records_, store->Read());
+  store->reload_.Succeeded(stamp);
   return store;
 }
 
@@ -60,21 +61,19 @@ void TokenStore::Poll() {
   const net::FileStamp now = net::StampOf(path_);
   {
     const absl::MutexLock lock(&mu_);
-    if (now == stamp_) {
+    if (!reload_.IsDue(now)) {
       return;
     }
   }
   absl::StatusOr<Records> records = Read();
   const absl::MutexLock lock(&mu_);
   if (records.ok()) {
-    // Only now: a file that could not be read once must not look as one that is known.
-    stamp_ = now;
-    problem_.clear();
+    reload_.Succeeded(now);
     RWKU_LOG(kInfo, "tokens read again").With("tokens", static_cast<uint64_t>(records->size()));
     records_ = *std::move(records);
-  } else if (records.status().message() != problem_) {
-    problem_ = std::string(records.status().message());
-    RWKU_LOG(kError, "changed tokens refused; the ones before them stay").With("error", problem_);
+  } else if (reload_.IsNews(records.status())) {
+    RWKU_LOG(kError, "changed tokens refused; the ones before them stay")
+        .With("error", records.status().message());
   }
 }
 

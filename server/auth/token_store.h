@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "net/security/file_stamp.h"
+#include "net/security/reload_state.h"
 #include "net/security/token.h"
 
 namespace rwku::auth {
@@ -59,8 +60,7 @@ class TokenStore {
   const std::string path_;
   const Clock* const clock_;
   mutable absl::Mutex mu_;
-  net::FileStamp stamp_ ABSL_GUARDED_BY(mu_);  // of what `records_` were read from
-  std::string problem_ ABSL_GUARDED_BY(mu_);   // the last one logged; empty: none since
+  net::ReloadState<net::FileStamp> reload_ ABSL_GUARDED_BY(mu_);  // of `records_`
   Records records_ ABSL_GUARDED_BY(mu_);
 };
 
