@@ -1,5 +1,4 @@
 // Two thousand workers and their calls: /metrics stays small and quick.
-#include <functional>
 #include <iostream>
 #include <memory>
 #include <string>
@@ -8,7 +7,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rwku/v1/unlearning.pb.h"
@@ -21,6 +19,7 @@
 #include "server/metrics/server_metrics.h"
 #include "server/metrics/state_metrics.h"
 #include "server/store/mem_store.h"
+#include "tests/metrics/quiet_coordinator.h"
 #include "tests/testing/http_get.h"
 
 namespace rwku::metrics {
@@ -31,12 +30,6 @@ using ::testing::HasSubstr;
 constexpr int kWorkers = 2000;
 constexpr int kRuns = 30;
 constexpr int kJobsPerRun = 200;
-
-class QuietSession final : public coordinator::WorkerSession {
- public:
-  void Send(coordinator::SessionMessage /*message*/) override {}
-  void Close(absl::Status /*status*/) override {}
-};
 
 class BoundedSeriesTest : public ::testing::Test {
  protected:
@@ -106,19 +99,7 @@ class BoundedSeriesTest : public ::testing::Test {
     }
   }
 
-  // Waits until everything that was asked is on disk.
-  void Settle() {
-    absl::Notification settled;
-    coordinator_->Read(
-        [&settled](const coordinator::View& /*view*/) -> std::function<void()> {
-          return [&settled] { settled.Notify(); };
-        },
-        [&settled](const absl::Status& status) {
-          ADD_FAILURE() << status;
-          settled.Notify();
-        });
-    settled.WaitForNotification();
-  }
+  void Settle() { Await(*coordinator_); }
 
   std::string Scrape(absl::Duration* took) {
     const absl::Duration start = clock_.Monotonic();

@@ -1,7 +1,6 @@
 // What the coordinator's present state says of the workers that it could use.
 #include "server/metrics/state_metrics.h"
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -9,23 +8,17 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
 #include "base/clock.h"
 #include "server/store/mem_store.h"
+#include "tests/metrics/quiet_coordinator.h"
 
 namespace rwku::metrics {
 namespace {
 
 using ::testing::Pair;
-
-class QuietSession final : public coordinator::WorkerSession {
- public:
-  void Send(coordinator::SessionMessage /*message*/) override {}
-  void Close(absl::Status /*status*/) override {}
-};
 
 class StateMetricsTest : public ::testing::Test {
  protected:
@@ -35,19 +28,7 @@ class StateMetricsTest : public ::testing::Test {
     coordinator_ = coordinator::Coordinator::Create(options, &store_, &clock_).value();
   }
 
-  // Waits until everything that was asked is in the store.
-  void Settle() {
-    absl::Notification settled;
-    coordinator_->Read(
-        [&settled](const coordinator::View& /*view*/) -> std::function<void()> {
-          return [&settled] { settled.Notify(); };
-        },
-        [&settled](const absl::Status& status) {
-          ADD_FAILURE() << status;
-          settled.Notify();
-        });
-    settled.WaitForNotification();
-  }
+  void Settle() { Await(*coordinator_); }
 
   RunId Submit(int jobs, int ranks) {
     scheduler::RunRecord run;
