@@ -10,12 +10,6 @@
 
 namespace rwku::scheduler {
 
-bool Scheduler::Impl::IsFinished(const WorkerId& worker, const Lease& lease) const {
-  const JobRecord* job = records_.FindJob(lease.job);
-  return job != nullptr && job->state == JobState::kSucceeded && job->worker == worker &&
-         job->fencing_token == lease.fencing_token;
-}
-
 bool Scheduler::Impl::HadPartInResult(const WorkerId& worker, const Lease& lease) const {
   const JobRecord* job = records_.FindJob(lease.job);
   if (job == nullptr || job->state != JobState::kSucceeded ||
@@ -24,6 +18,10 @@ bool Scheduler::Impl::HadPartInResult(const WorkerId& worker, const Lease& lease
   }
   const std::vector<WorkerId> holders = HoldersOf(*job);
   return std::find(holders.begin(), holders.end(), worker) != holders.end();
+}
+
+bool Scheduler::Impl::IsFinished(const WorkerId& worker, const Lease& lease) const {
+  return HadPartInResult(worker, lease) && records_.FindJob(lease.job)->worker == worker;
 }
 
 void Scheduler::Impl::RevokeStale(const WorkerId& worker, const Lease& lease) {

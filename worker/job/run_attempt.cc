@@ -190,6 +190,9 @@ class AttemptRun {
 
   // Ranks that work on other inputs than each other would make a result of nothing in particular.
   absl::Status AgreeOnInputs() {
+    if (member_->gang() == nullptr) {
+      return absl::OkStatus();
+    }
     RWKU_RETURN_IF_ERROR(AgreeOnModel(*member_, model_folder_, result_.original_weights_checksum));
     std::vector<std::string> steering;
     if (method_.steers) {

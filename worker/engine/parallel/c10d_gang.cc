@@ -16,7 +16,6 @@
 #include <torch/csrc/distributed/c10d/ProcessGroup.hpp>
 
 #include "base/status_macros.h"
-#include "worker/engine/parallel/c10d_error.h"
 #include "worker/engine/parallel/gang_link.h"
 #include "worker/engine/parallel/gradient_buckets.h"
 #include "worker/engine/parallel/join_store.h"

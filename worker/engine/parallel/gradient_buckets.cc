@@ -15,8 +15,6 @@
 #include <torch/csrc/distributed/c10d/comm.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
 
-#include "worker/engine/parallel/c10d_error.h"
-
 namespace rwku::engine {
 namespace {
 
