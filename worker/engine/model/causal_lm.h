@@ -3,6 +3,7 @@
 // loss.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -52,6 +53,14 @@ struct CausalLmLayer {
   Linear up_proj;             // [intermediate, hidden]
   Linear gate_up_proj;        // [2 * intermediate, hidden]
   Linear down_proj;           // [hidden, intermediate]
+
+  // [T, hidden] -> queries [T, heads, head_dim], keys and values [T, kv_heads, head_dim], before
+  // rotation.
+  std::array<at::Tensor, 3> QueriesKeysValues(const at::Tensor& normed,
+                                              const ModelConfig& config) const;
+
+  // down(silu(gate(x)) * up(x)): [T, hidden] -> [T, hidden].
+  at::Tensor Mlp(const at::Tensor& normed) const;
 };
 
 // Sequences one after another, without padding.
