@@ -177,6 +177,9 @@ struct TrainingPlan {
   // Each rank keeps the optimizer state of its share of the weights only (ZeRO stage 1:
   // Rajbhandari et al., 2020). Read only with a gang.
   bool shard_optimizer_state = false;
+  // Float32 masters and moments lie in the host's memory (pinned for a GPU) and are updated there:
+  // the device holds weights and gradients alone, and each step moves both over the bus.
+  bool optimizer_on_host = false;
   // Texts of a batch are split into this many parts that pass through the model one after another;
   // the gradient is that of the whole batch. A power of two. The memory plan may split further.
   int micro_batch_parts = 1;

@@ -1,10 +1,9 @@
 // The parts of a decoder layer that do not depend on how attention is computed.
 #include <array>
-
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/silu.h>
+#include <vector>
 
 #include "worker/engine/model/causal_lm.h"
+#include "worker/engine/model/swiglu.h"
 
 namespace rwku::engine {
 
@@ -27,9 +26,9 @@ std::array<at::Tensor, 3> CausalLmLayer::QueriesKeysValues(const at::Tensor& nor
 at::Tensor CausalLmLayer::Mlp(const at::Tensor& normed) const {
   if (gate_up_proj.weight.defined()) {
     const std::vector<at::Tensor> halves = gate_up_proj.Forward(normed).chunk(2, -1);
-    return down_proj.Forward(at::silu(halves[0]) * halves[1]);
+    return SwiGluProduct(halves[0], halves[1], down_proj);
   }
-  return down_proj.Forward(at::silu(gate_proj.Forward(normed)) * up_proj.Forward(normed));
+  return SwiGluProduct(gate_proj.Forward(normed), up_proj.Forward(normed), down_proj);
 }
 
 }  // namespace rwku::engine

@@ -38,7 +38,7 @@ ChunkLoss Evaluate(at::Tensor& logits, const at::Tensor& targets) {
   return loss;
 }
 
-// `weight` is the head's, in hidden's dtype.
+// `hidden` is of the dtype of the head's weight.
 at::Tensor ChunkLogits(const at::Tensor& hidden, const at::Tensor& weight) {
   return at::linear(hidden, weight).to(at::kFloat);
 }
@@ -49,11 +49,7 @@ void AddHeadGradient(const at::Tensor& weight, const at::Tensor& logit_gradient,
   if (!gradient.defined()) {
     gradient = at::zeros_like(weight);
   }
-  if (hidden.scalar_type() == gradient.scalar_type()) {
-    gradient.addmm_(logit_gradient.t(), hidden);
-  } else {
-    gradient.add_(at::mm(logit_gradient.t(), hidden));
-  }
+  gradient.addmm_(logit_gradient.t(), hidden);
 }
 
 }  // namespace
@@ -93,11 +89,12 @@ std::vector<int64_t> WholeGroupChunkEnds(const CausalLm& model,
 
 at::Tensor TokenNll(const CausalLm& model, const at::Tensor& hidden, const at::Tensor& targets) {
   const c10::AutoGradMode no_grad(false);
-  const at::Tensor weight = model.lm_head.weight.detach().to(hidden.scalar_type());
+  const at::Tensor weight = model.lm_head.weight.detach();
+  const at::Tensor values = hidden.detach().to(weight.scalar_type());
   std::vector<at::Tensor> parts;
   int64_t begin = 0;
-  for (const int64_t end : ChunkEnds(model, hidden.size(0))) {
-    at::Tensor logits = ChunkLogits(hidden.detach().slice(0, begin, end), weight);
+  for (const int64_t end : ChunkEnds(model, values.size(0))) {
+    at::Tensor logits = ChunkLogits(values.slice(0, begin, end), weight);
     parts.push_back(Evaluate(logits, targets.slice(0, begin, end).unsqueeze(-1)).nll);
     begin = end;
   }
@@ -109,11 +106,11 @@ void BackwardThroughLogits(const CausalLm& model, const at::Tensor& hidden,
   if (chunk_ends.empty()) {
     return;
   }
-  const at::Tensor values = hidden.detach();
+  const at::Tensor weight = model.lm_head.weight.detach();
+  const at::Tensor values = hidden.detach().to(weight.scalar_type());
   at::Tensor hidden_gradient = at::empty_like(values);
   {
     const c10::AutoGradMode no_grad(false);
-    const at::Tensor weight = model.lm_head.weight.detach().to(values.scalar_type());
     int64_t begin = 0;
     for (const int64_t end : chunk_ends) {
       const at::Tensor rows = values.slice(0, begin, end);
@@ -130,7 +127,7 @@ void BackwardThroughLogits(const CausalLm& model, const at::Tensor& hidden,
   }
   // Where only the head trains, nothing before it wants a gradient.
   if (hidden.requires_grad()) {
-    hidden.backward(hidden_gradient);
+    hidden.backward(hidden_gradient.to(hidden.scalar_type()));
   }
 }
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
@@ -33,6 +34,7 @@
 #include "worker/engine/train/schedule.h"
 #include "worker/engine/train/token_loss.h"
 #include "worker/engine/train/trainable.h"
+#include "worker/engine/train/weight_history.h"
 
 namespace rwku::engine {
 namespace {
@@ -62,13 +64,14 @@ class Trainer {
         callbacks_(callbacks),
         cancel_(cancel),
         context_(context),
+        history_(context.history == nullptr ? own_history_ : *context.history),
         share_(share) {}
 
   absl::StatusOr<TrainingReport> Run() {
     const c10::AutoGradMode grad(true);
     RWKU_RETURN_IF_ERROR(Tokenize());
     epochs_ = PlanBatches(plan_, forget_.corpus.Items(), retain_.corpus.Items());
-    MergeAdapters(&model_);
+    MergeAdapters(&model_, &history_);
     RWKU_RETURN_IF_ERROR(AskOriginal());
     if (plan_.trained == TrainedWeights::kLora) {
       AttachLora(plan_.lora, plan_.layers, plan_.seed, &model_);
@@ -77,7 +80,7 @@ class Trainer {
     report_.trained_parameters = weights.parameters();
     RWKU_RETURN_IF_ERROR(PlanParts());
     AdamW optimizer = MakeOptimizer(weights);
-    MovementCheck movement(model_, weights);
+    MovementCheck movement(model_, weights, optimizer);
     if (plan_.objective == Objective::kRmu) {
       direction_ = RandomDirection(plan_.seed, model_.config().hidden_size).to(model_.device());
     }
@@ -93,6 +96,7 @@ class Trainer {
         break;
       }
     }
+    KeepMasters(weights, optimizer, &history_);
     return std::move(report_);
   }
 
@@ -119,9 +123,11 @@ class Trainer {
       return absl::OkStatus();
     }
     const c10::AutoGradMode no_grad(false);
-    const OriginalWeightsScope scope(model_, context_.original);
+    OriginalWeightsScope scope(model_, context_.original, history_.changed);
     RWKU_RETURN_IF_ERROR(Ask(forget, &forget_));
-    return Ask(retain, &retain_);
+    RWKU_RETURN_IF_ERROR(Ask(retain, &retain_));
+    scope.PutBack();
+    return absl::OkStatus();
   }
 
   absl::Status Ask(ReferenceKind kind, ReferencedCorpus* corpus) {
@@ -167,7 +173,7 @@ class Trainer {
   // Whether the tensor that is the head now will not be the original's: it trains, or it only has
   // the original's values for a while.
   bool HeadChanges() const {
-    return context_.original.weights != nullptr ||
+    return (context_.original.weights != nullptr && !history_.changed.empty()) ||
            (plan_.trained == TrainedWeights::kFull && !plan_.layers.has_value());
   }
 
@@ -215,6 +221,7 @@ class Trainer {
     AdamWOptions options;
     options.max_gradient_norm = plan_.max_gradient_norm;
     options.keeps_gradients = share_.gang != nullptr;
+    options.on_host = plan_.optimizer_on_host;
     std::vector<bool> is_own;
     if (ShardsOptimizer()) {
       owners_ = OwnersOf(weights.tensors(), share_.world_size);
@@ -222,7 +229,8 @@ class Trainer {
         is_own.push_back(owner == share_.rank);
       }
     }
-    return {weights.tensors(), options, std::move(is_own)};
+    return {weights.tensors(), options, std::move(is_own),
+            TakeMasters(model_, weights, context_.original.weights, &history_)};
   }
 
   // Ranks come here at very different times, from then on they keep step.
@@ -285,7 +293,10 @@ class Trainer {
       exchange_->Finish();
       RWKU_RETURN_IF_ERROR(share_.gang->Sum(loss));
     }
-    return LossAndNorm{loss.item<double>(), optimizer.GradientNorm()};
+    // One read for both: the host waits for the device once a step.
+    const at::Tensor both =
+        at::stack({loss, optimizer.GradientNorm().to(at::kDouble)}).to(at::kCPU);
+    return LossAndNorm{both[0].item<double>(), both[1].item<double>()};
   }
 
   // Backward, in smaller and smaller parts while memory runs out. What has been handed to other
@@ -335,7 +346,7 @@ class Trainer {
       RWKU_RETURN_IF_ERROR(share_.gang->Share(weights.tensors(), owners_));
     }
     if (is_due) {
-      RWKU_RETURN_IF_ERROR(movement->After(*optimizer, step.learning_rate));
+      RWKU_RETURN_IF_ERROR(movement->After(step.learning_rate));
     }
     report_.steps.push_back(step);
     if (callbacks_.on_step) {
@@ -379,6 +390,8 @@ class Trainer {
   const TrainingCallbacks& callbacks_;
   const CancelToken& cancel_;
   const TrainingContext& context_;
+  WeightHistory own_history_;  // where nobody asks
+  WeightHistory& history_;
   const RankShare share_;
   std::vector<std::vector<StepBatches>> epochs_;
   std::vector<int> owners_;  // of the weights' optimizer state, where it is sharded

@@ -11,11 +11,15 @@
 #include "worker/engine/engine.h"
 #include "worker/engine/model/causal_lm.h"
 #include "worker/engine/train/original.h"
+#include "worker/engine/train/weight_history.h"
 
 namespace rwku::engine {
 
 struct TrainingContext {
   OriginalModel original;
+  // What earlier trainings did to the weights, and where this one writes down what it does; null:
+  // none did, and nobody asks.
+  WeightHistory* history = nullptr;
   // Memory of the device beyond the weights; unset: as it is when the training begins.
   std::optional<int64_t> available_bytes = std::nullopt;
 };
