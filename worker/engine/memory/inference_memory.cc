@@ -33,10 +33,9 @@ int64_t PassBytes(const InferenceFacts& facts, int64_t tokens) {
   const ModelConfig& config = facts.config;
   const int64_t queries = config.num_attention_heads * config.head_dim;
   const int64_t keys = config.num_key_value_heads * config.head_dim;
-  const int64_t token =
-      facts.compute_bytes *
-          (3 * config.intermediate_size + 2 * (queries + keys) + 2 * config.hidden_size) +
-      kFloatBytes * 3 * config.hidden_size;
+  const int64_t token = facts.compute_bytes * (3 * config.intermediate_size + 2 * (queries + keys) +
+                                               2 * config.hidden_size) +
+                        kFloatBytes * 3 * config.hidden_size;
   const int64_t rows = std::min(tokens, LogitChunkRows(facts.on_gpu, config.vocab_size));
   const int64_t narrow = facts.compute_bytes < kFloatBytes ? facts.compute_bytes : 0;
   const int64_t activations = tokens * token;
@@ -70,13 +69,13 @@ absl::Status DoesNotFit(const InferenceFacts& facts, int64_t workspace, int64_t 
       "a sequence of ", kLongestSequence, " tokens needs ", needed, " bytes beside the ", weights,
       " of the weights (keys and values ", sequence, ", workspace ", workspace, ")");
   if (facts.device_bytes > 0 && needed + weights + overhead > facts.device_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("the model does not fit on this device: ",
-                                                   figures, ", the device has ",
-                                                   facts.device_bytes));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the model does not fit on this device: ", figures, ", the device has ",
+                     facts.device_bytes));
   }
-  return absl::ResourceExhaustedError(absl::StrCat("out of memory before the first answer: ",
-                                                   figures, ", the device has ",
-                                                   facts.available_bytes, " left"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat("out of memory before the first answer: ", figures, ", the device has ",
+                   facts.available_bytes, " left"));
 }
 
 // What is wanted of the budget before it is held to the memory.
@@ -123,8 +122,7 @@ absl::StatusOr<InferencePlan> PlanInference(const InferenceFacts& facts) {
     }
   }
   // One of the longest sequences in any case, also where that is more than a quarter.
-  plan.kv_bytes =
-      facts.kv_bytes.value_or(std::max(WantedKvBytes(facts, token, free), sequence));
+  plan.kv_bytes = facts.kv_bytes.value_or(std::max(WantedKvBytes(facts, token, free), sequence));
   plan.decode_batch = facts.decode_batch.value_or(batch_of(plan.kv_bytes));
   plan.workspace_bytes =
       PassBytes(facts, std::max<int64_t>(plan.prefill_tokens, plan.decode_batch));

@@ -23,7 +23,7 @@ std::vector<Projection> ProjectionsOf(const ModelConfig& config) {
             {"gate_up_proj", hidden, 2 * inner},
             {"down_proj", inner, hidden}};
   }
-  return {{"q_proj", hidden, queries}, {"k_proj", hidden, keys},   {"v_proj", hidden, keys},
+  return {{"q_proj", hidden, queries}, {"k_proj", hidden, keys},     {"v_proj", hidden, keys},
           {"o_proj", queries, hidden}, {"gate_proj", hidden, inner}, {"up_proj", hidden, inner},
           {"down_proj", inner, hidden}};
 }
@@ -74,8 +74,8 @@ TrainingSize SizeOf(const TrainingPlan& plan, const ModelConfig& config) {
   const int64_t below_loss = LayersBelowLoss(plan, config);
   const LayerRange range =
       plan.layers.value_or(LayerRange{0, static_cast<int>(config.num_hidden_layers)});
-  const int64_t layers = std::max<int64_t>(
-      std::min<int64_t>(range.end, below_loss) - range.begin, 0);
+  const int64_t layers =
+      std::max<int64_t>(std::min<int64_t>(range.end, below_loss) - range.begin, 0);
   if (plan.trained == TrainedWeights::kLora) {
     // Adapters are made in all layers of the range, also where no loss reaches them.
     const int64_t a_layer = AdapterParameters(plan, config);

@@ -31,18 +31,12 @@ inline ModelConfig Llama8B() {
 }
 
 // Phi-3-mini-4k-instruct.
-inline ModelConfig Phi3Mini() {
-  return TestingShape("phi3", 3072, 8192, 32, 32, 32, 32064, false);
-}
+inline ModelConfig Phi3Mini() { return TestingShape("phi3", 3072, 8192, 32, 32, 32, 32064, false); }
 
 // Llama-3.2-1B-Instruct.
-inline ModelConfig Llama1B() {
-  return TestingShape("llama", 2048, 8192, 16, 32, 8, 128256, true);
-}
+inline ModelConfig Llama1B() { return TestingShape("llama", 2048, 8192, 16, 32, 8, 128256, true); }
 
 // SmolLM2-135M-Instruct.
-inline ModelConfig SmolLm135M() {
-  return TestingShape("llama", 576, 1536, 30, 9, 3, 49152, true);
-}
+inline ModelConfig SmolLm135M() { return TestingShape("llama", 576, 1536, 30, 9, 3, 49152, true); }
 
 }  // namespace rwku::engine

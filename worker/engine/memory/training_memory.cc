@@ -128,8 +128,8 @@ int64_t WorkspaceBytes(const TrainingPlan& plan, const TrainingFacts& facts,
   if (plan.trained == TrainedWeights::kFull) {
     // A weight's gradient before it is added to the one of earlier passes, or sent to its owner.
     const ModelConfig& config = facts.config;
-    const int64_t layer_weight = config.hidden_size * config.intermediate_size *
-                                 (config.HasFusedProjections() ? 2 : 1);
+    const int64_t layer_weight =
+        config.hidden_size * config.intermediate_size * (config.HasFusedProjections() ? 2 : 1);
     bytes += facts.compute_bytes * (plan.layers.has_value() ? layer_weight : LargestWeight(config));
   }
   if (facts.on_gpu) {
@@ -144,12 +144,12 @@ int64_t Needed(const MemoryPlan& plan) { return TotalBytes(plan) - plan.weight_b
 absl::Status DoesNotFit(const MemoryPlan& plan, const TrainingFacts& facts) {
   const int64_t overhead = facts.on_gpu ? GpuContextBytes(facts.ranks) : 0;
   const int64_t alone = TotalBytes(plan) + overhead;
-  const std::string figures = absl::StrCat(
-      "one text or pair at a time, the longest of ", plan.micro_batch_tokens, " tokens, needs ",
-      Needed(plan), " bytes beside the ", plan.weight_bytes, " of the weights (gradients ",
-      plan.gradient_bytes, ", optimizer ", plan.optimizer_bytes, ", activations ",
-      plan.activation_bytes, ", logits ", plan.logit_bytes, ", workspace ", plan.workspace_bytes,
-      ")");
+  const std::string figures =
+      absl::StrCat("one text or pair at a time, the longest of ", plan.micro_batch_tokens,
+                   " tokens, needs ", Needed(plan), " bytes beside the ", plan.weight_bytes,
+                   " of the weights (gradients ", plan.gradient_bytes, ", optimizer ",
+                   plan.optimizer_bytes, ", activations ", plan.activation_bytes, ", logits ",
+                   plan.logit_bytes, ", workspace ", plan.workspace_bytes, ")");
   if (facts.device_bytes > 0 && alone > facts.device_bytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("the training does not fit on this device: ", figures, ", ", alone,
@@ -157,9 +157,9 @@ absl::Status DoesNotFit(const MemoryPlan& plan, const TrainingFacts& facts) {
                      "; what helps is lora or partial tuning, more ranks with a sharded optimizer, "
                      "the optimizer on the host, or a smaller cutoff"));
   }
-  return absl::ResourceExhaustedError(
-      absl::StrCat("out of memory before the training: ", figures, ", the device has ",
-                   plan.available_bytes, " left"));
+  return absl::ResourceExhaustedError(absl::StrCat("out of memory before the training: ", figures,
+                                                   ", the device has ", plan.available_bytes,
+                                                   " left"));
 }
 
 }  // namespace
@@ -177,16 +177,14 @@ int64_t TokenActivationBytes(const TrainingPlan& plan, const TrainingFacts& fact
 
 int64_t ResidentTrainingBytes(const TrainingPlan& plan, const TrainingFacts& facts) {
   const TrainingSize size = SizeOf(plan, facts.config);
-  const bool head_trains =
-      plan.trained == TrainedWeights::kFull && !plan.layers.has_value();
+  const bool head_trains = plan.trained == TrainedWeights::kFull && !plan.layers.has_value();
   int64_t head_copies = 0;
   if (head_trains || facts.original_is_elsewhere) {
     head_copies += plan.objective == Objective::kUndial ? 1 : 0;
     head_copies += plan.retain.term == RetainTerm::kKl ? 1 : 0;
   }
   const int64_t head = facts.config.vocab_size * facts.config.hidden_size;
-  return facts.compute_bytes * (size.parameters + head_copies * head) +
-         kFloatBytes * size.adapters;
+  return facts.compute_bytes * (size.parameters + head_copies * head) + kFloatBytes * size.adapters;
 }
 
 int64_t AvailableForTraining(const TrainingPlan& plan, const TrainingFacts& facts,

@@ -199,12 +199,12 @@ TEST(Llama8BTest, FullTrainingFitsOneH200At2640Tokens) {
     EXPECT_EQ(chosen->plan.micro_batch_tokens, 2640);
   }
   // NPO's published batch of 16 in two parts of as many tokens.
-  const auto npo = OnCard(Plan(Objective::kNpo, TrainedWeights::kFull, 16),
-                          GpuFacts(Llama8B(), 330), kH200);
+  const auto npo =
+      OnCard(Plan(Objective::kNpo, TrainedWeights::kFull, 16), GpuFacts(Llama8B(), 330), kH200);
   ASSERT_TRUE(npo.ok()) << npo.status();
   EXPECT_EQ(npo->plan.micro_batch_tokens, 2640);
-  const auto dpo = OnCard(Plan(Objective::kDpo, TrainedWeights::kFull, 2),
-                          GpuFacts(Llama8B(), 820), kH200);
+  const auto dpo =
+      OnCard(Plan(Objective::kDpo, TrainedWeights::kFull, 2), GpuFacts(Llama8B(), 820), kH200);
   ASSERT_TRUE(dpo.ok()) << dpo.status();
   EXPECT_EQ(dpo->plan.micro_batch_tokens, 1640);
   const auto rt = OnCard(Plan(Objective::kCausalLm), GpuFacts(Llama8B(), 75), kH200);
@@ -249,8 +249,8 @@ TEST(Llama8BTest, AdaptersFitOneCardOf24AndOf40Gb) {
     for (const auto& [objective, tokens] :
          {std::pair(Objective::kGradientAscent, 512), std::pair(Objective::kNpo, 512),
           std::pair(Objective::kDpo, 1024), std::pair(Objective::kCausalLm, 75)}) {
-      const auto chosen = OnCard(Plan(objective, TrainedWeights::kLora),
-                                 GpuFacts(Llama8B(), tokens), card);
+      const auto chosen =
+          OnCard(Plan(objective, TrainedWeights::kLora), GpuFacts(Llama8B(), tokens), card);
       EXPECT_TRUE(chosen.ok()) << chosen.status();
     }
   }

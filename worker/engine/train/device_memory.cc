@@ -16,9 +16,9 @@ DeviceMemory ReadDeviceMemory(at::Device device) {
   const auto stats = allocator->getDeviceStats(index);
   const auto aggregate = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
   const auto [free, total] = allocator->getMemoryInfo(index);
-  return {static_cast<int64_t>(total),
-          static_cast<int64_t>(free) + stats.reserved_bytes[aggregate].current -
-              stats.allocated_bytes[aggregate].current};
+  return {static_cast<int64_t>(total), static_cast<int64_t>(free) +
+                                           stats.reserved_bytes[aggregate].current -
+                                           stats.allocated_bytes[aggregate].current};
 }
 
 }  // namespace rwku::engine

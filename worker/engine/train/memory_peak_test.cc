@@ -67,8 +67,8 @@ Measured Train(const ModelConfig& config, TrainingPlan plan, int64_t tokens) {
   TrainingContext context;
   context.available_bytes = 0;
   const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, meter);
-  const auto report = TrainModel(
-      *model, NumberTokenizer(static_cast<int>(config.vocab_size), kEos), plan, {}, cancel, context);
+  const auto report = TrainModel(*model, NumberTokenizer(static_cast<int>(config.vocab_size), kEos),
+                                 plan, {}, cancel, context);
   EXPECT_TRUE(report.ok()) << report.status();
   if (!report.ok()) {
     return {};
@@ -93,9 +93,8 @@ class MemoryPeakTest : public ::testing::TestWithParam<Case> {
                         static_cast<double>(twice.peak - once.peak);
     EXPECT_GE(more, 0.9);
     EXPECT_LE(more, 1.5);
-    RecordProperty("planned_of_peak",
-                   absl::StrCat(static_cast<double>(twice.planned) /
-                                static_cast<double>(twice.peak)));
+    RecordProperty("planned_of_peak", absl::StrCat(static_cast<double>(twice.planned) /
+                                                   static_cast<double>(twice.peak)));
     RecordProperty("a_token_planned_of_peak", absl::StrCat(more));
   }
 };
