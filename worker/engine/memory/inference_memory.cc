@@ -43,6 +43,12 @@ int64_t PassBytes(const InferenceFacts& facts, int64_t tokens) {
   return activations + logits + (facts.on_gpu ? GpuWorkspaceBytes(activations + logits) : 0);
 }
 
+// The weights, and the GPU's context.
+int64_t Fixed(const InferenceFacts& facts) {
+  return facts.compute_bytes * facts.config.ParameterCount() +
+         (facts.on_gpu ? GpuContextBytes(/*ranks=*/1) : 0);
+}
+
 absl::Status CheckWishes(const InferenceFacts& facts) {
   const int64_t token = KvBytesOfToken(facts.config, facts.compute_bytes);
   if (facts.kv_bytes.has_value() && *facts.kv_bytes < token) {
@@ -64,11 +70,10 @@ absl::Status CheckWishes(const InferenceFacts& facts) {
 absl::Status DoesNotFit(const InferenceFacts& facts, int64_t workspace, int64_t sequence) {
   const int64_t needed = workspace + sequence;
   const int64_t weights = facts.compute_bytes * facts.config.ParameterCount();
-  const int64_t overhead = facts.on_gpu ? GpuContextBytes(/*ranks=*/1) : 0;
   const std::string figures = absl::StrCat(
       "a sequence of ", kLongestSequence, " tokens needs ", needed, " bytes beside the ", weights,
       " of the weights (keys and values ", sequence, ", workspace ", workspace, ")");
-  if (facts.device_bytes > 0 && needed + weights + overhead > facts.device_bytes) {
+  if (facts.device_bytes > 0 && needed + Fixed(facts) > facts.device_bytes) {
     return absl::InvalidArgumentError(
         absl::StrCat("the model does not fit on this device: ", figures, ", the device has ",
                      facts.device_bytes));
@@ -89,6 +94,10 @@ int64_t WantedKvBytes(const InferenceFacts& facts, int64_t token, int64_t free) 
 }
 
 }  // namespace
+
+int64_t AvailableForAnswering(const InferenceFacts& facts) {
+  return std::max<int64_t>(facts.device_bytes - Fixed(facts), 1);
+}
 
 int64_t KvBytesOfToken(const ModelConfig& config, int compute_bytes) {
   return 2 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim *

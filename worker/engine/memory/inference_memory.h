@@ -35,6 +35,10 @@ struct InferencePlan {
 // Keys and values of one token, in all layers.
 int64_t KvBytesOfToken(const ModelConfig& config, int compute_bytes);
 
+// What an otherwise empty device of facts.device_bytes has left beside the weights, for
+// InferenceFacts::available_bytes; at least 1, which fits nothing.
+int64_t AvailableForAnswering(const InferenceFacts& facts);
+
 // What an evaluation of one target wants, as far as the device has it. The longest sequences of an
 // evaluation, few-shot prompts with room for 256 new tokens, have about kLongestSequence tokens; it
 // has about 350 sequences.

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
+#include "base/status_macros.h"
 #include "worker/engine/memory/device_overhead.h"
+#include "worker/engine/memory/host_needs.h"
 #include "worker/engine/memory/logit_chunk.h"
 #include "worker/engine/memory/model_size.h"
 
@@ -139,6 +142,22 @@ int64_t WorkspaceBytes(const TrainingPlan& plan, const TrainingFacts& facts,
   return bytes;
 }
 
+absl::Status CheckHost(const TrainingPlan& plan, const TrainingFacts& facts) {
+  const int64_t needed = HostOptimizerBytes(plan, facts);
+  if (needed == 0 || facts.host_available_bytes == 0 || needed <= facts.host_available_bytes) {
+    return absl::OkStatus();
+  }
+  const std::string figures =
+      absl::StrCat("the optimizer on the host needs ", needed, " bytes of its memory");
+  if (facts.host_bytes > 0 && needed > facts.host_bytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(figures, ", which has ", facts.host_bytes, " for this process"));
+  }
+  return absl::ResourceExhaustedError(absl::StrCat("out of memory before the training: ", figures,
+                                                   ", which has ", facts.host_available_bytes,
+                                                   " left"));
+}
+
 int64_t Needed(const MemoryPlan& plan) { return TotalBytes(plan) - plan.weight_bytes; }
 
 absl::Status DoesNotFit(const MemoryPlan& plan, const TrainingFacts& facts) {
@@ -195,6 +214,7 @@ int64_t AvailableForTraining(const TrainingPlan& plan, const TrainingFacts& fact
 
 absl::StatusOr<ChosenMemoryPlan> PlanTrainingMemory(const TrainingPlan& plan,
                                                     const TrainingFacts& facts) {
+  RWKU_RETURN_IF_ERROR(CheckHost(plan, facts));
   ChosenMemoryPlan chosen;
   MemoryPlan& needs = chosen.plan;
   const TrainingSize size = SizeOf(plan, facts.config);

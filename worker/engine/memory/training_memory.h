@@ -31,6 +31,9 @@ struct TrainingFacts {
   int64_t available_bytes = 0;
   // All that the device has; 0 = unknown.
   int64_t device_bytes = 0;
+  // The same of the host, for optimizer_on_host on a GPU.
+  int64_t host_available_bytes = 0;
+  int64_t host_bytes = 0;
 };
 
 struct ChosenMemoryPlan {
@@ -56,7 +59,7 @@ struct ChosenMemoryPlan {
 //
 // Where not even single items fit: INVALID_ARGUMENT if they would not with the device to
 // themselves, so that no repetition helps, RESOURCE_EXHAUSTED if something else holds the memory.
-// Both tell the figures.
+// Both tell the figures. The same where the host has no room for its part.
 absl::StatusOr<ChosenMemoryPlan> PlanTrainingMemory(const TrainingPlan& plan,
                                                     const TrainingFacts& facts);
 

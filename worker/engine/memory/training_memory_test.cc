@@ -161,6 +161,23 @@ TEST(TrainingMemoryTest, NarrowWeightsWithAndWithoutSharesAndTheHost) {
   EXPECT_EQ(needs.optimizer_bytes, 8 * adapters);
 }
 
+TEST(TrainingMemoryTest, TheHostNeedsRoomForItsPart) {
+  TrainingFacts facts = SmallFacts();
+  facts.on_gpu = true;
+  facts.compute_bytes = 2;
+  facts.optimizer_on_host = true;
+  const int64_t needed = 12 * facts.config.ParameterCount();
+  const TrainingPlan plan = Plan(Objective::kCausalLm);
+  facts.host_available_bytes = needed;
+  EXPECT_TRUE(PlanTrainingMemory(plan, facts).ok());
+  facts.host_available_bytes = needed - 1;
+  EXPECT_EQ(PlanTrainingMemory(plan, facts).status().code(), absl::StatusCode::kResourceExhausted);
+  facts.host_bytes = needed - 1;
+  EXPECT_EQ(PlanTrainingMemory(plan, facts).status().code(), absl::StatusCode::kInvalidArgument);
+  facts.optimizer_on_host = false;
+  EXPECT_TRUE(PlanTrainingMemory(plan, facts).ok());
+}
+
 TEST(TrainingMemoryTest, TheOriginalsHeadIsKeptWhereTheHeadTrains) {
   TrainingFacts facts = SmallFacts();
   const int64_t head = 4 * 2048 * 128;
