@@ -88,12 +88,12 @@ TEST_F(TorchRunnerTest, CachesThatMoveKeepWhatTheyHold) {
   const std::vector<std::vector<int32_t>> sequences = FewShotSequences(3);
   TorchRunner runner(*model_, {}, runner_.CacheBytes(220));
   auto first = runner.NewCache(70);
-  auto second = runner.NewCache(80);
+  const auto second = runner.NewCache(100);
   const std::vector<float> expected = LogitsOf(host_, sequences[1], sequences[1].size() - 1);
   const absl::Span<const int32_t> tokens = sequences[1];
   HiddenAfter(runner, *second, tokens.first(40), 40);
   first.reset();
-  const auto third = runner.NewCache(130);  // fits only once the second has moved
+  const auto third = runner.NewCache(120);  // fits only once the second has moved
   const auto rows =
       runner.Forward({{second.get(), tokens.subspan(40), tokens.size() - 41}}, cancel_);
   ASSERT_TRUE(rows.ok()) << rows.status();

@@ -183,6 +183,7 @@ class Trainer {
     facts.on_gpu = model_.device().is_cuda();
     facts.compute_bytes = static_cast<int>(c10::elementSize(model_.compute_dtype()));
     facts.ranks = share_.world_size;
+    facts.optimizer_on_host = plan_.optimizer_on_host;
     facts.original_is_elsewhere = context_.original.weights != nullptr;
     const int per_item = forget_.corpus.sequences_per_item;
     const std::vector<TrainingSequence>& sequences = forget_.corpus.sequences;
