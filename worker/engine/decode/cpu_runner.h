@@ -147,6 +147,7 @@ class CpuRunner {
   std::vector<float> gate_up_;
   std::vector<float> inner_;
   std::vector<float> scores_;
+  std::vector<AttentionQuery> queries_;
 };
 
 }  // namespace rwku::engine
