@@ -136,7 +136,7 @@ TEST_P(MemoryPeakTest, SomeLayers) {
 INSTANTIATE_TEST_SUITE_P(
     Shapes, MemoryPeakTest,
     ::testing::Values(Case{"Tiny", TestingShape("llama", 64, 160, 6, 4, 2, 256, false), 160},
-                      Case{"Medium", TestingShape("llama", 256, 704, 8, 8, 4, 2048, true), 256}),
+                      Case{"Medium", TestingShape("llama", 256, 704, 4, 8, 4, 1024, true), 160}),
     [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace

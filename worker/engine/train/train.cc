@@ -196,6 +196,7 @@ class Trainer {
     }
     if (context_.available_bytes.has_value()) {
       facts.available_bytes = *context_.available_bytes;
+      facts.device_bytes = context_.device_bytes;
     } else {
       const DeviceMemory memory = ReadDeviceMemory(model_.device());
       facts.available_bytes = memory.available_bytes;

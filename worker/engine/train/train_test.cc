@@ -569,6 +569,11 @@ TEST(TrainTest, TooLittleMemorySplitsTheBatchAndThenRefuses) {
   EXPECT_EQ(
       TrainModel(*parts, NumberTokenizer(32, kEos), plan, {}, cancel, context).status().code(),
       absl::StatusCode::kResourceExhausted);
+  // No repetition helps where nobody else holds the memory.
+  context.device_bytes = 2000;
+  EXPECT_EQ(
+      TrainModel(*parts, NumberTokenizer(32, kEos), plan, {}, cancel, context).status().code(),
+      absl::StatusCode::kInvalidArgument);
 }
 
 TEST(RetainStreamTest, EveryRoundVisitsEachTextOnceInAnOrderOfItsOwn) {
