@@ -14,8 +14,8 @@
 
 #include "base/cancel.h"
 #include "base/file.h"
-#include "worker/engine/decode/cpu_runner.h"
 #include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/host_runner.h"
 #include "worker/engine/model/causal_lm.h"
 
 int main(int argc, char** argv) {
@@ -48,7 +48,7 @@ int main(int argc, char** argv) {
   const rwku::CancelToken cancel;
   nlohmann::json report;
   // Packed once per weights, as the peer's are read once.
-  rwku::engine::CpuRunner runner(**model);
+  rwku::engine::HostRunner runner(**model);
   for (int i = 0; i < repetitions; ++i) {
     rwku::evaluate::Usage usage;
     const std::clock_t start = std::clock();

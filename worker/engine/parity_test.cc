@@ -19,8 +19,9 @@
 
 #include "benchmark/evaluate/request_error.h"
 #include "text/tokenizer.h"
-#include "worker/engine/decode/cpu_runner.h"
 #include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/host_runner.h"
+#include "worker/engine/decode/tiny_model_fixture.h"
 #include "worker/engine/model/causal_lm.h"
 #include "worker/engine/model/rope.h"
 #include "worker/engine/model/safetensors.h"
@@ -76,14 +77,12 @@ class ParityTest : public testing::TestWithParam<const char*> {
   }
 
   // The logits of some prompts under the names `name`.0, `name`.1, ...
-  void ExpectKernelLogits(CpuRunner& runner, const std::string& name, int count) {
+  void ExpectKernelLogits(Runner& runner, const std::string& name, int count) {
     auto expected = SafetensorsFile::Open(folder_ / "expected.safetensors");
     ASSERT_TRUE(expected.ok()) << expected.status();
     double largest_of_all = 0;
     for (int i = 0; i < count; ++i) {
-      KvCache cache(model_->config(), static_cast<int64_t>(prompts_[i].size()));
-      std::vector<float> logits;
-      runner.Logits(runner.Forward({{&cache, prompts_[i], 0}}), logits);
+      const std::vector<float> logits = LogitsOf(runner, prompts_[i], 0);
       const at::Tensor reference = *expected->Get(absl::StrCat(name, ".", i));
       ASSERT_EQ(static_cast<int64_t>(logits.size()), reference.numel());
       double largest = 0;
@@ -99,7 +98,7 @@ class ParityTest : public testing::TestWithParam<const char*> {
   }
 
   Sequences Generate(const std::vector<GreedyRequest>& requests, const GreedyOptions& options) {
-    CpuRunner runner(*model_);
+    HostRunner runner(*model_);
     const auto generated = GenerateGreedy(runner, requests, options, nullptr, cancel_, usage_);
     EXPECT_TRUE(generated.ok()) << generated.status();
     return generated.value_or(Sequences{});
@@ -107,7 +106,7 @@ class ParityTest : public testing::TestWithParam<const char*> {
 
   std::vector<std::vector<TokenScore>> Score(const std::vector<ScoreQuery>& queries,
                                              const CacheOptions& options) {
-    CpuRunner runner(*model_);
+    HostRunner runner(*model_);
     auto scores = ScoreTokens(runner, queries, queries.size(), options, nullptr, cancel_, usage_);
     EXPECT_TRUE(scores.ok()) << scores.status();
     return scores.ok() ? *std::move(scores) : std::vector<std::vector<TokenScore>>(queries.size());
@@ -153,7 +152,7 @@ TEST_P(ParityTest, PackedLogitsEqualTransformers) {
 }
 
 TEST_P(ParityTest, KernelLogitsEqualTransformers) {
-  CpuRunner runner(*model_);
+  HostRunner runner(*model_);
   ExpectKernelLogits(runner, "logits", kLogitPrompts);
 }
 
@@ -255,7 +254,7 @@ TEST_P(ParityTest, SteeredLogitsScoresAndGreedyTokensEqualForwardHooksOfTransfor
   plan.strength = steering["plan"]["strength"].get<double>();
   const auto vectors = SteeringVectors(*model_, **tokenizer, plan, cancel_);
   ASSERT_TRUE(vectors.ok()) << vectors.status();
-  CpuRunner runner(*model_, *vectors);
+  HostRunner runner(*model_, *vectors);
   ExpectKernelLogits(runner, "steered", kSteeredPrompts);
   std::vector<GreedyRequest> requests;
   std::vector<ScoreQuery> queries;
@@ -320,7 +319,7 @@ TEST_P(LongRopeTest, AnAnswerThatWouldChangeTheFactorsIsRefused) {
   const auto original =
       static_cast<size_t>(model_->config().rope_scaling.original_max_position_embeddings);
   const std::vector<int32_t> prompt(original - 3, 7);
-  CpuRunner runner(*model_);
+  HostRunner runner(*model_);
   const auto generate = [&](int tokens) {
     return GenerateGreedy(runner, {{prompt, 1}, {prompt, tokens}}, {}, nullptr, cancel_, usage_);
   };

@@ -10,7 +10,7 @@
 
 #include "benchmark/evaluate/language_model.h"
 #include "text/tokenizer.h"
-#include "worker/engine/decode/cpu_runner.h"
+#include "worker/engine/decode/runner.h"
 #include "worker/engine/engine.h"
 #include "worker/engine/model/causal_lm.h"
 
@@ -25,7 +25,7 @@ struct Resident {
   ModelInfo info;
   bool is_changed = false;            // trained since the last restore
   LayerVectors steering;              // since the last restore
-  std::unique_ptr<CpuRunner> runner;  // of the weights as they are; made when first needed
+  std::unique_ptr<Runner> runner;  // of the weights as they are; made when first needed
   evaluate::Usage usage;              // since it was loaded
 };
 

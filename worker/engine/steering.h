@@ -4,7 +4,7 @@
 #include "absl/status/statusor.h"
 
 #include "text/tokenizer.h"
-#include "worker/engine/decode/cpu_runner.h"
+#include "worker/engine/decode/runner.h"
 #include "worker/engine/engine.h"
 #include "worker/engine/model/causal_lm.h"
 

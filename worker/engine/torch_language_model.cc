@@ -13,6 +13,7 @@
 #include "base/status_macros.h"
 #include "benchmark/evaluate/request_error.h"
 #include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/host_runner.h"
 #include "worker/engine/decode/sample.h"
 #include "worker/engine/torch_status.h"
 
@@ -91,11 +92,11 @@ absl::StatusOr<std::vector<int32_t>> TorchLanguageModel::Encode(const ChatPrompt
   return Encode(text, single_bos);
 }
 
-absl::StatusOr<CpuRunner*> TorchLanguageModel::Runner() {
+absl::StatusOr<Runner*> TorchLanguageModel::ModelRunner() {
   if (!resident_.runner) {
     RWKU_ASSIGN_OR_RETURN(resident_.runner, CatchTorch([&] {
-                            return std::make_unique<CpuRunner>(*resident_.model,
-                                                               resident_.steering);
+                            return std::make_unique<HostRunner>(*resident_.model,
+                                                                resident_.steering);
                           }));
   }
   return resident_.runner.get();
@@ -104,7 +105,7 @@ absl::StatusOr<CpuRunner*> TorchLanguageModel::Runner() {
 absl::StatusOr<std::vector<std::vector<TokenScore>>> TorchLanguageModel::Score(
     absl::Span<const ScoreQuery> queries, size_t requests, const ProgressCallback& progress,
     const CancelToken& cancel) {
-  RWKU_ASSIGN_OR_RETURN(CpuRunner * runner, Runner());
+  RWKU_ASSIGN_OR_RETURN(Runner * runner, ModelRunner());
   return ScoreTokens(*runner, queries, requests, options_.caches, progress, cancel,
                      resident_.usage);
 }
@@ -124,7 +125,7 @@ absl::StatusOr<std::vector<std::string>> TorchLanguageModel::Generate(
                           ? resident_.tokenizer->end_ids()
                           : std::vector<int32_t>{resident_.tokenizer->eos_id()}});
   }
-  RWKU_ASSIGN_OR_RETURN(CpuRunner * runner, Runner());
+  RWKU_ASSIGN_OR_RETURN(Runner * runner, ModelRunner());
   const GreedyOptions greedy_options{options_.max_decode_batch, options_.caches};
   RWKU_ASSIGN_OR_RETURN(const auto outputs, GenerateGreedy(*runner, greedy, greedy_options,
                                                            progress, cancel, resident_.usage));
@@ -156,7 +157,7 @@ absl::StatusOr<std::vector<std::string>> TorchLanguageModel::Sample(
     decode.push_back({*std::move(ids), request.max_new_tokens, resident_.tokenizer->end_ids()});
     samplings.push_back({request.temperature, request.top_p, request.seed, request.stream});
   }
-  RWKU_ASSIGN_OR_RETURN(CpuRunner * runner, Runner());
+  RWKU_ASSIGN_OR_RETURN(Runner * runner, ModelRunner());
   const DecodeOptions decode_options{options_.max_decode_batch, options_.caches};
   RWKU_ASSIGN_OR_RETURN(const auto outputs,
                         GenerateSampled(*runner, decode, samplings, decode_options, progress,

@@ -69,7 +69,7 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
   absl::StatusOr<std::vector<std::vector<TokenScore>>> Score(
       absl::Span<const ScoreQuery> queries, size_t requests,
       const evaluate::ProgressCallback& progress, const CancelToken& cancel);
-  absl::StatusOr<CpuRunner*> Runner();
+  absl::StatusOr<Runner*> ModelRunner();
 
   Resident& resident_;
   const LanguageModelOptions options_;

@@ -1,6 +1,7 @@
 #include "worker/engine/decode/generate.h"
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -49,12 +50,13 @@ PrefixPlan PlanOf(absl::Span<const DecodeRequest> requests, bool share_prefixes)
 
 class DecodeBatch {
  public:
-  DecodeBatch(CpuRunner& runner, absl::Span<const DecodeRequest> requests, TokenChooser& chooser,
-              const DecodeOptions& options, evaluate::Usage& usage)
+  DecodeBatch(Runner& runner, absl::Span<const DecodeRequest> requests, TokenChooser& chooser,
+              const DecodeOptions& options, const CancelToken& cancel, evaluate::Usage& usage)
       : runner_(runner),
         requests_(requests),
         chooser_(chooser),
         options_(options),
+        cancel_(cancel),
         usage_(usage),
         sequences_(SequencesOf(requests)),
         plan_(PlanOf(requests, options.caches.share_prefixes)),
@@ -65,11 +67,12 @@ class DecodeBatch {
   size_t finished() const { return requests_.size() - waiting_ - active_.size(); }
 
   // Takes waiting prompts in while there is room for them, and gives each its first new token.
-  absl::Status Admit(const CancelToken& cancel) {
+  absl::Status Admit() {
     while (!caches_.done() && active_.size() < static_cast<size_t>(options_.max_batch)) {
-      RWKU_RETURN_IF_ERROR(cancel.Check());
-      RWKU_ASSIGN_OR_RETURN(std::vector<StartedSequence> started,
-                            caches_.Take(static_cast<size_t>(options_.max_batch) - active_.size()));
+      RWKU_RETURN_IF_ERROR(cancel_.Check());
+      RWKU_ASSIGN_OR_RETURN(
+          std::vector<StartedSequence> started,
+          caches_.Take(static_cast<size_t>(options_.max_batch) - active_.size(), cancel_));
       if (started.empty()) {
         return absl::OkStatus();
       }
@@ -116,7 +119,8 @@ class DecodeBatch {
     for (const StartedSequence& sequence : sequences) {
       numbers.push_back(sequence.sequence);
     }
-    const std::vector<int32_t> tokens = chooser_.Choose(runner_, runner_.Forward(pieces), numbers);
+    RWKU_ASSIGN_OR_RETURN(const std::unique_ptr<Rows> rows, runner_.Forward(pieces, cancel_));
+    const std::vector<int32_t> tokens = chooser_.Choose(runner_, AllOf(*rows), numbers);
     for (size_t i = 0; i < sequences.size(); ++i) {
       std::vector<int32_t>& output = outputs_[sequences[i].sequence];
       if (tokens[i] < 0) {
@@ -139,10 +143,11 @@ class DecodeBatch {
     return absl::OkStatus();
   }
 
-  CpuRunner& runner_;
+  Runner& runner_;
   const absl::Span<const DecodeRequest> requests_;
   TokenChooser& chooser_;
   const DecodeOptions& options_;
+  const CancelToken& cancel_;
   evaluate::Usage& usage_;
   const std::vector<CachedSequence> sequences_;
   const PrefixPlan plan_;
@@ -155,7 +160,7 @@ class DecodeBatch {
 }  // namespace
 
 absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateTokens(
-    CpuRunner& runner, absl::Span<const DecodeRequest> requests, TokenChooser& chooser,
+    Runner& runner, absl::Span<const DecodeRequest> requests, TokenChooser& chooser,
     const DecodeOptions& options, const evaluate::ProgressCallback& progress,
     const CancelToken& cancel, evaluate::Usage& usage) {
   if (options.max_batch < 1) {
@@ -169,11 +174,11 @@ absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateTokens(
     }
   }
   return CatchTorch([&]() -> absl::StatusOr<std::vector<std::vector<int32_t>>> {
-    DecodeBatch batch(runner, requests, chooser, options, usage);
+    DecodeBatch batch(runner, requests, chooser, options, cancel, usage);
     size_t reported = 0;
     while (!batch.done()) {
       RWKU_RETURN_IF_ERROR(cancel.Check());
-      RWKU_RETURN_IF_ERROR(batch.Admit(cancel));
+      RWKU_RETURN_IF_ERROR(batch.Admit());
       RWKU_RETURN_IF_ERROR(batch.Step());
       if (progress && batch.finished() > reported) {
         reported = batch.finished();

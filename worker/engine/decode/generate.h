@@ -12,8 +12,8 @@
 
 #include "base/cancel.h"
 #include "benchmark/evaluate/language_model.h"
-#include "worker/engine/decode/cpu_runner.h"
 #include "worker/engine/decode/prefix_caches.h"
+#include "worker/engine/decode/runner.h"
 
 namespace rwku::engine {
 
@@ -33,10 +33,10 @@ class TokenChooser {
  public:
   virtual ~TokenChooser() = default;
 
-  // The next token of `requests` (numbers, each once) from a row of hidden states each, in order;
-  // -1 where there is none because the largest logit is not finite. Called once a position of a
-  // request, from the first on. A choice must depend on its request and row alone.
-  virtual std::vector<int32_t> Choose(const CpuRunner& runner, absl::Span<const float> hidden,
+  // The next token of `requests` (numbers, each once) from a row each, in order; -1 where there is
+  // none because the largest logit is not finite. Called once per position of a request, from the
+  // first on. A choice must depend on its request and row alone.
+  virtual std::vector<int32_t> Choose(Runner& runner, absl::Span<const RowRef> rows,
                                       absl::Span<const size_t> requests) = 0;
 };
 
@@ -46,7 +46,7 @@ class TokenChooser {
 // when its next token has no finite logit. RESOURCE_EXHAUSTED when memory runs out; the cancel
 // token's reason between passes. Adds to `usage`.
 absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateTokens(
-    CpuRunner& runner, absl::Span<const DecodeRequest> requests, TokenChooser& chooser,
+    Runner& runner, absl::Span<const DecodeRequest> requests, TokenChooser& chooser,
     const DecodeOptions& options, const evaluate::ProgressCallback& progress,
     const CancelToken& cancel, evaluate::Usage& usage);
 

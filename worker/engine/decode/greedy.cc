@@ -5,16 +5,16 @@ namespace {
 
 class MostLikely final : public TokenChooser {
  public:
-  std::vector<int32_t> Choose(const CpuRunner& runner, absl::Span<const float> hidden,
+  std::vector<int32_t> Choose(Runner& runner, absl::Span<const RowRef> rows,
                               absl::Span<const size_t> /*requests*/) override {
-    return runner.Argmax(hidden);
+    return runner.Argmax(rows);
   }
 };
 
 }  // namespace
 
 absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateGreedy(
-    CpuRunner& runner, absl::Span<const GreedyRequest> requests, const GreedyOptions& options,
+    Runner& runner, absl::Span<const GreedyRequest> requests, const GreedyOptions& options,
     const evaluate::ProgressCallback& progress, const CancelToken& cancel, evaluate::Usage& usage) {
   MostLikely chooser;
   return GenerateTokens(runner, requests, chooser, options, progress, cancel, usage);

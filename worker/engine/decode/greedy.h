@@ -9,8 +9,8 @@
 
 #include "base/cancel.h"
 #include "benchmark/evaluate/language_model.h"
-#include "worker/engine/decode/cpu_runner.h"
 #include "worker/engine/decode/generate.h"
+#include "worker/engine/decode/runner.h"
 
 namespace rwku::engine {
 
@@ -19,7 +19,7 @@ using GreedyOptions = DecodeOptions;
 
 // GenerateTokens with the most likely token, the lowest id among equals. Its errors.
 absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateGreedy(
-    CpuRunner& runner, absl::Span<const GreedyRequest> requests, const GreedyOptions& options,
+    Runner& runner, absl::Span<const GreedyRequest> requests, const GreedyOptions& options,
     const evaluate::ProgressCallback& progress, const CancelToken& cancel, evaluate::Usage& usage);
 
 }  // namespace rwku::engine

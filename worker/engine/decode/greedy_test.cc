@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "benchmark/evaluate/request_error.h"
+#include "worker/engine/decode/host_runner.h"
 #include "worker/engine/decode/tiny_model_fixture.h"
 
 namespace rwku::engine {
@@ -37,7 +38,7 @@ class GreedyTest : public testing::Test {
   }
 
   const std::unique_ptr<CausalLm> model_ = CausalLm::Random(TinyConfig(), 1, 0.3);
-  CpuRunner runner_{*model_};
+  HostRunner runner_{*model_};
   const CancelToken cancel_;
   evaluate::Usage usage_;
   const std::vector<GreedyRequest> requests_ = {{{1, 2, 3}}, {{4}}, {{5, 6, 7, 8, 9}}, {{10, 11}}};
@@ -46,7 +47,8 @@ class GreedyTest : public testing::Test {
 TEST_F(GreedyTest, LittleCacheMakesPromptsWaitAndChangesNothing) {
   const auto all = Generate(requests_);
   ASSERT_TRUE(all.ok()) << all.status();
-  const auto waiting = Generate(requests_, {.caches = {.bytes = KvCache::Bytes(TinyConfig(), 48)}});
+  const auto waiting =
+      Generate(requests_, {.caches = {.bytes = HostKvCache::Bytes(TinyConfig(), 48)}});
   ASSERT_TRUE(waiting.ok()) << waiting.status();
   EXPECT_EQ(*waiting, *all);
 }
@@ -61,7 +63,7 @@ TEST_F(GreedyTest, SharedPrefixesChangeNothingWhateverBatchAndMemory) {
     for (const int64_t positions : {1 << 20, 600, 300, 128}) {
       const auto shared = Generate(
           requests,
-          {.max_batch = batch, .caches = {.bytes = KvCache::Bytes(TinyConfig(), positions)}});
+          {.max_batch = batch, .caches = {.bytes = HostKvCache::Bytes(TinyConfig(), positions)}});
       ASSERT_TRUE(shared.ok()) << shared.status();
       EXPECT_EQ(*shared, *whole) << batch << " in a batch, " << positions << " positions";
       EXPECT_EQ(usage_.prompt_tokens, naive.prompt_tokens);
@@ -124,7 +126,7 @@ TEST_F(GreedyTest, BadRequestsAreRefusedByNumber) {
 TEST_F(GreedyTest, PromptWithoutAFiniteLogitIsNamed) {
   for (const float bad : {NAN, INFINITY}) {
     model_->embedding[7].fill_(bad);  // of a token of request 2 alone
-    CpuRunner runner(*model_);
+    HostRunner runner(*model_);
     const absl::Status status =
         GenerateGreedy(runner, requests_, {}, nullptr, cancel_, usage_).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;

@@ -11,7 +11,7 @@
 
 namespace rwku::engine {
 
-PrefixCaches::PrefixCaches(CpuRunner& runner, absl::Span<const CachedSequence> sequences,
+PrefixCaches::PrefixCaches(Runner& runner, absl::Span<const CachedSequence> sequences,
                            const PrefixPlan& plan, int64_t bytes, OnNode on_node,
                            evaluate::Usage& usage)
     : runner_(runner),
@@ -63,9 +63,7 @@ absl::Status PrefixCaches::CheckRope() const {
   return absl::OkStatus();
 }
 
-int64_t PrefixCaches::BytesOf(int node) const {
-  return KvCache::Bytes(runner_.config(), plan_.nodes[node].end);
-}
+int64_t PrefixCaches::BytesOf(int node) const { return runner_.CacheBytes(plan_.nodes[node].end); }
 
 // The nearest of `node` and its ancestors that is not left out.
 int PrefixCaches::Nearest(int node) const {
@@ -112,7 +110,7 @@ bool PrefixCaches::FreeComputed() {
 // Room for the sequence and its missing nodes, which join `chosen`; false where it must wait.
 absl::StatusOr<bool> PrefixCaches::Reserve(size_t sequence, bool is_alone,
                                            std::vector<int>& chosen) {
-  const int64_t own = KvCache::Bytes(runner_.config(), sequences_[sequence].capacity);
+  const int64_t own = runner_.CacheBytes(sequences_[sequence].capacity);
   while (true) {
     const std::vector<int> missing = Missing(sequence);
     int64_t bytes = own;
@@ -143,10 +141,10 @@ absl::StatusOr<bool> PrefixCaches::Reserve(size_t sequence, bool is_alone,
 
 // An empty cache, or one that goes on from `from`, whose child it is.
 std::unique_ptr<KvCache> PrefixCaches::Begin(int from, int64_t capacity) {
-  auto cache = std::make_unique<KvCache>(runner_.config(), capacity);
+  std::unique_ptr<KvCache> cache = runner_.NewCache(capacity);
   if (from != kNoNode) {
     Node& parent = nodes_[from];
-    cache->CopyPrefix(*parent.cache);
+    runner_.CopyPrefix(*parent.cache, *cache);
     if (--parent.children == 0) {
       parent.cache.reset();
       bytes_in_use_ -= BytesOf(from);
@@ -155,7 +153,7 @@ std::unique_ptr<KvCache> PrefixCaches::Begin(int from, int64_t capacity) {
   return cache;
 }
 
-absl::Status PrefixCaches::ComputeLevel(const std::vector<int>& level) {
+absl::Status PrefixCaches::ComputeLevel(const std::vector<int>& level, const CancelToken& cancel) {
   std::vector<CachePiece> pieces;
   std::vector<ComputedNode> computed;
   for (const int node : level) {
@@ -166,17 +164,17 @@ absl::Status PrefixCaches::ComputeLevel(const std::vector<int>& level) {
     const auto tokens = sequences_[plan.sequence].tokens.subspan(begin, plan.end - begin);
     const int64_t first_wanted = std::max(int64_t{0}, nodes_[node].first_wanted - begin);
     pieces.push_back({nodes_[node].cache.get(), tokens, static_cast<size_t>(first_wanted)});
-    computed.push_back({node, from, nodes_[node].first_wanted, {}});
+    computed.push_back({node, from, nodes_[node].first_wanted});
     usage_.computed_prompt_tokens += static_cast<int64_t>(tokens.size());
   }
-  const std::vector<float> hidden = runner_.Forward(pieces);
-  absl::Span<const float> rest = hidden;
+  RWKU_ASSIGN_OR_RETURN(const std::unique_ptr<Rows> rows, runner_.Forward(pieces, cancel));
+  int64_t next_row = 0;
   for (size_t i = 0; i < level.size(); ++i) {
     nodes_[level[i]].state = Node::State::kComputed;
-    const size_t size = (pieces[i].tokens.size() - pieces[i].first_wanted) *
-                        static_cast<size_t>(runner_.config().hidden_size);
-    computed[i].hidden = rest.first(size);
-    rest.remove_prefix(size);
+    computed[i].rows = rows.get();
+    computed[i].first_row = next_row;
+    computed[i].count = static_cast<int64_t>(pieces[i].tokens.size() - pieces[i].first_wanted);
+    next_row += computed[i].count;
     if (on_node_) {
       RWKU_RETURN_IF_ERROR(on_node_(computed[i]));
     }
@@ -185,7 +183,7 @@ absl::Status PrefixCaches::ComputeLevel(const std::vector<int>& level) {
 }
 
 // `chosen` holds parents before children. Nodes whose parents are computed pass together.
-absl::Status PrefixCaches::Compute(const std::vector<int>& chosen) {
+absl::Status PrefixCaches::Compute(const std::vector<int>& chosen, const CancelToken& cancel) {
   std::vector<int> rest = chosen;
   while (!rest.empty()) {
     std::vector<int> level;
@@ -195,13 +193,14 @@ absl::Status PrefixCaches::Compute(const std::vector<int>& chosen) {
       const bool is_ready = parent == kNoNode || nodes_[parent].state == Node::State::kComputed;
       (is_ready ? level : later).push_back(node);
     }
-    RWKU_RETURN_IF_ERROR(ComputeLevel(level));
+    RWKU_RETURN_IF_ERROR(ComputeLevel(level, cancel));
     rest = std::move(later);
   }
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<StartedSequence>> PrefixCaches::Take(size_t most) {
+absl::StatusOr<std::vector<StartedSequence>> PrefixCaches::Take(size_t most,
+                                                                const CancelToken& cancel) {
   if (next_ == 0) {
     RWKU_RETURN_IF_ERROR(CheckRope());
   }
@@ -224,13 +223,13 @@ absl::StatusOr<std::vector<StartedSequence>> PrefixCaches::Take(size_t most) {
     tokens += static_cast<int64_t>(sequences_[sequence].tokens.size()) -
               EndOf(Nearest(parents_[sequence]));
   }
-  RWKU_RETURN_IF_ERROR(Compute(chosen));
+  RWKU_RETURN_IF_ERROR(Compute(chosen, cancel));
   std::vector<StartedSequence> started;
   for (const size_t i : taken) {
     const CachedSequence& sequence = sequences_[i];
     const int node = Nearest(parents_[i]);
-    started.push_back({i, node, Begin(node, sequence.capacity),
-                       KvCache::Bytes(runner_.config(), sequence.capacity)});
+    started.push_back(
+        {i, node, Begin(node, sequence.capacity), runner_.CacheBytes(sequence.capacity)});
     ++in_flight_;
     const auto count = static_cast<int64_t>(sequence.tokens.size());
     usage_.prompt_tokens += count;

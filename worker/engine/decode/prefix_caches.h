@@ -13,9 +13,10 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 
+#include "base/cancel.h"
 #include "benchmark/evaluate/language_model.h"
-#include "worker/engine/decode/cpu_runner.h"
 #include "worker/engine/decode/prefix_tree.h"
+#include "worker/engine/decode/runner.h"
 
 namespace rwku::engine {
 
@@ -51,7 +52,10 @@ struct ComputedNode {
   int from = kNoNode;
   int64_t first_wanted = 0;  // the first position that a sequence below wants; at most the node's
                              // end
-  absl::Span<const float> hidden;  // [rows, hidden] of the wanted ones of those computed
+  // Hidden states of the wanted ones of those computed: `count` of `rows` from `first_row` on.
+  const Rows* rows = nullptr;
+  int64_t first_row = 0;
+  int64_t count = 0;
 };
 
 // Throws torch's exceptions: callers stand behind CatchTorch. A sequence whose nodes do not fit
@@ -63,18 +67,18 @@ class PrefixCaches {
   // `sequences` hold valid tokens (CheckTokens), in the plan's numbers; a plan of the same tokens
   // or of shorter beginnings of them. All arguments must outlive this. Counts prompt tokens in
   // `usage`, those that the caller is left to compute included. `on_node` may be empty.
-  PrefixCaches(CpuRunner& runner, absl::Span<const CachedSequence> sequences,
-               const PrefixPlan& plan, int64_t bytes, OnNode on_node, evaluate::Usage& usage);
+  PrefixCaches(Runner& runner, absl::Span<const CachedSequence> sequences, const PrefixPlan& plan,
+               int64_t bytes, OnNode on_node, evaluate::Usage& usage);
 
   // Whether every sequence was handed out.
   bool done() const { return next_ == plan_.order.size(); }
 
   // The next sequences, at most `most` and about kPassTokens, after their nodes were computed.
-  // None where they must wait for a GiveBack. INVALID_ARGUMENT for a sequence of a longrope model
-  // that outgrows original_max_position_embeddings on its way, which would change the factors of
-  // the tokens that it has; RESOURCE_EXHAUSTED for one that fits not even alone; the errors of
-  // `on_node`.
-  absl::StatusOr<std::vector<StartedSequence>> Take(size_t most);
+  // None where they must wait for a GiveBack. The cancel token's reason; INVALID_ARGUMENT for a
+  // sequence of a longrope model that outgrows original_max_position_embeddings on its way, which
+  // would change the factors of the tokens that it has; RESOURCE_EXHAUSTED for one that fits not
+  // even alone; the errors of `on_node`.
+  absl::StatusOr<std::vector<StartedSequence>> Take(size_t most, const CancelToken& cancel);
 
   // Frees the cache of a sequence.
   void GiveBack(StartedSequence& started);
@@ -101,10 +105,10 @@ class PrefixCaches {
   bool FreeComputed();
   absl::StatusOr<bool> Reserve(size_t sequence, bool is_alone, std::vector<int>& chosen);
   std::unique_ptr<KvCache> Begin(int from, int64_t capacity);
-  absl::Status Compute(const std::vector<int>& chosen);
-  absl::Status ComputeLevel(const std::vector<int>& level);
+  absl::Status Compute(const std::vector<int>& chosen, const CancelToken& cancel);
+  absl::Status ComputeLevel(const std::vector<int>& level, const CancelToken& cancel);
 
-  CpuRunner& runner_;
+  Runner& runner_;
   const absl::Span<const CachedSequence> sequences_;
   const PrefixPlan& plan_;
   const int64_t bytes_;

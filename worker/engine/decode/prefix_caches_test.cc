@@ -1,13 +1,13 @@
 #include "worker/engine/decode/prefix_caches.h"
 
 #include <algorithm>
-#include <cstring>
 #include <memory>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "benchmark/evaluate/request_error.h"
+#include "worker/engine/decode/host_runner.h"
 #include "worker/engine/decode/tiny_model_fixture.h"
 
 namespace rwku::engine {
@@ -27,7 +27,7 @@ class PrefixCachesTest : public testing::Test {
   }
 
   std::vector<float> LastHidden(KvCache& cache, absl::Span<const int32_t> rest) {
-    return runner_.Forward({{&cache, rest, rest.size() - 1}});
+    return HiddenAfter(runner_, cache, rest, rest.size() - 1);
   }
 
   // Every sequence's last hidden state, with at most `bytes` of caches.
@@ -36,7 +36,7 @@ class PrefixCachesTest : public testing::Test {
     PrefixCaches caches(runner_, cached_, plan_, bytes, nullptr, usage_);
     std::vector<std::vector<float>> hidden(sequences_.size());
     while (!caches.done()) {
-      auto started = caches.Take(4);
+      auto started = caches.Take(4, cancel_);
       EXPECT_TRUE(started.ok()) << started.status();
       if (!started.ok() || started->empty()) {
         ADD_FAILURE() << "nothing started";
@@ -47,7 +47,7 @@ class PrefixCachesTest : public testing::Test {
         auto tokens = cached_[sequence.sequence].tokens.subspan(sequence.cache->length());
         if (tokens.empty()) {
           // Ends with its node: the last token again, after all but that one.
-          KvCache whole(TinyConfig(), cached_[sequence.sequence].capacity);
+          HostKvCache whole(TinyConfig(), cached_[sequence.sequence].capacity);
           hidden[sequence.sequence] = LastHidden(whole, cached_[sequence.sequence].tokens);
         } else {
           hidden[sequence.sequence] = LastHidden(*sequence.cache, tokens);
@@ -62,7 +62,7 @@ class PrefixCachesTest : public testing::Test {
   int64_t BytesOfLongest() const {
     int64_t longest = 0;
     for (const CachedSequence& sequence : cached_) {
-      longest = std::max(longest, KvCache::Bytes(TinyConfig(), sequence.capacity));
+      longest = std::max(longest, HostKvCache::Bytes(TinyConfig(), sequence.capacity));
     }
     return longest;
   }
@@ -70,29 +70,30 @@ class PrefixCachesTest : public testing::Test {
   std::vector<std::vector<float>> Alone() {
     std::vector<std::vector<float>> hidden;
     for (const std::vector<int32_t>& sequence : sequences_) {
-      KvCache cache(TinyConfig(), static_cast<int64_t>(sequence.size()));
+      HostKvCache cache(TinyConfig(), static_cast<int64_t>(sequence.size()));
       hidden.push_back(LastHidden(cache, sequence));
     }
     return hidden;
   }
 
   const std::unique_ptr<CausalLm> model_ = CausalLm::Random(TinyConfig(), 1, 0.3);
-  CpuRunner runner_{*model_};
+  HostRunner runner_{*model_};
   std::vector<std::vector<int32_t>> sequences_;
   std::vector<CachedSequence> cached_;
   PrefixPlan plan_;
+  const CancelToken cancel_;
   evaluate::Usage usage_;
 };
 
 TEST_F(PrefixCachesTest, CopyOfAPrefixGoesOnToTheSameBits) {
   for (const size_t length : {size_t{1}, size_t{15}, size_t{16}, size_t{17}, size_t{60}}) {
     const absl::Span<const int32_t> tokens = sequences_[0];
-    KvCache prefix(TinyConfig(), static_cast<int64_t>(length));
-    runner_.Forward({{&prefix, tokens.first(length), length}});
-    KvCache copy(TinyConfig(), static_cast<int64_t>(tokens.size()));
+    HostKvCache prefix(TinyConfig(), static_cast<int64_t>(length));
+    HiddenAfter(runner_, prefix, tokens.first(length), length);
+    HostKvCache copy(TinyConfig(), static_cast<int64_t>(tokens.size()));
     copy.CopyPrefix(prefix);
     EXPECT_EQ(copy.length(), static_cast<int64_t>(length));
-    KvCache whole(TinyConfig(), static_cast<int64_t>(tokens.size()));
+    HostKvCache whole(TinyConfig(), static_cast<int64_t>(tokens.size()));
     EXPECT_EQ(LastHidden(copy, tokens.subspan(length)), LastHidden(whole, tokens));
   }
 }
@@ -132,7 +133,7 @@ TEST_F(PrefixCachesTest, WithoutRoomForNodesSequencesAreComputedWhole) {
 
 TEST_F(PrefixCachesTest, SequenceThatDoesNotFitAloneIsAnErrorOfItsRequest) {
   PrefixCaches caches(runner_, cached_, plan_, 100, nullptr, usage_);
-  const absl::Status status = caches.Take(4).status();
+  const absl::Status status = caches.Take(4, cancel_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
   EXPECT_EQ(evaluate::RequestOf(status), plan_.order[0] + 100);
 }
@@ -141,45 +142,48 @@ TEST_F(PrefixCachesTest, NothingStartsWhileTheRoomIsTaken) {
   const int64_t longest = BytesOfLongest();
   const PrefixPlan plan = PlanWithoutSharing(cached_.size());
   PrefixCaches caches(runner_, cached_, plan, longest, nullptr, usage_);
-  auto started = caches.Take(1);
+  auto started = caches.Take(1, cancel_);
   ASSERT_TRUE(started.ok()) << started.status();
   ASSERT_EQ(started->size(), 1U);
-  EXPECT_TRUE(caches.Take(4)->empty());
+  EXPECT_TRUE(caches.Take(4, cancel_)->empty());
   caches.GiveBack(started->front());
-  EXPECT_FALSE(caches.Take(4)->empty());
+  EXPECT_FALSE(caches.Take(4, cancel_)->empty());
 }
 
 TEST_F(PrefixCachesTest, HiddenStatesOfANodeAreThoseThatASequenceBelowWants) {
   for (CachedSequence& sequence : cached_) {
     sequence.first_wanted = 3;
   }
-  size_t rows = 0;
+  size_t nodes = 0;
   PrefixCaches caches(
       runner_, cached_, plan_, int64_t{1} << 30,
       [&](const ComputedNode& node) {
         const int64_t begin = node.from == kNoNode ? 0 : plan_.nodes[node.from].end;
         const int64_t wanted = plan_.nodes[node.node].end - std::max(begin, int64_t{3});
         EXPECT_EQ(node.first_wanted, 3);
-        EXPECT_EQ(static_cast<int64_t>(node.hidden.size()), wanted * TinyConfig().hidden_size);
-        KvCache cache(TinyConfig(), plan_.nodes[node.node].end);
+        EXPECT_EQ(node.count, wanted);
+        HostKvCache cache(TinyConfig(), plan_.nodes[node.node].end);
         const auto tokens =
             cached_[plan_.nodes[node.node].sequence].tokens.first(plan_.nodes[node.node].end);
-        const std::vector<float> whole = runner_.Forward({{&cache, tokens, 0}});
-        EXPECT_EQ(std::memcmp(node.hidden.data(), whole.data() + whole.size() - node.hidden.size(),
-                              node.hidden.size() * sizeof(float)),
-                  0);
-        ++rows;
+        const std::vector<float> whole = HiddenAfter(runner_, cache, tokens, 0);
+        const auto width = static_cast<size_t>(TinyConfig().hidden_size);
+        const size_t size = static_cast<size_t>(node.count) * width;
+        const std::vector<float> rows = runner_.ToHost(*node.rows);
+        EXPECT_EQ(
+            absl::MakeConstSpan(rows).subspan(static_cast<size_t>(node.first_row) * width, size),
+            absl::MakeConstSpan(whole).last(size));
+        ++nodes;
         return absl::OkStatus();
       },
       usage_);
   while (!caches.done()) {
-    auto started = caches.Take(100);
+    auto started = caches.Take(100, cancel_);
     ASSERT_TRUE(started.ok()) << started.status();
     for (StartedSequence& sequence : *started) {
       caches.GiveBack(sequence);
     }
   }
-  EXPECT_EQ(rows, plan_.nodes.size());
+  EXPECT_EQ(nodes, plan_.nodes.size());
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 
 #include "base/random.h"
 #include "benchmark/evaluate/request_error.h"
-#include "worker/engine/decode/sampler.h"
 
 namespace rwku::engine {
 namespace {
@@ -33,34 +32,28 @@ class Sampled final : public TokenChooser {
     }
   }
 
-  std::vector<int32_t> Choose(const CpuRunner& runner, absl::Span<const float> hidden,
+  std::vector<int32_t> Choose(Runner& runner, absl::Span<const RowRef> rows,
                               absl::Span<const size_t> requests) override {
-    runner.Logits(hidden, logits_);
-    const absl::Span<const float> logits(logits_);
-    const size_t vocabulary = logits.size() / requests.size();
-    std::vector<int32_t> tokens;
-    tokens.reserve(requests.size());
-    for (size_t row = 0; row < requests.size(); ++row) {
-      const Sampling& sampling = samplings_[requests[row]];
-      tokens.push_back(SampleToken(logits.subspan(row * vocabulary, vocabulary),
-                                   sampling.temperature, sampling.top_p,
-                                   draws_[requests[row]].Uniform()));
+    std::vector<Draw> draws;
+    draws.reserve(requests.size());
+    for (const size_t request : requests) {
+      const Sampling& sampling = samplings_[request];
+      draws.push_back({sampling.temperature, sampling.top_p, draws_[request].Uniform()});
     }
-    return tokens;
+    return runner.Sample(rows, draws);
   }
 
  private:
   const absl::Span<const Sampling> samplings_;
   std::vector<Random> draws_;  // of each request; a position takes one draw
-  std::vector<float> logits_;  // scratch
 };
 
 }  // namespace
 
 absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateSampled(
-    CpuRunner& runner, absl::Span<const DecodeRequest> requests,
-    absl::Span<const Sampling> samplings, const DecodeOptions& options,
-    const evaluate::ProgressCallback& progress, const CancelToken& cancel, evaluate::Usage& usage) {
+    Runner& runner, absl::Span<const DecodeRequest> requests, absl::Span<const Sampling> samplings,
+    const DecodeOptions& options, const evaluate::ProgressCallback& progress,
+    const CancelToken& cancel, evaluate::Usage& usage) {
   if (samplings.size() != requests.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("found ", samplings.size(), " samplings for ", requests.size(), " requests"));

@@ -10,8 +10,8 @@
 
 #include "base/cancel.h"
 #include "benchmark/evaluate/language_model.h"
-#include "worker/engine/decode/cpu_runner.h"
 #include "worker/engine/decode/generate.h"
+#include "worker/engine/decode/runner.h"
 
 namespace rwku::engine {
 
@@ -26,8 +26,8 @@ struct Sampling {
 // GenerateTokens with a SampleToken each (sampler.h); `samplings` has one entry a request. Its
 // errors, and INVALID_ARGUMENT for a temperature or top_p outside its range.
 absl::StatusOr<std::vector<std::vector<int32_t>>> GenerateSampled(
-    CpuRunner& runner, absl::Span<const DecodeRequest> requests,
-    absl::Span<const Sampling> samplings, const DecodeOptions& options,
-    const evaluate::ProgressCallback& progress, const CancelToken& cancel, evaluate::Usage& usage);
+    Runner& runner, absl::Span<const DecodeRequest> requests, absl::Span<const Sampling> samplings,
+    const DecodeOptions& options, const evaluate::ProgressCallback& progress,
+    const CancelToken& cancel, evaluate::Usage& usage);
 
 }  // namespace rwku::engine

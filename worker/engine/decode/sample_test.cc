@@ -9,6 +9,7 @@
 
 #include "base/random.h"
 #include "benchmark/evaluate/request_error.h"
+#include "worker/engine/decode/host_runner.h"
 #include "worker/engine/decode/sampler.h"
 #include "worker/engine/decode/tiny_model_fixture.h"
 
@@ -37,15 +38,11 @@ class SampleTest : public testing::Test {
 
   // The next token's logits after `tokens`, computed alone.
   std::vector<float> LogitsAfter(const std::vector<int32_t>& tokens) {
-    KvCache cache(runner_.config(), static_cast<int64_t>(tokens.size()));
-    const CachePiece piece{&cache, tokens, tokens.size() - 1};
-    std::vector<float> logits;
-    runner_.Logits(runner_.Forward({piece}), logits);
-    return logits;
+    return LogitsOf(runner_, tokens, tokens.size() - 1);
   }
 
   const std::unique_ptr<CausalLm> model_ = CausalLm::Random(TinyConfig(), 1, 0.3);
-  CpuRunner runner_{*model_};
+  HostRunner runner_{*model_};
   const CancelToken cancel_;
   evaluate::Usage usage_;
   std::vector<DecodeRequest> requests_;
@@ -72,7 +69,7 @@ TEST_F(SampleTest, BatchAndMemoryChangeNoBit) {
   for (const int batch : {1, 16, 64}) {
     for (const int64_t positions : {1 << 20, 600, 128}) {
       const auto outputs = Generate(
-          {.max_batch = batch, .caches = {.bytes = KvCache::Bytes(TinyConfig(), positions)}});
+          {.max_batch = batch, .caches = {.bytes = HostKvCache::Bytes(TinyConfig(), positions)}});
       ASSERT_TRUE(outputs.ok()) << outputs.status();
       EXPECT_EQ(*outputs, *alone) << batch << " in a batch, " << positions << " positions";
     }
@@ -112,7 +109,7 @@ TEST_F(SampleTest, PromptWithoutAFiniteLogitIsNamed) {
   requests_ = {{{1, 2}}, {{7}}};
   samplings_.resize(2);
   model_->embedding[7].fill_(NAN);
-  CpuRunner runner(*model_);
+  HostRunner runner(*model_);
   const absl::Status status =
       GenerateSampled(runner, requests_, samplings_, {}, nullptr, cancel_, usage_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;

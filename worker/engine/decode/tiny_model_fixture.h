@@ -1,10 +1,13 @@
-// A model of random weights small enough for unit tests, and sequences for it that share much.
+// A model of random weights small enough for unit tests, sequences for it that share much, and
+// passes through a runner by hand.
 #pragma once
 
 #include <cstdint>
 #include <vector>
 
+#include "base/cancel.h"
 #include "base/random.h"
+#include "worker/engine/decode/runner.h"
 #include "worker/engine/model/model_config.h"
 
 namespace rwku::engine {
@@ -40,6 +43,22 @@ inline std::vector<std::vector<int32_t>> FewShotSequences(size_t count) {
   }
   sequences.push_back(sequences.back());
   return sequences;
+}
+
+// The hidden states of `tokens` from `first_wanted` on, after what `cache` holds: [rows, hidden].
+inline std::vector<float> HiddenAfter(Runner& runner, KvCache& cache,
+                                      absl::Span<const int32_t> tokens, size_t first_wanted) {
+  const CancelToken never;
+  return runner.ToHost(**runner.Forward({{&cache, tokens, first_wanted}}, never));
+}
+
+// The logits after each of `tokens` from `first_wanted` on, computed alone: [rows, vocab].
+inline std::vector<float> LogitsOf(Runner& runner, absl::Span<const int32_t> tokens,
+                                   size_t first_wanted) {
+  const CancelToken never;
+  const auto cache = runner.NewCache(static_cast<int64_t>(tokens.size()));
+  const auto rows = *runner.Forward({{cache.get(), tokens, first_wanted}}, never);
+  return runner.Logits(AllOf(*rows));
 }
 
 }  // namespace rwku::engine

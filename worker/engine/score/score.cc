@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,22 +19,6 @@ namespace {
 
 using evaluate::RequestError;
 
-// Rows of logits that exist at a time.
-constexpr size_t kLogitRows = 32;
-
-// With m the largest logit, d = l - m and c = log sum e^d, log p = d - c; the variance of log p is
-// that of d, which is computed without c for accuracy.
-TokenScore ScoreOf(absl::Span<const float> logits, const LogitSums& sums, int32_t token) {
-  const double log_sum = std::log(static_cast<double>(sums.exp));
-  const double mean = static_cast<double>(sums.exp_d) / sums.exp;
-  const double square = static_cast<double>(sums.exp_d_squared) / sums.exp;
-  const float logit = logits[token];
-  return {static_cast<float>(static_cast<double>(logit) - sums.max - log_sum),
-          static_cast<float>(mean - log_sum), static_cast<float>(square - mean * mean),
-          logit == sums.max &&
-              std::find(logits.begin(), logits.begin() + token, logit) == logits.begin() + token};
-}
-
 bool IsFinite(const TokenScore& score) {
   return std::isfinite(score.log_probability) && std::isfinite(score.mean) &&
          std::isfinite(score.variance);
@@ -45,23 +29,31 @@ struct Stretch {
   int from = kNoNode;              // the node before
   size_t first = 0;                // position of the first token scored here
   std::vector<TokenScore> scores;  // of it and every one after
-  std::vector<float> last_hidden;  // of a node: what its children's first tokens are scored by;
-                                   // empty where none asks for it
+  std::unique_ptr<Rows> last_row;  // of a node: what its children's first tokens are scored by;
+                                   // null where none asks for it
 };
 
-// A hidden state and the tokens to be scored by it.
-struct Row {
-  const float* hidden;
-  absl::Span<const int32_t> tokens;
-  Stretch* to;
-  size_t query;
+// Rows to be scored, and where the scores of each go.
+struct Pending {
+  struct Place {
+    Stretch* to;
+    size_t query;
+  };
+  std::vector<ScoredRow> rows;
+  std::vector<Place> places;
+
+  void Add(RowRef row, absl::Span<const int32_t> tokens, Stretch* to, size_t query) {
+    rows.push_back({row, tokens});
+    places.push_back({to, query});
+  }
 };
 
 class Scorer {
  public:
-  Scorer(CpuRunner& runner, absl::Span<const ScoreQuery> queries, const CacheOptions& options,
-         evaluate::Usage& usage)
+  Scorer(Runner& runner, absl::Span<const ScoreQuery> queries, const CacheOptions& options,
+         const CancelToken& cancel, evaluate::Usage& usage)
       : runner_(runner),
+        cancel_(cancel),
         queries_(queries),
         sequences_(SequencesOf(queries)),
         plan_(PlanOf(sequences_, options.share_prefixes)),
@@ -75,7 +67,7 @@ class Scorer {
   // One pass: fills the scores of some queries and returns their numbers.
   absl::StatusOr<std::vector<size_t>> Step(std::vector<std::vector<TokenScore>>& scores) {
     RWKU_ASSIGN_OR_RETURN(std::vector<StartedSequence> started,
-                          caches_.Take(std::numeric_limits<size_t>::max()));
+                          caches_.Take(std::numeric_limits<size_t>::max(), cancel_));
     std::vector<CachePiece> pieces;
     pieces.reserve(started.size());
     for (const StartedSequence& sequence : started) {
@@ -84,10 +76,10 @@ class Scorer {
       pieces.push_back({sequence.cache.get(), whole.tokens.subspan(begin),
                         static_cast<size_t>(std::max(int64_t{0}, whole.first_wanted - begin))});
     }
-    const std::vector<float> hidden = runner_.Forward(pieces);
-    const float* own = hidden.data();
+    RWKU_ASSIGN_OR_RETURN(const std::unique_ptr<Rows> rows, runner_.Forward(pieces, cancel_));
+    int64_t own = 0;  // the first row of the sequence
     std::vector<Stretch> ends(started.size());
-    std::vector<Row> rows;
+    Pending pending;
     std::vector<size_t> finished;
     for (size_t i = 0; i < started.size(); ++i) {
       const size_t query = started[i].sequence;
@@ -95,17 +87,16 @@ class Scorer {
       const auto size = static_cast<int64_t>(whole.tokens.size());
       const int64_t begin = size - static_cast<int64_t>(pieces[i].tokens.size());
       ends[i].from = started[i].node;
-      AddRows(query, begin, size, whole.first_wanted, own, ends[i], rows);
-      own += (size - std::max(begin, whole.first_wanted)) * Width();
+      AddRows(query, begin, size, whole.first_wanted, {rows.get(), own}, ends[i], pending);
+      own += size - std::max(begin, whole.first_wanted);
       if (!queries_[query].next.empty()) {
-        const float* const last =
-            begin == size ? nodes_[ends[i].from].last_hidden.data() : own - Width();
-        rows.push_back({last, queries_[query].next, &ends[i], query});
+        const RowRef last = begin == size ? LastRow(ends[i].from) : RowRef{rows.get(), own - 1};
+        pending.Add(last, queries_[query].next, &ends[i], query);
       }
       finished.push_back(query);
       caches_.GiveBack(started[i]);
     }
-    RWKU_RETURN_IF_ERROR(ScoreRows(rows));
+    RWKU_RETURN_IF_ERROR(ScoreRows(pending));
     for (size_t i = 0; i < finished.size(); ++i) {
       scores[finished[i]] = Assemble(finished[i], ends[i]);
     }
@@ -137,20 +128,20 @@ class Scorer {
     return PlanPrefixes(tokens);
   }
 
-  int64_t Width() const { return runner_.config().hidden_size; }
+  RowRef LastRow(int node) const { return {nodes_[node].last_row.get(), 0}; }
 
   // A row for every token of [begin, end) that is scored by a position from `first_wanted` on; the
-  // first may be scored by the last of the node before. `own` holds the stretch's own hidden states
-  // from the first wanted one on.
-  void AddRows(size_t query, int64_t begin, int64_t end, int64_t first_wanted, const float* own,
-               Stretch& stretch, std::vector<Row>& rows) const {
+  // first may be scored by the last of the node before. `own` is the stretch's own row of the first
+  // wanted position.
+  void AddRows(size_t query, int64_t begin, int64_t end, int64_t first_wanted, RowRef own,
+               Stretch& stretch, Pending& pending) const {
     const int64_t first_own = std::max(begin, first_wanted);
     const int64_t first_token = std::max(begin, first_wanted + 1);
     stretch.first = static_cast<size_t>(first_token);
     for (int64_t token = first_token; token < end; ++token) {
-      const float* const hidden = token == begin ? nodes_[stretch.from].last_hidden.data()
-                                                 : own + (token - 1 - first_own) * Width();
-      rows.push_back({hidden, sequences_[query].tokens.subspan(token, 1), &stretch, query});
+      const RowRef row = token == begin ? LastRow(stretch.from)
+                                        : RowRef{own.rows, own.row + token - 1 - first_own};
+      pending.Add(row, sequences_[query].tokens.subspan(token, 1), &stretch, query);
     }
   }
 
@@ -158,47 +149,30 @@ class Scorer {
     const PrefixNode& node = plan_.nodes[computed.node];
     Stretch& stretch = nodes_[computed.node];
     stretch.from = computed.from;
-    if (!computed.hidden.empty()) {
-      const auto last = computed.hidden.last(static_cast<size_t>(Width()));
-      stretch.last_hidden.assign(last.begin(), last.end());
+    if (computed.count > 0) {
+      stretch.last_row = runner_.CopyRow({computed.rows, computed.first_row + computed.count - 1});
     }
     const int64_t begin = computed.from == kNoNode ? 0 : plan_.nodes[computed.from].end;
-    std::vector<Row> rows;
-    AddRows(node.sequence, begin, node.end, computed.first_wanted, computed.hidden.data(), stretch,
-            rows);
-    return ScoreRows(rows);
+    Pending pending;
+    AddRows(node.sequence, begin, node.end, computed.first_wanted,
+            {computed.rows, computed.first_row}, stretch, pending);
+    return ScoreRows(pending);
   }
 
-  absl::Status ScoreRows(absl::Span<const Row> rows) const {
-    const auto width = static_cast<size_t>(Width());
-    const auto vocabulary = static_cast<size_t>(runner_.config().vocab_size);
-    std::vector<float> hidden;
-    std::vector<float> logits;
-    for (size_t first = 0; first < rows.size(); first += kLogitRows) {
-      const auto some = rows.subspan(first, std::min(kLogitRows, rows.size() - first));
-      hidden.resize(some.size() * width);
-      for (size_t r = 0; r < some.size(); ++r) {
-        std::memcpy(hidden.data() + r * width, some[r].hidden, width * sizeof(float));
-      }
-      runner_.Logits(hidden, logits);
-      for (size_t r = 0; r < some.size(); ++r) {
-        const auto row = absl::MakeConstSpan(logits).subspan(r * vocabulary, vocabulary);
-        RWKU_RETURN_IF_ERROR(ScoreRow(some[r], row));
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status ScoreRow(const Row& row, absl::Span<const float> logits) const {
-    const LogitSums sums = runner_.SumLogits(logits);
-    for (const int32_t token : row.tokens) {
-      row.to->scores.push_back(ScoreOf(logits, sums, token));
-      if (!IsFinite(row.to->scores.back())) {
-        return RequestError(
-            queries_[row.query].request,
-            absl::DataLossError(absl::StrCat(
-                "the log-probability of token ", row.to->first + row.to->scores.size() - 1,
-                ", counted from 0, is not finite: the weights have diverged")));
+  absl::Status ScoreRows(const Pending& pending) {
+    const std::vector<TokenScore> scores = runner_.Score(pending.rows);
+    size_t next = 0;
+    for (size_t i = 0; i < pending.rows.size(); ++i) {
+      const auto& [to, query] = pending.places[i];
+      for (size_t t = 0; t < pending.rows[i].tokens.size(); ++t) {
+        to->scores.push_back(scores[next++]);
+        if (!IsFinite(to->scores.back())) {
+          return RequestError(
+              queries_[query].request,
+              absl::DataLossError(
+                  absl::StrCat("the log-probability of token ", to->first + to->scores.size() - 1,
+                               ", counted from 0, is not finite: the weights have diverged")));
+        }
       }
     }
     return absl::OkStatus();
@@ -222,7 +196,8 @@ class Scorer {
     return scores;
   }
 
-  CpuRunner& runner_;
+  Runner& runner_;
+  const CancelToken& cancel_;
   const absl::Span<const ScoreQuery> queries_;
   const std::vector<CachedSequence> sequences_;
   const PrefixPlan plan_;
@@ -239,7 +214,7 @@ absl::Status CheckQuery(const ModelConfig& config, const ScoreQuery& query) {
 }  // namespace
 
 absl::StatusOr<std::vector<std::vector<TokenScore>>> ScoreTokens(
-    CpuRunner& runner, absl::Span<const ScoreQuery> queries, size_t requests,
+    Runner& runner, absl::Span<const ScoreQuery> queries, size_t requests,
     const CacheOptions& options, const evaluate::ProgressCallback& progress,
     const CancelToken& cancel, evaluate::Usage& usage) {
   std::vector<size_t> unfinished(requests);  // queries of a request
@@ -260,7 +235,7 @@ absl::StatusOr<std::vector<std::vector<TokenScore>>> ScoreTokens(
     };
     RWKU_RETURN_IF_ERROR(cancel.Check());
     report();
-    Scorer scorer(runner, queries, options, usage);
+    Scorer scorer(runner, queries, options, cancel, usage);
     while (!scorer.done()) {
       RWKU_RETURN_IF_ERROR(cancel.Check());
       RWKU_ASSIGN_OR_RETURN(const std::vector<size_t> finished, scorer.Step(scores));

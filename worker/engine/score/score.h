@@ -1,5 +1,5 @@
 // Log-probabilities of tokens after a context, with the mean and variance that Min-K%++ divides by.
-// What contexts share is computed once, and logits are computed and used up a few rows at a time.
+// What contexts share is computed once.
 #pragma once
 
 #include <cstddef>
@@ -11,8 +11,8 @@
 
 #include "base/cancel.h"
 #include "benchmark/evaluate/language_model.h"
-#include "worker/engine/decode/cpu_runner.h"
 #include "worker/engine/decode/prefix_caches.h"
+#include "worker/engine/decode/runner.h"
 
 namespace rwku::engine {
 
@@ -27,16 +27,6 @@ struct ScoreQuery {
   size_t length = 0;
 };
 
-// Of a token under the distribution p that the model gives it.
-struct TokenScore {
-  float log_probability = 0;    // natural
-  float mean = 0;               // sum_v p_v log p_v
-  float variance = 0;           // sum_v p_v (log p_v)^2 - mean^2
-  bool is_most_likely = false;  // the arg-max; the lowest id among equals
-
-  friend bool operator==(const TokenScore&, const TokenScore&) = default;
-};
-
 // The scores of every query, in order; they depend on that query alone. `progress` counts requests,
 // `requests` of them: one is done with its last query. Errors of a request
 // (evaluate::RequestError): INVALID_ARGUMENT for an empty context or an id outside the vocabulary;
@@ -44,7 +34,7 @@ struct TokenScore {
 // is not finite. RESOURCE_EXHAUSTED when memory runs out; the cancel token's reason between passes.
 // Adds to `usage`.
 absl::StatusOr<std::vector<std::vector<TokenScore>>> ScoreTokens(
-    CpuRunner& runner, absl::Span<const ScoreQuery> queries, size_t requests,
+    Runner& runner, absl::Span<const ScoreQuery> queries, size_t requests,
     const CacheOptions& options, const evaluate::ProgressCallback& progress,
     const CancelToken& cancel, evaluate::Usage& usage);
 

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "benchmark/evaluate/request_error.h"
+#include "worker/engine/decode/host_runner.h"
 #include "worker/engine/decode/tiny_model_fixture.h"
 
 namespace rwku::engine {
@@ -20,7 +21,7 @@ class ScoreTest : public testing::Test {
  protected:
   absl::StatusOr<Scores> Score(const std::vector<ScoreQuery>& queries,
                                const CacheOptions& options = {}) {
-    CpuRunner runner(*model_);
+    HostRunner runner(*model_);
     usage_ = {};
     return ScoreTokens(runner, queries, queries.size(), options, nullptr, cancel_, usage_);
   }
@@ -58,7 +59,7 @@ TEST_F(ScoreTest, SharedPrefixesChangeNoBitWhateverMemory) {
   EXPECT_EQ(usage_.computed_prompt_tokens, usage_.prompt_tokens);
   const int64_t naive = usage_.prompt_tokens;
   for (const int64_t positions : {1 << 20, 600, 300, 128}) {
-    const auto shared = Score(queries, {.bytes = KvCache::Bytes(TinyConfig(), positions)});
+    const auto shared = Score(queries, {.bytes = HostKvCache::Bytes(TinyConfig(), positions)});
     ASSERT_TRUE(shared.ok()) << shared.status();
     EXPECT_EQ(*shared, *whole) << positions << " positions";
     EXPECT_EQ(usage_.prompt_tokens, naive);
@@ -112,7 +113,7 @@ TEST_F(ScoreTest, LowestOfEquallyLikelyTokensIsTheMostLikely) {
 }
 
 TEST_F(ScoreTest, ProgressCountsRequestsNotQueries) {
-  CpuRunner runner(*model_);
+  HostRunner runner(*model_);
   size_t last = 0;
   // Request 2 has no query.
   const auto scores = ScoreTokens(

@@ -1,11 +1,10 @@
-#include "worker/engine/decode/cpu_runner.h"
+#include "worker/engine/decode/host_runner.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
@@ -14,6 +13,8 @@
 #include <ATen/ops/zeros.h>
 
 #include "base/check.h"
+#include "base/status_macros.h"
+#include "worker/engine/decode/token_score.h"
 #include "worker/engine/model/rope.h"
 
 namespace rwku::engine {
@@ -25,6 +26,24 @@ namespace {
 constexpr int64_t kBlockRows = 128;
 // Logits of so many panels are looked at before the next are computed.
 constexpr int64_t kHeadPanels = 64;
+
+// Rows whose logits exist at a time.
+constexpr size_t kLogitRows = 32;
+
+class HostRows final : public Rows {
+ public:
+  HostRows(std::vector<float> values, int64_t width)
+      : Rows(static_cast<int64_t>(values.size()) / width), values_(std::move(values)) {}
+
+  const std::vector<float>& values() const { return values_; }
+
+ private:
+  const std::vector<float> values_;
+};
+
+const float* RowAt(const RowRef& ref, int64_t width) {
+  return static_cast<const HostRows&>(*ref.rows).values().data() + ref.row * width;
+}
 
 at::Tensor HostCopy(const at::Tensor& tensor) {
   return tensor.detach().to(at::kCPU, at::kFloat).contiguous().clone();
@@ -53,32 +72,31 @@ void AddToRows(const float* x, int64_t rows, int64_t columns, float* y) {
 
 }  // namespace
 
-KvCache::KvCache(const ModelConfig& config, int64_t capacity)
-    : heads_(config.num_key_value_heads),
-      capacity_(RoundUp(capacity, kLanes)),
-      keys_stride_(capacity_ * config.head_dim),
-      values_stride_(capacity_ * RoundUp(config.head_dim, kLanes)),
-      uses_long_rope_(UsesLongRope(config, capacity)) {
+HostKvCache::HostKvCache(const ModelConfig& config, int64_t capacity)
+    : KvCache(config, capacity, RoundUp(capacity, kLanes)),
+      heads_(config.num_key_value_heads),
+      keys_stride_(this->capacity() * config.head_dim),
+      values_stride_(this->capacity() * RoundUp(config.head_dim, kLanes)) {
   const int64_t count = config.num_hidden_layers * heads_;
   // Zeros: the kernel reads whole blocks, and values in the padding must not be NaN.
   keys_ = at::zeros({count * keys_stride_}, at::kFloat);
   values_ = at::zeros({count * values_stride_}, at::kFloat);
 }
 
-int64_t KvCache::Bytes(const ModelConfig& config, int64_t capacity) {
+int64_t HostKvCache::Bytes(const ModelConfig& config, int64_t capacity) {
   return config.num_hidden_layers * config.num_key_value_heads * RoundUp(capacity, kLanes) *
          (config.head_dim + RoundUp(config.head_dim, kLanes)) * static_cast<int64_t>(sizeof(float));
 }
 
-void KvCache::CopyPrefix(const KvCache& prefix) {
-  RWKU_CHECK(length_ == 0 && prefix.length_ <= capacity_);
-  RWKU_CHECK(uses_long_rope_ == prefix.uses_long_rope_);
+void HostKvCache::CopyPrefix(const HostKvCache& prefix) {
+  RWKU_CHECK(length() == 0 && prefix.length() <= capacity());
+  RWKU_CHECK(uses_long_rope() == prefix.uses_long_rope());
   const int64_t planes = keys_.numel() / keys_stride_;
   // Whole blocks of keys: what lies beyond the length is not read before it is written.
-  const int64_t positions = RoundUp(prefix.length_, kLanes);
+  const int64_t positions = RoundUp(prefix.length(), kLanes);
   const auto copy = [&](const at::Tensor& from, int64_t from_stride, at::Tensor& to,
                         int64_t to_stride) {
-    const int64_t count = positions * (to_stride / capacity_);
+    const int64_t count = positions * (to_stride / capacity());
     for (int64_t plane = 0; plane < planes; ++plane) {
       std::memcpy(to.mutable_data_ptr<float>() + plane * to_stride,
                   from.const_data_ptr<float>() + plane * from_stride,
@@ -87,23 +105,10 @@ void KvCache::CopyPrefix(const KvCache& prefix) {
   };
   copy(prefix.keys_, prefix.keys_stride_, keys_, keys_stride_);
   copy(prefix.values_, prefix.values_stride_, values_, values_stride_);
-  length_ = prefix.length_;
+  Advance(prefix.length());
 }
 
-absl::Status CheckTokens(const ModelConfig& config, absl::Span<const int32_t> tokens) {
-  if (tokens.empty()) {
-    return absl::InvalidArgumentError("no tokens; at least one is needed");
-  }
-  for (const int32_t id : tokens) {
-    if (id < 0 || id >= config.vocab_size) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("token id ", id, "; allowed is 0 to ", config.vocab_size - 1));
-    }
-  }
-  return absl::OkStatus();
-}
-
-CpuRunner::PackedWeight CpuRunner::Pack(const std::vector<const Linear*>& parts) {
+HostRunner::PackedWeight HostRunner::Pack(const std::vector<const Linear*>& parts) {
   std::vector<at::Tensor> weights;
   std::vector<at::Tensor> biases;
   weights.reserve(parts.size());
@@ -132,7 +137,7 @@ CpuRunner::PackedWeight CpuRunner::Pack(const std::vector<const Linear*>& parts)
   return packed;
 }
 
-CpuRunner::CpuRunner(const CausalLm& model, LayerVectors steering, const Kernels& kernels)
+HostRunner::HostRunner(const CausalLm& model, LayerVectors steering, const Kernels& kernels)
     : kernels_(kernels), config_(model.config()), steering_(std::move(steering)) {
   const at::AutoGradMode no_grad(false);
   rotary_[0].inverse_frequencies = RopeInverseFrequencies(config_, /*is_long=*/false);
@@ -154,8 +159,8 @@ CpuRunner::CpuRunner(const CausalLm& model, LayerVectors steering, const Kernels
   }
 }
 
-void CpuRunner::Multiply(const float* x, int64_t rows, const PackedWeight& weight, bool accumulate,
-                         float* y) const {
+void HostRunner::Multiply(const float* x, int64_t rows, const PackedWeight& weight, bool accumulate,
+                          float* y) const {
   kernels_.multiply(x, rows, weight.depth, weight.panels.const_data_ptr<float>(), 0,
                     RoundUp(weight.columns, kPanelColumns) / kPanelColumns, weight.columns,
                     accumulate, y, weight.columns);
@@ -164,7 +169,7 @@ void CpuRunner::Multiply(const float* x, int64_t rows, const PackedWeight& weigh
   }
 }
 
-void CpuRunner::ExtendRotary(bool is_long, int64_t positions) {
+void HostRunner::ExtendRotary(bool is_long, int64_t positions) {
   RotaryTable& table = rotary_[is_long ? 1 : 0];
   const auto half = static_cast<int64_t>(table.inverse_frequencies.size());
   const auto factor = static_cast<float>(RopeAttentionFactor(config_));
@@ -178,7 +183,7 @@ void CpuRunner::ExtendRotary(bool is_long, int64_t positions) {
   }
 }
 
-void CpuRunner::Rotate(float* head, const Row& row) const {
+void HostRunner::Rotate(float* head, const Row& row) const {
   const RotaryTable& table = rotary_[row.cache->uses_long_rope() ? 1 : 0];
   const int64_t half = config_.head_dim / 2;
   const float* const cos = table.cos.data() + row.position * half;
@@ -191,7 +196,7 @@ void CpuRunner::Rotate(float* head, const Row& row) const {
   }
 }
 
-void CpuRunner::StoreKeysAndValues(const Row& row, int64_t layer, const float* qkv) const {
+void HostRunner::StoreKeysAndValues(const Row& row, int64_t layer, const float* qkv) const {
   const int64_t head_dim = config_.head_dim;
   const float* key = qkv + config_.num_attention_heads * head_dim;
   const float* value = key + config_.num_key_value_heads * head_dim;
@@ -208,13 +213,13 @@ void CpuRunner::StoreKeysAndValues(const Row& row, int64_t layer, const float* q
   }
 }
 
-void CpuRunner::Steer(int64_t layer, int64_t rows) {
+void HostRunner::Steer(int64_t layer, int64_t rows) {
   if (!steering_.empty() && !steering_[layer].empty()) {
     AddToRows(steering_[layer].data(), rows, config_.hidden_size, x_.data());
   }
 }
 
-void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden) {
+void HostRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden) {
   auto count = static_cast<int64_t>(rows.size());
   const int64_t width = config_.hidden_size;
   const int64_t head_dim = config_.head_dim;
@@ -283,10 +288,11 @@ void CpuRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden)
                     hidden.data() + before);
 }
 
-std::vector<float> CpuRunner::Forward(absl::Span<const CachePiece> pieces) {
+absl::StatusOr<std::unique_ptr<Rows>> HostRunner::Forward(absl::Span<const CachePiece> pieces,
+                                                          const CancelToken& cancel) {
   std::vector<Row> rows;
   for (const CachePiece& piece : pieces) {
-    KvCache& cache = *piece.cache;
+    auto& cache = static_cast<HostKvCache&>(*piece.cache);
     const auto count = static_cast<int64_t>(piece.tokens.size());
     RWKU_CHECK(cache.length() + count <= cache.capacity());
     for (int64_t i = 0; i < count; ++i) {
@@ -300,13 +306,44 @@ std::vector<float> CpuRunner::Forward(absl::Span<const CachePiece> pieces) {
   std::vector<float> hidden;
   const auto total = static_cast<int64_t>(rows.size());
   for (int64_t first = 0; first < total; first += kBlockRows) {
+    RWKU_RETURN_IF_ERROR(cancel.Check());
     RunBlock(absl::MakeConstSpan(rows).subspan(first, std::min(kBlockRows, total - first)), hidden);
   }
-  return hidden;
+  return std::make_unique<HostRows>(std::move(hidden), config_.hidden_size);
 }
 
-std::vector<int32_t> CpuRunner::Argmax(absl::Span<const float> hidden) const {
-  const int64_t rows = static_cast<int64_t>(hidden.size()) / config_.hidden_size;
+void HostRunner::CopyPrefix(const KvCache& from, KvCache& to) {
+  static_cast<HostKvCache&>(to).CopyPrefix(static_cast<const HostKvCache&>(from));
+}
+
+std::unique_ptr<Rows> HostRunner::CopyRow(RowRef row) {
+  const float* const from = RowAt(row, config_.hidden_size);
+  return std::make_unique<HostRows>(std::vector<float>(from, from + config_.hidden_size),
+                                    config_.hidden_size);
+}
+
+template <typename Refs, typename RowOf>
+const float* HostRunner::Gather(const Refs& refs, const RowOf& row_of) {
+  const int64_t width = config_.hidden_size;
+  const auto at = [&](size_t i) { return RowAt(row_of(refs[i]), width); };
+  bool is_together = true;
+  for (size_t i = 1; i < refs.size() && is_together; ++i) {
+    is_together = at(i) == at(0) + static_cast<int64_t>(i) * width;
+  }
+  if (is_together) {
+    return refs.empty() ? nullptr : at(0);
+  }
+  Resize(gathered_, static_cast<int64_t>(refs.size()) * width);
+  for (size_t i = 0; i < refs.size(); ++i) {
+    std::memcpy(gathered_.data() + i * static_cast<size_t>(width), at(i),
+                static_cast<size_t>(width) * sizeof(float));
+  }
+  return gathered_.data();
+}
+
+std::vector<int32_t> HostRunner::Argmax(absl::Span<const RowRef> refs) {
+  const float* const hidden = Gather(refs, [](const RowRef& ref) { return ref; });
+  const auto rows = static_cast<int64_t>(refs.size());
   const int64_t panels = RoundUp(head_.columns, kPanelColumns) / kPanelColumns;
   const int64_t stride = kHeadPanels * kPanelColumns;
   std::vector<float> logits(static_cast<size_t>(rows * stride));
@@ -315,7 +352,7 @@ std::vector<int32_t> CpuRunner::Argmax(absl::Span<const float> hidden) const {
   for (int64_t panel = 0; panel < panels; panel += kHeadPanels) {
     const int64_t begin = panel * kPanelColumns;
     const int64_t columns = std::min(stride, head_.columns - begin);
-    kernels_.multiply(hidden.data(), rows, head_.depth,
+    kernels_.multiply(hidden, rows, head_.depth,
                       head_.panels.const_data_ptr<float>() + begin * head_.depth, 0,
                       std::min(kHeadPanels, panels - panel), columns, false, logits.data(), stride);
     for (int64_t r = 0; r < rows; ++r) {
@@ -335,10 +372,36 @@ std::vector<int32_t> CpuRunner::Argmax(absl::Span<const float> hidden) const {
   return best;
 }
 
-void CpuRunner::Logits(absl::Span<const float> hidden, std::vector<float>& logits) const {
-  const int64_t rows = static_cast<int64_t>(hidden.size()) / config_.hidden_size;
-  logits.resize(static_cast<size_t>(rows * config_.vocab_size));
-  Multiply(hidden.data(), rows, head_, false, logits.data());
+std::vector<TokenScore> HostRunner::Score(absl::Span<const ScoredRow> rows) {
+  std::vector<TokenScore> scores;
+  std::vector<float> logits;
+  for (size_t first = 0; first < rows.size(); first += kLogitRows) {
+    const auto some = rows.subspan(first, kLogitRows);
+    const float* const hidden = Gather(some, [](const ScoredRow& row) { return row.row; });
+    logits.resize(some.size() * static_cast<size_t>(config_.vocab_size));
+    Multiply(hidden, static_cast<int64_t>(some.size()), head_, false, logits.data());
+    for (size_t r = 0; r < some.size(); ++r) {
+      const float* const row = logits.data() + r * static_cast<size_t>(config_.vocab_size);
+      const LogitSums sums = kernels_.logit_sums(row, config_.vocab_size);
+      for (const int32_t token : some[r].tokens) {
+        const bool is_most_likely =
+            row[token] == sums.max && std::find(row, row + token, sums.max) == row + token;
+        scores.push_back(ScoreOf(sums, row[token], is_most_likely));
+      }
+    }
+  }
+  return scores;
+}
+
+std::vector<float> HostRunner::Logits(absl::Span<const RowRef> rows) {
+  std::vector<float> logits(rows.size() * static_cast<size_t>(config_.vocab_size));
+  const float* const hidden = Gather(rows, [](const RowRef& ref) { return ref; });
+  Multiply(hidden, static_cast<int64_t>(rows.size()), head_, false, logits.data());
+  return logits;
+}
+
+std::vector<float> HostRunner::ToHost(const Rows& rows) {
+  return static_cast<const HostRows&>(rows).values();
 }
 
 }  // namespace rwku::engine
