@@ -20,8 +20,8 @@ def load(folder, name):
     return json.loads((pathlib.Path(folder) / f"{FILES.get(name, name)}.json").read_text(encoding="utf-8"))
 
 
-def write_slice(root, target, every, out):
-    """Makes `out` a dataset with one target alone, whose probe sets keep each `every`-th record, the first among them.
+def write_slice(root, target, every, out, block=1):
+    """Makes `out` a dataset with one target alone, whose probe sets keep each `every`-th block of `block` records, from the first on.
 
     `root` is the dataset's folder, `target` that of the target in it. Returns the new target's folder.
     """
@@ -33,7 +33,8 @@ def write_slice(root, target, every, out):
             shutil.copyfile(source, (folder if source.parent == target else out) / source.name)
     for name in SETS:
         path = folder / f"{FILES.get(name, name)}.json"
-        path.write_text(json.dumps(load(folder, name)[::every], ensure_ascii=False), encoding="utf-8")
+        kept = [record for i, record in enumerate(load(folder, name)) if i // block % every == 0]
+        path.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
     return folder
 
 
