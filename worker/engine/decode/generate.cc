@@ -90,8 +90,11 @@ class DecodeBatch {
     return absl::OkStatus();
   }
 
-  // One new token for every sequence in the batch.
+  // One new token for every sequence in the batch; none where all that were admitted have ended.
   absl::Status Step() {
+    if (active_.empty()) {
+      return absl::OkStatus();
+    }
     std::vector<CachePiece> pieces;
     pieces.reserve(active_.size());
     for (const StartedSequence& active : active_) {
