@@ -201,6 +201,7 @@ struct MemoryPlan {
   int64_t optimizer_bytes = 0;
   int64_t activation_bytes = 0;  // of the largest micro-batch
   int64_t logit_bytes = 0;
+  int64_t workspace_bytes = 0;  // of libraries, and of a gradient before it is added
   int64_t available_bytes = 0;  // on the device when the plan was made; 0 = unknown
   int micro_batch_texts = 0;    // that pass through the model at once
   int64_t micro_batch_tokens = 0;

@@ -13,6 +13,7 @@
 #include "text/tokenizer.h"
 #include "worker/engine/decode/runner.h"
 #include "worker/engine/engine.h"
+#include "worker/engine/memory/inference_memory.h"
 #include "worker/engine/model/causal_lm.h"
 #include "worker/engine/train/weight_history.h"
 
@@ -29,10 +30,11 @@ struct Resident {
   std::vector<uint64_t> checksums;  // of the model's weights as loaded, in the same order
   WeightHistory history;            // since the last restore
   ModelInfo info;
-  bool is_changed = false;            // trained since the last restore
-  LayerVectors steering;              // since the last restore
+  bool is_changed = false;         // trained since the last restore
+  LayerVectors steering;           // since the last restore
   std::unique_ptr<Runner> runner;  // of the weights as they are; made when first needed
-  evaluate::Usage usage;              // since it was loaded
+  InferencePlan inference;         // of that runner
+  evaluate::Usage usage;           // since it was loaded
 };
 
 }  // namespace rwku::engine

@@ -26,7 +26,6 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "worker/engine/model/rope.h"
-#include "worker/engine/model/swiglu.h"
 #include "worker/engine/model/to_device.h"
 
 namespace rwku::engine {
@@ -211,8 +210,7 @@ CausalLm::CausalLm(ModelConfig config, at::Device device, std::optional<at::Scal
     layer.down_proj.weight = matrix(hidden, inner);
   }
   final_norm = vector(hidden);
-  lm_head.weight =
-      config_.tie_word_embeddings ? embedding : matrix(config_.vocab_size, hidden);
+  lm_head.weight = config_.tie_word_embeddings ? embedding : matrix(config_.vocab_size, hidden);
   const auto frequencies = [&](bool is_long) {
     return at::tensor(RopeInverseFrequencies(config_, is_long), at::kFloat).to(device_);
   };
@@ -221,8 +219,7 @@ CausalLm::CausalLm(ModelConfig config, at::Device device, std::optional<at::Scal
 }
 
 std::unique_ptr<CausalLm> CausalLm::Random(const ModelConfig& config, uint64_t seed, double std,
-                                           at::Device device,
-                                           std::optional<at::ScalarType> dtype) {
+                                           at::Device device, std::optional<at::ScalarType> dtype) {
   auto model = std::make_unique<CausalLm>(config, device, dtype);
   for (auto& [name, parameter] : model->NamedParameters()) {
     if (absl::EndsWith(name, "norm.weight")) {
@@ -252,7 +249,8 @@ std::pair<at::Tensor, at::Tensor> CausalLm::Rotary(const PackedSequences& input)
     is_long.insert(is_long.end(), static_cast<size_t>(length), uses_long ? 1 : 0);
   }
   if (has_long) {
-    const at::Tensor chosen = ToDevice(at::tensor(is_long, at::kLong), device_).to(at::kBool).unsqueeze(1);
+    const at::Tensor chosen =
+        ToDevice(at::tensor(is_long, at::kLong), device_).to(at::kBool).unsqueeze(1);
     frequencies = at::where(chosen, long_inverse_frequencies_.unsqueeze(0), frequencies);
   }
   const at::Tensor angles = input.positions.to(at::kFloat).unsqueeze(1) * frequencies;
@@ -277,44 +275,16 @@ std::vector<at::Tensor> CausalLm::LayerOutputs(const PackedSequences& input) con
 
 at::Tensor CausalLm::Residual(const PackedSequences& input, int64_t count,
                               std::vector<at::Tensor>* outputs) const {
-  const int64_t tokens = input.tokens.size(0);
-  const int64_t head_dim = config_.head_dim;
-  const int64_t heads = config_.num_attention_heads;
-  const int64_t kv_heads = config_.num_key_value_heads;
-  const int64_t inner = config_.intermediate_size;
   const auto [cos, sin] = Rotary(input);
   at::Tensor x = at::embedding(embedding, input.tokens).to(at::kFloat);
   for (int64_t l = 0; l < count; ++l) {
     const CausalLmLayer& layer = layers[static_cast<size_t>(l)];
-    const at::Tensor normed =
-        RmsNorm(x, layer.input_norm, config_.rms_norm_eps).to(compute_dtype_);
-    std::array<at::Tensor, 3> qkv;
-    if (layer.qkv_proj.weight.defined()) {
-      const at::Tensor joined = layer.qkv_proj.Forward(normed).view({tokens, -1, head_dim});
-      qkv = {joined.narrow(1, 0, heads), joined.narrow(1, heads, kv_heads),
-             joined.narrow(1, heads + kv_heads, kv_heads)};
-    } else {
-      const auto split = [&](const Linear& linear) {
-        return linear.Forward(normed).view({tokens, -1, head_dim});
-      };
-      qkv = {split(layer.q_proj), split(layer.k_proj), split(layer.v_proj)};
-    }
-    const at::Tensor attended = PackedAttention(
-        Rotate(qkv[0], cos, sin), Rotate(qkv[1], cos, sin), qkv[2], input, config_.Window(l));
+    const at::Tensor normed = RmsNorm(x, layer.input_norm, config_.rms_norm_eps).to(compute_dtype_);
+    const auto [q, k, v] = layer.QueriesKeysValues(normed, config_);
+    const at::Tensor attended =
+        PackedAttention(Rotate(q, cos, sin), Rotate(k, cos, sin), v, input, config_.Window(l));
     x = x + layer.o_proj.Forward(attended);
-    const at::Tensor narrow =
-        RmsNorm(x, layer.post_attn_norm, config_.rms_norm_eps).to(compute_dtype_);
-    at::Tensor gate;
-    at::Tensor up;
-    if (layer.gate_up_proj.weight.defined()) {
-      const at::Tensor joined = layer.gate_up_proj.Forward(narrow);
-      gate = joined.narrow(-1, 0, inner);
-      up = joined.narrow(-1, inner, inner);
-    } else {
-      gate = layer.gate_proj.Forward(narrow);
-      up = layer.up_proj.Forward(narrow);
-    }
-    x = x + SwiGluProduct(gate, up, layer.down_proj);
+    x = x + layer.Mlp(RmsNorm(x, layer.post_attn_norm, config_.rms_norm_eps).to(compute_dtype_));
     if (outputs != nullptr) {
       outputs->push_back(x);
     }

@@ -7,6 +7,7 @@
 // stream, norms and rotations in float32.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -56,6 +57,14 @@ struct CausalLmLayer {
   Linear up_proj;             // [intermediate, hidden]
   Linear gate_up_proj;        // [2 * intermediate, hidden]
   Linear down_proj;           // [hidden, intermediate]
+
+  // [T, hidden] -> queries [T, heads, head_dim], keys and values [T, kv_heads, head_dim], before
+  // rotation.
+  std::array<at::Tensor, 3> QueriesKeysValues(const at::Tensor& normed,
+                                              const ModelConfig& config) const;
+
+  // down(silu(gate(x)) * up(x)): [T, hidden] -> [T, hidden].
+  at::Tensor Mlp(const at::Tensor& normed) const;
 };
 
 // Sequences one after another, without padding.

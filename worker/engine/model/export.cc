@@ -136,7 +136,7 @@ std::vector<NamedTensor> MergedWeights(CausalLm& model) {
       const LoraAdapter& adapter = *found->second->adapter;
       weight = weight + at::matmul(adapter.b, adapter.a).detach() * adapter.scale;
     }
-    weight = weight.to(at::kFloat);
+    weight = weight.to(at::kCPU, at::kFloat);
   }
   return weights;
 }

@@ -1,5 +1,7 @@
 #include "worker/engine/model/swiglu.h"
 
+#include <optional>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/mm.h>
@@ -16,17 +18,18 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// y = x w' + scale (x a') b' for x = silu(gate) * up; without an adapter a and b are undefined.
+// y = x w' + scale (x a') b' for x = silu(gate) * up; a and b where there is an adapter.
 class Product : public torch::autograd::Function<Product> {
  public:
   static at::Tensor forward(AutogradContext* context, const at::Tensor& gate, const at::Tensor& up,
-                            const at::Tensor& weight, const at::Tensor& a, const at::Tensor& b,
-                            double scale) {
-    context->save_for_backward({gate, up, weight, a, b});
+                            const at::Tensor& weight, const std::optional<at::Tensor>& a,
+                            const std::optional<at::Tensor>& b, double scale) {
+    context->save_for_backward(
+        {gate, up, weight, a.value_or(at::Tensor()), b.value_or(at::Tensor())});
     context->saved_data["scale"] = scale;
     const at::Tensor x = at::silu(gate) * up;
     const at::Tensor y = at::linear(x, weight);
-    return a.defined() ? y + at::linear(at::linear(x, a), b) * scale : y;
+    return a ? y + at::linear(at::linear(x, *a), *b) * scale : y;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
@@ -67,9 +70,13 @@ class Product : public torch::autograd::Function<Product> {
 at::Tensor SwiGluProduct(const at::Tensor& gate, const at::Tensor& up, const Linear& down) {
   RWKU_CHECK(!down.bias.defined());
   const auto dtype = down.weight.scalar_type();
-  return down.adapter ? Product::apply(gate, up, down.weight, down.adapter->a.to(dtype),
-                                       down.adapter->b.to(dtype), down.adapter->scale)
-                      : Product::apply(gate, up, down.weight, at::Tensor(), at::Tensor(), 1.0);
+  std::optional<at::Tensor> a;
+  std::optional<at::Tensor> b;
+  if (down.adapter) {
+    a = down.adapter->a.to(dtype);
+    b = down.adapter->b.to(dtype);
+  }
+  return Product::apply(gate, up, down.weight, a, b, down.adapter ? down.adapter->scale : 1.0);
 }
 
 }  // namespace rwku::engine

@@ -29,7 +29,8 @@ OriginalWeightsScope::OriginalWeightsScope(CausalLm& model, const OriginalModel&
   for (const auto& [name, parameter] : parameters) {
     bytes += changed.contains(name) ? static_cast<int64_t>(parameter.nbytes()) : 0;
   }
-  const bool has_room = model.device().is_cpu() || AvailableBytes(model.device()) > 2 * bytes;
+  const bool has_room =
+      model.device().is_cpu() || ReadDeviceMemory(model.device()).available_bytes > 2 * bytes;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const auto& [name, parameter] = parameters[i];
     if (!changed.contains(name)) {

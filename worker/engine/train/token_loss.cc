@@ -12,14 +12,10 @@
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
+#include "worker/engine/memory/logit_chunk.h"
+
 namespace rwku::engine {
 namespace {
-
-// Logits of a chunk: about a megabyte where a core's cache holds them, large where launching a
-// kernel is what costs.
-constexpr int64_t kChunkElementsCpu = int64_t{1} << 18;
-constexpr int64_t kChunkElementsGpu = int64_t{1} << 28;
-constexpr int64_t kSmallestChunk = 64;
 
 struct ChunkLoss {
   at::Tensor exponentials;  // [n, vocab] float32, exp(logit - largest logit)
@@ -55,8 +51,7 @@ void AddHeadGradient(const at::Tensor& weight, const at::Tensor& logit_gradient,
 }  // namespace
 
 int64_t LogitChunkRows(const CausalLm& model) {
-  const int64_t elements = model.device().is_cuda() ? kChunkElementsGpu : kChunkElementsCpu;
-  return std::max(kSmallestChunk, elements / model.config().vocab_size);
+  return LogitChunkRows(model.device().is_cuda(), model.config().vocab_size);
 }
 
 std::vector<int64_t> ChunkEnds(const CausalLm& model, int64_t count) {

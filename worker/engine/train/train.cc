@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "worker/engine/memory/training_memory.h"
 #include "worker/engine/torch_status.h"
 #include "worker/engine/train/adamw.h"
 #include "worker/engine/train/batches.h"
@@ -26,7 +27,6 @@
 #include "worker/engine/train/device_memory.h"
 #include "worker/engine/train/hidden_losses.h"
 #include "worker/engine/train/lora.h"
-#include "worker/engine/train/memory_plan.h"
 #include "worker/engine/train/micro_batches.h"
 #include "worker/engine/train/movement.h"
 #include "worker/engine/train/objective.h"
@@ -188,38 +188,31 @@ class Trainer {
   }
 
   absl::Status PlanParts() {
-    MemoryRequest request;
-    request.config = model_.config();
-    for (const auto& [name, tensor] : model_.NamedParameters()) {
-      request.parameters += tensor.numel();
-    }
-    request.trained_parameters = report_.trained_parameters;
-    request.adapter_parameters =
-        plan_.trained == TrainedWeights::kLora ? report_.trained_parameters : 0;
-    request.compute_bytes = static_cast<int>(c10::elementSize(model_.compute_dtype()));
-    request.first_layer = plan_.layers.has_value() ? plan_.layers->begin : 0;
-    request.chunk_rows = LogitChunkRows(model_);
-    request.keeps_items_whole = plan_.objective == Objective::kDpo ||
-                                plan_.objective == Objective::kNpo ||
-                                plan_.objective == Objective::kSimNpo;
-    request.has_reference_logits = plan_.objective == Objective::kCeu ||
-                                   plan_.objective == Objective::kUndial ||
-                                   plan_.retain.term == RetainTerm::kKl;
-    request.copies_head = (forget_.head.defined() || retain_.head.defined()) && HeadChanges();
+    TrainingFacts facts;
+    facts.config = model_.config();
+    facts.on_gpu = model_.device().is_cuda();
+    facts.compute_bytes = static_cast<int>(c10::elementSize(model_.compute_dtype()));
+    facts.ranks = share_.world_size;
+    facts.optimizer_on_host = plan_.optimizer_on_host;
+    facts.original_is_elsewhere = context_.original.weights != nullptr;
     const int per_item = forget_.corpus.sequences_per_item;
     const std::vector<TrainingSequence>& sequences = forget_.corpus.sequences;
-    request.item_tokens.resize(sequences.size() / per_item);
+    facts.item_tokens.resize(sequences.size() / per_item);
     for (size_t i = 0; i < sequences.size(); ++i) {
-      request.item_tokens[i / per_item] += static_cast<int64_t>(sequences[i].tokens.size());
+      facts.item_tokens[i / per_item] += static_cast<int64_t>(sequences[i].tokens.size());
     }
     for (const TrainingSequence& sequence : retain_.corpus.sequences) {
-      request.retain_tokens.push_back(static_cast<int64_t>(sequence.tokens.size()));
+      facts.retain_tokens.push_back(static_cast<int64_t>(sequence.tokens.size()));
     }
-    request.batch_size = static_cast<int>(CeilDivide(plan_.batch_size, share_.world_size));
-    request.optimizer_ranks = ShardsOptimizer() ? share_.world_size : 1;
-    request.smallest_parts = plan_.micro_batch_parts;
-    request.available_bytes = context_.available_bytes.value_or(AvailableBytes(model_.device()));
-    RWKU_ASSIGN_OR_RETURN(const ChosenMemoryPlan chosen, PlanMemory(request));
+    if (context_.available_bytes.has_value()) {
+      facts.available_bytes = *context_.available_bytes;
+      facts.device_bytes = context_.device_bytes;
+    } else {
+      const DeviceMemory memory = ReadDeviceMemory(model_.device());
+      facts.available_bytes = memory.available_bytes;
+      facts.device_bytes = memory.total_bytes;
+    }
+    RWKU_ASSIGN_OR_RETURN(const ChosenMemoryPlan chosen, PlanTrainingMemory(plan_, facts));
     report_.memory = chosen.plan;
     parts_ = chosen.parts;
     return absl::OkStatus();

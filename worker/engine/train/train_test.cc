@@ -16,6 +16,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
+#include "worker/engine/memory/training_memory.h"
 #include "worker/engine/train/adamw.h"
 #include "worker/engine/train/corpus.h"
 #include "worker/engine/train/lora.h"
@@ -560,8 +561,7 @@ TEST(TrainTest, TooLittleMemorySplitsTheBatchAndThenRefuses) {
   EXPECT_EQ(all->memory.micro_batch_texts, 4);
   EXPECT_GT(all->memory.available_bytes, 0);
   TrainingContext context;
-  context.available_bytes = all->memory.gradient_bytes + all->memory.optimizer_bytes +
-                            all->memory.logit_bytes + all->memory.activation_bytes - 1;
+  context.available_bytes = TotalBytes(all->memory) - all->memory.weight_bytes - 1;
   const auto parts = TinyModel();
   const auto split = TrainModel(*parts, NumberTokenizer(32, kEos), plan, {}, cancel, context);
   ASSERT_TRUE(split.ok()) << split.status();
@@ -574,6 +574,11 @@ TEST(TrainTest, TooLittleMemorySplitsTheBatchAndThenRefuses) {
   EXPECT_EQ(
       TrainModel(*parts, NumberTokenizer(32, kEos), plan, {}, cancel, context).status().code(),
       absl::StatusCode::kResourceExhausted);
+  // No repetition helps where nobody else holds the memory.
+  context.device_bytes = 2000;
+  EXPECT_EQ(
+      TrainModel(*parts, NumberTokenizer(32, kEos), plan, {}, cancel, context).status().code(),
+      absl::StatusCode::kInvalidArgument);
 }
 
 TEST(RetainStreamTest, EveryRoundVisitsEachTextOnceInAnOrderOfItsOwn) {
