@@ -28,16 +28,16 @@ absl::Status CheckWeights(const SafetensorsFolder& weights, const std::filesyste
   std::set<std::string> known;
   for (const auto& [name, parameter] : shapes.NamedParameters()) {
     known.insert(name);
-    if (!weights.Contains(name)) {
+    const SafetensorsEntry* const stored = weights.Find(name);
+    if (stored == nullptr) {
       return invalid(name, "is missing in the safetensors; config.json asks for it");
     }
-    RWKU_ASSIGN_OR_RETURN(const at::Tensor stored, weights.Get(name));
-    const at::ScalarType dtype = stored.scalar_type();
+    const at::ScalarType dtype = stored->dtype;
     if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
       return invalid(name, "is of dtype ", at::toString(dtype), "; allowed are F32, BF16 and F16");
     }
-    if (stored.sizes() != parameter.sizes()) {
-      return invalid(name, "has shape [", absl::StrJoin(stored.sizes(), ", "),
+    if (parameter.sizes() != at::IntArrayRef(stored->shape)) {
+      return invalid(name, "has shape [", absl::StrJoin(stored->shape, ", "),
                      "]; config.json asks for [", absl::StrJoin(parameter.sizes(), ", "), "]");
     }
   }
@@ -62,11 +62,8 @@ absl::StatusOr<std::unique_ptr<CausalLm>> LoadCausalLm(const std::filesystem::pa
     // Shapes before memory: a config of another model must not cost an allocation of its size.
     RWKU_RETURN_IF_ERROR(CheckWeights(weights, folder, CausalLm(config, at::kMeta)));
     auto model = std::make_unique<CausalLm>(std::move(config), device);
-    const at::AutoGradMode no_grad(false);
-    for (auto& [name, parameter] : model->NamedParameters()) {
-      RWKU_ASSIGN_OR_RETURN(const at::Tensor stored, weights.Get(name));
-      parameter.copy_(stored);
-    }
+    const CancelToken never;
+    RWKU_RETURN_IF_ERROR(weights.ReadInto(model->NamedParameters(), never));
     return model;
   });
 }
