@@ -174,8 +174,8 @@ struct TrainingPlan {
   // losses, norms, clipping and the report are those of the whole batch: the curve is that of one
   // rank.
   Gang* gang = nullptr;
-  // Each rank keeps masters, moments and gradients of its share of the weights only (ZeRO stage 2:
-  // Rajbhandari et al., 2020). Every pass then exchanges its gradients. Read only with a gang.
+  // Each rank keeps the optimizer state of its share of the weights only (ZeRO stage 1:
+  // Rajbhandari et al., 2020). Read only with a gang.
   bool shard_optimizer_state = false;
   // Float32 masters and moments lie in the host's memory (pinned for a GPU) and are updated there:
   // the device holds weights and gradients alone, and each step moves both over the bus.
@@ -228,9 +228,6 @@ struct TrainingReport {
   int reference_texts_computed = 0;
   int reference_texts_cached = 0;
   MemoryPlan memory;
-  // What this rank held in fact: masters and moments, and gradients, the most at a time.
-  int64_t held_optimizer_bytes = 0;
-  int64_t held_gradient_bytes = 0;
 };
 
 // RepE: a control vector, strength x (h(novice) - h(expert)), is added to the output of each layer
@@ -286,9 +283,8 @@ class Engine {
                                                          const CancelToken& cancel) = 0;
 
   // Puts the weights as loaded back, in place, without the disk; adapters and steering are removed.
-  // Touches only weights that a training may have changed: after one of adapters alone, none.
-  // Returns the checksum of the weights, in which those that were put back are read anew; it must
-  // equal ModelInfo::weights_checksum.
+  // Returns the checksum of the weights as they now are, computed anew; it must equal
+  // ModelInfo::weights_checksum.
   virtual absl::StatusOr<std::string> Restore() = 0;
 };
 

@@ -147,8 +147,12 @@ inline absl::StatusOr<CaseResult> RunCase(const TrainingCase& one, Gang* gang,
   const auto model = CaseModel(one.ties_head, one.dtype);
   TrainingPlan plan = one.plan;
   plan.gang = gang;
-  RWKU_ASSIGN_OR_RETURN(const TrainingReport report,
-                        TrainModel(*model, NumberTokenizer(32, /*eos_id=*/4), plan, {}, cancel));
+  HeldMemory held;
+  TrainingContext context;
+  context.held = &held;
+  RWKU_ASSIGN_OR_RETURN(
+      const TrainingReport report,
+      TrainModel(*model, NumberTokenizer(32, /*eos_id=*/4), plan, {}, cancel, context));
   CaseResult result;
   for (const TrainingStep& step : report.steps) {
     result.losses.push_back(step.loss);
@@ -156,8 +160,8 @@ inline absl::StatusOr<CaseResult> RunCase(const TrainingCase& one, Gang* gang,
   }
   result.reference_texts = report.reference_texts_computed;
   result.optimizer_bytes = report.memory.optimizer_bytes;
-  result.held_optimizer_bytes = report.held_optimizer_bytes;
-  result.held_gradient_bytes = report.held_gradient_bytes;
+  result.held_optimizer_bytes = held.optimizer_bytes;
+  result.held_gradient_bytes = held.gradient_bytes;
   std::vector<at::Tensor> tensors;
   for (const auto& [name, tensor] : model->NamedParameters()) {
     tensors.push_back(tensor);

@@ -42,6 +42,14 @@ namespace {
 
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+int64_t GradientBytes(const TrainableWeights& weights) {
+  int64_t bytes = 0;
+  for (const at::Tensor& tensor : weights.tensors()) {
+    bytes += static_cast<int64_t>(tensor.nbytes());
+  }
+  return bytes;
+}
+
 // This rank's items of one of a batch's two corpora, in the scale of the whole batch.
 struct Pass {
   bool is_retain = false;
@@ -104,9 +112,10 @@ class Trainer {
       }
     }
     KeepMasters(weights, optimizer, &history_);
-    report_.held_optimizer_bytes = optimizer.StateBytes();
-    report_.held_gradient_bytes =
-        exchange_ != nullptr ? exchange_->peak_bytes() : weights.gradient_bytes();
+    if (context_.held != nullptr) {
+      *context_.held = {optimizer.StateBytes(),
+                        exchange_ != nullptr ? exchange_->peak_bytes() : GradientBytes(weights)};
+    }
     return std::move(report_);
   }
 

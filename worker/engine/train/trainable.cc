@@ -76,14 +76,6 @@ int64_t TrainableWeights::parameters() const {
   return count;
 }
 
-int64_t TrainableWeights::gradient_bytes() const {
-  int64_t bytes = 0;
-  for (const at::Tensor& tensor : tensors_) {
-    bytes += static_cast<int64_t>(tensor.nbytes());
-  }
-  return bytes;
-}
-
 void TrainableWeights::Add(const std::string& name, const at::Tensor& tensor) {
   tensors_.push_back(tensor.requires_grad_(true));
   named_.emplace_back(name, tensor);

@@ -41,7 +41,6 @@ class TrainableWeights {
   // As many; an adapter's are "NAME.lora_A" and "NAME.lora_B".
   const std::vector<NamedTensor>& named() const { return named_; }
   int64_t parameters() const;
-  int64_t gradient_bytes() const;
 
  private:
   void Add(const std::string& name, const at::Tensor& tensor);
