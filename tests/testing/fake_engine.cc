@@ -179,7 +179,9 @@ absl::StatusOr<engine::ModelInfo> FakeEngine::Load(const std::filesystem::path& 
                             .parameters = 1000,
                             .layers = 4,
                             .bytes = 4000,
-                            .weights_checksum = Fingerprint(*config)};
+                            .weights_checksum = Fingerprint(*config),
+                            .compute_dtype = "float32",
+                            .device = "fake"};
   weights_ = info_.weights_checksum;
   mute_ = false;
   usage_ = {};

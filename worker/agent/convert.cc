@@ -293,6 +293,8 @@ v1::JobResult ToProto(const job::AttemptResult& result) {
   proto.set_metrics_version(result.metrics_version);
   proto.set_word_tokenizer(result.word_tokenizer);
   proto.set_model_loads(result.model_loads);
+  proto.set_compute_dtype(result.compute_dtype);
+  proto.set_device(result.device);
   proto.set_reference_texts_computed(result.reference_texts_computed);
   proto.set_reference_texts_cached(result.reference_texts_cached);
   if (result.memory.has_value()) {

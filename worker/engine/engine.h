@@ -25,6 +25,8 @@ struct ModelInfo {
   int64_t layers = 0;
   int64_t bytes = 0;             // resident weights
   std::string weights_checksum;  // of the weights as loaded; hexadecimal
+  std::string compute_dtype;     // that products are computed in: "float32", "bfloat16"
+  std::string device;            // that they are computed on: "cpu" or "cuda"
   bool was_resident = false;     // this Load() read nothing from disk
 };
 

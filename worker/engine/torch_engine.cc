@@ -261,8 +261,7 @@ class TorchEngine final : public Engine {
     RWKU_RETURN_IF_ERROR(cancel.Check());
     RWKU_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(device_));
     RWKU_ASSIGN_OR_RETURN(const std::optional<at::ScalarType> dtype, ParseDtype(dtype_));
-    RWKU_ASSIGN_OR_RETURN(resident.model,
-                          LoadCausalLm(folder, device, dtype, &resident.pristine));
+    RWKU_ASSIGN_OR_RETURN(resident.model, LoadCausalLm(folder, device, dtype, &resident.pristine));
     RWKU_RETURN_IF_ERROR(cancel.Check());
     const std::vector<NamedTensor> parameters = resident.model->NamedParameters();
     for (const auto& [name, parameter] : parameters) {
@@ -271,6 +270,9 @@ class TorchEngine final : public Engine {
     }
     resident.info.family = resident.model->config().model_type;
     resident.info.layers = resident.model->config().num_hidden_layers;
+    resident.info.compute_dtype =
+        resident.model->compute_dtype() == at::kFloat ? "float32" : "bfloat16";
+    resident.info.device = c10::DeviceTypeName(device.type(), /*lower_case=*/true);
     resident.checksums = TensorChecksums(parameters);
     resident.info.weights_checksum = WeightsChecksum(parameters, resident.checksums);
     return resident;

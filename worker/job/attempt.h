@@ -114,6 +114,8 @@ struct AttemptResult {
   std::string original_weights_checksum;
   std::string restored_weights_checksum;  // equals the original one
   int model_loads = 0;                    // times that the model was read from disk
+  std::string compute_dtype;              // as in engine::ModelInfo
+  std::string device;
   // Of one epoch; of a sequence, of one epoch of each training.
   int corpus_texts = 0;
   int64_t corpus_tokens = 0;

@@ -119,11 +119,12 @@ absl::Status GangMember::Leave() {
 }
 
 absl::Status AgreeOnModel(GangMember& member, const std::filesystem::path& folder,
-                          const std::string& weights_checksum) {
+                          const std::string& weights_checksum, const std::string& compute_dtype) {
   if (member.gang() == nullptr) {
     return absl::OkStatus();
   }
   RWKU_RETURN_IF_ERROR(member.Agree(weights_checksum, "weights"));
+  RWKU_RETURN_IF_ERROR(member.Agree(compute_dtype, "dtype (--dtype of the workers)"));
   std::string digests;
   for (const char* const name : kModelFiles) {
     const absl::StatusOr<std::string> contents = ReadFile(folder / name);

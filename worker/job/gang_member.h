@@ -63,9 +63,9 @@ class GangMember {
   bool has_left_ = false;
 };
 
-// GangMember::Agree on the weights of the model in `folder` and on the files that say how texts
-// become tokens. Reads these where there is a gang.
+// GangMember::Agree on the weights of the model in `folder`, on the dtype that they are multiplied
+// in and on the files that say how texts become tokens. Reads these where there is a gang.
 absl::Status AgreeOnModel(GangMember& member, const std::filesystem::path& folder,
-                          const std::string& weights_checksum);
+                          const std::string& weights_checksum, const std::string& compute_dtype);
 
 }  // namespace rwku::job

@@ -45,7 +45,8 @@ class CorpusRun {
     RWKU_ASSIGN_OR_RETURN(member_, GangMember::Join(engine_, spec_.gang, cancel_));
     const absl::Duration loaded = clock_.Monotonic();
     result_.timings.load = loaded - start;
-    RWKU_RETURN_IF_ERROR(AgreeOnModel(*member_, model_folder_, result_.original_weights_checksum));
+    RWKU_RETURN_IF_ERROR(AgreeOnModel(*member_, model_folder_, result_.original_weights_checksum,
+                                      result_.compute_dtype));
     result_.corpus_texts = static_cast<int>(corpus::TextCount(plan_));
     RWKU_RETURN_IF_ERROR(Enter(Stage::kCorpus, result_.corpus_texts));
     RWKU_RETURN_IF_ERROR(Write());

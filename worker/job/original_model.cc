@@ -31,6 +31,8 @@ absl::StatusOr<engine::ModelInfo> LoadOriginal(const AttemptSpec& spec,
   RWKU_ASSIGN_OR_RETURN(engine::ModelInfo model, engine.Load(folder, cancel));
   result->model_loads = model.was_resident ? 0 : 1;
   result->original_weights_checksum = model.weights_checksum;
+  result->compute_dtype = model.compute_dtype;
+  result->device = model.device;
   if (absl::Status status = Restore(spec, engine, result); !status.ok()) {
     engine.Unload();  // what is in memory is good for no attempt
     return status;

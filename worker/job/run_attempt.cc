@@ -193,7 +193,8 @@ class AttemptRun {
     if (member_->gang() == nullptr) {
       return absl::OkStatus();
     }
-    RWKU_RETURN_IF_ERROR(AgreeOnModel(*member_, model_folder_, result_.original_weights_checksum));
+    RWKU_RETURN_IF_ERROR(AgreeOnModel(*member_, model_folder_, result_.original_weights_checksum,
+                                      result_.compute_dtype));
     std::vector<std::string> steering;
     if (method_.steers) {
       for (const dataset::TargetInfo* target : targets_) {
