@@ -1,10 +1,12 @@
-// Times one training of a model folder: prints one JSON line with the processor seconds of the
-// whole training, reference passes among them, and the loss of each step. Usage: rwku-train-bench
-// <folder> <corpus.json> <batch> <epochs> <full|lora> <lm|ga|npo|dpo> corpus.json holds "texts",
-// lists of token ids, or "pairs" of them: "prompt" (without the template of number_tokenizer.h),
-// "chosen" and "rejected". bench/train_bench.py runs it beside transformers.
+// Times one training of a model folder: prints one JSON line with the seconds of the whole training
+// ("seconds" of processor time, "wall_seconds"), reference passes among them, the peak memory, and
+// the loss of each step. Usage:
+//   rwku-train-bench <folder> <corpus.json> <batch> <epochs> <full|lora> <lm|ga|npo|dpo>
+//   [threads=N]
+// corpus.json holds "texts", lists of token ids, or "pairs" of them: "prompt" (without the template
+// of number_tokenizer.h), "chosen" and "rejected". One thread unless said otherwise.
+// bench/train_bench.py runs it beside transformers, bench/real_train_bench.py with a real model.
 #include <cstdio>
-#include <ctime>
 #include <map>
 #include <string>
 #include <vector>
@@ -12,6 +14,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "bench/stopwatch.h"
 #include <ATen/Parallel.h>
 #include <nlohmann/json.hpp>
 
@@ -25,9 +29,6 @@ namespace {
 
 using rwku::engine::Objective;
 
-// Of this process, on all its threads: what other programs do meanwhile does not count.
-double ProcessorSeconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
-
 std::string Words(const nlohmann::json& ids) {
   return absl::StrJoin(ids.get<std::vector<int32_t>>(), " ");
 }
@@ -40,15 +41,18 @@ int main(int argc, char** argv) {
                                                        {"npo", Objective::kNpo},
                                                        {"dpo", Objective::kDpo}};
   rwku::engine::TrainingPlan plan;
-  if (argc != 7 || !absl::SimpleAtoi(argv[3], &plan.batch_size) ||
-      !absl::SimpleAtoi(argv[4], &plan.epochs) || objectives.count(argv[6]) == 0) {
+  int threads = 1;
+  absl::string_view last = argc == 8 ? argv[7] : "threads=1";
+  if (argc < 7 || argc > 8 || !absl::SimpleAtoi(argv[3], &plan.batch_size) ||
+      !absl::SimpleAtoi(argv[4], &plan.epochs) || objectives.count(argv[6]) == 0 ||
+      !absl::ConsumePrefix(&last, "threads=") || !absl::SimpleAtoi(last, &threads) || threads < 1) {
     std::fputs(
         "usage: rwku-train-bench <folder> <corpus.json> <batch> <epochs> <full|lora> "
-        "<lm|ga|npo|dpo>\n",
+        "<lm|ga|npo|dpo> [threads=N]\n",
         stderr);
     return 2;
   }
-  at::set_num_threads(1);
+  at::set_num_threads(threads);
   const auto model = rwku::engine::LoadCausalLm(argv[1], at::kCPU);
   const auto file = rwku::ReadFile(argv[2]);
   if (!model.ok() || !file.ok()) {
@@ -75,14 +79,15 @@ int main(int argc, char** argv) {
   const auto vocabulary = static_cast<int>((*model)->config().vocab_size);
   const rwku::engine::NumberTokenizer tokenizer(vocabulary, /*eos_id=*/4);
   const rwku::CancelToken cancel;
-  const double start = ProcessorSeconds();
+  const rwku::bench::Stopwatch watch;
   const auto trained = rwku::engine::TrainModel(**model, tokenizer, plan, {}, cancel);
-  const double seconds = ProcessorSeconds() - start;
+  nlohmann::json report = {{"seconds", watch.ProcessorSeconds()},
+                           {"wall_seconds", watch.WallSeconds()},
+                           {"peak_memory_bytes", rwku::bench::PeakMemoryBytes()}};
   if (!trained.ok()) {
     std::fprintf(stderr, "%s\n", trained.status().ToString().c_str());
     return 1;
   }
-  nlohmann::json report = {{"seconds", seconds}};
   for (const rwku::engine::TrainingStep& step : trained->steps) {
     report["losses"].push_back(step.loss);
   }
