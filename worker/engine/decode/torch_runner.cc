@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -22,6 +23,7 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "worker/engine/decode/pass_graph.h"
 #include "worker/engine/decode/token_score.h"
 #include "worker/engine/model/rope.h"
 #include "worker/engine/model/to_device.h"
@@ -34,6 +36,19 @@ namespace {
 constexpr size_t kLogitRows = 256;
 // Tables of angles grow by at least so many positions.
 constexpr int64_t kRotaryStep = 512;
+
+// How many sequences the decode step of `count` is filled up to: the next power of two from 16 on,
+// beyond 128 the next multiple of 64.
+int64_t StepSize(int64_t count) {
+  if (count > 128) {
+    return (count + 63) / 64 * 64;
+  }
+  int64_t size = 16;
+  while (size < count) {
+    size *= 2;
+  }
+  return size;
+}
 
 class TorchRows final : public Rows {
  public:
@@ -66,14 +81,14 @@ at::Tensor CausalMask(int64_t queries, int64_t keys, int64_t window, at::Device 
   return window > 0 ? at::triu(before, keys - queries + 1 - window) : before;
 }
 
-// One copy to the device for all of them, which nobody waits for.
-std::vector<at::Tensor> ToDevice(const std::vector<std::vector<int64_t>>& arrays,
-                                 at::ScalarType dtype, at::Device device) {
+// The arrays one after another, on the host, in pinned memory where `device` copies from that.
+at::Tensor OnHost(const std::vector<std::vector<int64_t>>& arrays, at::ScalarType dtype,
+                  at::Device device) {
   int64_t total = 0;
   for (const std::vector<int64_t>& array : arrays) {
     total += static_cast<int64_t>(array.size());
   }
-  const at::Tensor host =
+  at::Tensor host =
       at::empty({total}, at::TensorOptions().dtype(dtype).pinned_memory(CopiesFromPinned(device)));
   int64_t next = 0;
   for (const std::vector<int64_t>& array : arrays) {
@@ -84,9 +99,15 @@ std::vector<at::Tensor> ToDevice(const std::vector<std::vector<int64_t>>& arrays
     }
     next += static_cast<int64_t>(array.size());
   }
-  const at::Tensor all = host.to(device, /*non_blocking=*/true);
+  return host;
+}
+
+// The arrays on `device`, by one copy that nobody waits for.
+std::vector<at::Tensor> ToDevice(const std::vector<std::vector<int64_t>>& arrays,
+                                 at::ScalarType dtype, at::Device device) {
+  const at::Tensor all = OnHost(arrays, dtype, device).to(device, /*non_blocking=*/true);
   std::vector<at::Tensor> parts;
-  next = 0;
+  int64_t next = 0;
   for (const std::vector<int64_t>& array : arrays) {
     parts.push_back(all.narrow(0, next, static_cast<int64_t>(array.size())));
     next += static_cast<int64_t>(array.size());
@@ -117,6 +138,14 @@ class TorchKvCache final : public KvCache {
   int64_t begin_;
 };
 
+// A decode step of one size. Its tensors stay where they are, as a recorded pass wants it.
+struct TorchRunner::DecodeStep {
+  Batch batch;
+  at::Tensor wide;    // [3 x size] int64: tokens, angles and places of the batch
+  at::Tensor narrow;  // [2 x size + 1] int32: its begins and used
+  std::unique_ptr<PassGraph> graph;
+};
+
 TorchRunner::TorchRunner(const CausalLm& model, LayerVectors steering, int64_t cache_bytes)
     : model_(model),
       device_(model.device()),
@@ -136,8 +165,9 @@ TorchRunner::TorchRunner(const CausalLm& model, LayerVectors steering, int64_t c
 TorchRunner::~TorchRunner() { RWKU_CHECK(caches_.empty()); }
 
 void TorchRunner::MakeArena() {
-  arena_ = at::empty({config().num_hidden_layers, 2, ranges_.size(), config().num_key_value_heads,
-                      config().head_dim},
+  // The last position belongs to nobody: what fills up a decode step is written there.
+  arena_ = at::empty({config().num_hidden_layers, 2, ranges_.size() + 1,
+                      config().num_key_value_heads, config().head_dim},
                      at::TensorOptions().dtype(dtype_).device(device_));
 }
 
@@ -187,6 +217,7 @@ void TorchRunner::ExtendRotary(int64_t positions) {
     return;
   }
   rotary_positions_ = (positions + kRotaryStep - 1) / kRotaryStep * kRotaryStep;
+  steps_.clear();  // they read the tables of before
   const auto factor = static_cast<float>(RopeAttentionFactor(config()));
   std::vector<float> cos;
   std::vector<float> sin;
@@ -311,11 +342,23 @@ at::Tensor TorchRunner::Attend(const at::Tensor& q, int64_t layer, const Batch& 
 absl::StatusOr<std::unique_ptr<Rows>> TorchRunner::Forward(absl::Span<const CachePiece> pieces,
                                                            const CancelToken& cancel) {
   const at::AutoGradMode no_grad(false);
+  RWKU_RETURN_IF_ERROR(cancel.Check());
+  const bool is_step = std::all_of(pieces.begin(), pieces.end(), [](const CachePiece& piece) {
+    return piece.tokens.size() == 1 && piece.first_wanted == 0;
+  });
+  if (is_step && !pieces.empty()) {
+    return std::make_unique<TorchRows>(Step(pieces));
+  }
   const Batch batch = MakeBatch(pieces);
   if (batch.token_count == 0) {
     return std::make_unique<TorchRows>(
         at::empty({0, config().hidden_size}, at::TensorOptions().dtype(dtype_).device(device_)));
   }
+  RWKU_ASSIGN_OR_RETURN(at::Tensor hidden, Pass(batch, cancel));
+  return std::make_unique<TorchRows>(std::move(hidden));
+}
+
+absl::StatusOr<at::Tensor> TorchRunner::Pass(const Batch& batch, const CancelToken& cancel) const {
   const double eps = config().rms_norm_eps;
   const at::Tensor cos = cos_.index_select(0, batch.angles).unsqueeze(1);
   const at::Tensor sin = sin_.index_select(0, batch.angles).unsqueeze(1);
@@ -338,7 +381,74 @@ absl::StatusOr<std::unique_ptr<Rows>> TorchRunner::Forward(absl::Span<const Cach
       x = x + steering_[static_cast<size_t>(l)];
     }
   }
-  return std::make_unique<TorchRows>(RmsNorm(x, model_.final_norm, eps));
+  return RmsNorm(x, model_.final_norm, eps);
+}
+
+at::Tensor TorchRunner::Step(absl::Span<const CachePiece> pieces) {
+  int64_t longest = 0;
+  for (const CachePiece& piece : pieces) {
+    longest = std::max(longest, piece.cache->length() + 1);
+  }
+  ExtendRotary(longest);
+  const auto count = static_cast<int64_t>(pieces.size());
+  const int64_t size = StepSize(count);
+  std::unique_ptr<DecodeStep>& step = steps_[size];
+  if (step == nullptr) {
+    step = MakeStep(size);
+  }
+  Batch& batch = step->batch;
+  // What fills the step up are sequences of one token, 0, at the position that is nobody's.
+  std::vector<int64_t> wide(static_cast<size_t>(3 * size), 0);
+  std::fill_n(wide.begin() + 2 * size, size, ranges_.size());
+  std::vector<int64_t> narrow(static_cast<size_t>(2 * size + 1), 1);
+  std::fill_n(narrow.begin(), size + 1, ranges_.size());
+  for (int64_t i = 0; i < count; ++i) {
+    const CachePiece& piece = pieces[static_cast<size_t>(i)];
+    auto& cache = static_cast<TorchKvCache&>(*piece.cache);
+    RWKU_CHECK(cache.length() < cache.capacity());
+    RWKU_CHECK(piece.tokens[0] >= 0 && piece.tokens[0] < config().vocab_size);
+    wide[i] = piece.tokens[0];
+    wide[size + i] = cache.length() + (cache.uses_long_rope() ? rotary_positions_ : 0);
+    wide[2 * size + i] = cache.begin() + cache.length();
+    cache.Advance(1);
+    narrow[i] = cache.begin();
+    narrow[size + 1 + i] = cache.length();
+  }
+  batch.host_begins.assign(narrow.begin(), narrow.begin() + size);
+  batch.host_used.assign(narrow.begin() + size + 1, narrow.end());
+  step->wide.copy_(OnHost({wide}, at::kLong, device_), /*non_blocking=*/true);
+  if (step->narrow.defined()) {
+    step->narrow.copy_(OnHost({narrow}, at::kInt, device_), /*non_blocking=*/true);
+  }
+  const at::Tensor& hidden = step->graph->Run([&] {
+    const CancelToken never;
+    return *Pass(batch, never);
+  });
+  return hidden.narrow(0, 0, count).clone();
+}
+
+std::unique_ptr<TorchRunner::DecodeStep> TorchRunner::MakeStep(int64_t size) const {
+  auto step = std::make_unique<DecodeStep>();
+  step->graph = MakePassGraph(device_);
+  step->wide = at::empty({3 * size}, at::TensorOptions().dtype(at::kLong).device(device_));
+  Batch& batch = step->batch;
+  batch.tokens = step->wide.narrow(0, 0, size);
+  batch.angles = step->wide.narrow(0, size, size);
+  batch.places = step->wide.narrow(0, 2 * size, size);
+  batch.host_bounds.resize(static_cast<size_t>(size) + 1);
+  std::iota(batch.host_bounds.begin(), batch.host_bounds.end(), 0);
+  if (device_.is_cuda()) {
+    step->narrow = at::empty({2 * size + 1}, at::TensorOptions().dtype(at::kInt).device(device_));
+    batch.begins = step->narrow.narrow(0, 0, size + 1);
+    batch.used = step->narrow.narrow(0, size + 1, size);
+    batch.query_bounds = ToDevice({batch.host_bounds}, at::kInt, device_)[0];
+  }
+  batch.longest_query = 1;
+  // A recorded pass keeps what it was told: no range is longer than the arena.
+  batch.longest_used = ranges_.size();
+  batch.token_count = size;
+  batch.wanted_count = size;
+  return step;
 }
 
 std::unique_ptr<Rows> TorchRunner::CopyRow(RowRef row) {

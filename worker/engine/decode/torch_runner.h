@@ -24,8 +24,11 @@ class TorchKvCache;
 // range of positions each, so that flash attention takes the whole batch in one call: it is given
 // where each range begins and how much of it is in use. The arena is made with the first cache.
 //
-// What a row gets may differ in its last bits with the rows beside it: torch's products choose
-// their order of additions by shape.
+// A decode step, one token of each of some sequences, is filled up to one of a few sizes, so that a
+// GPU repeats a recorded pass (pass_graph.h) and every product has one of a few shapes.
+//
+// What a row gets may differ in its last bits with the number of rows beside it: torch's products
+// choose their order of additions by shape. Decode steps of one size give the same bits.
 class TorchRunner final : public Runner {
  public:
   // Asks `model` as it is, adapters included: it must outlive this and must not change meanwhile.
@@ -50,6 +53,8 @@ class TorchRunner final : public Runner {
  private:
   friend class TorchKvCache;
 
+  struct DecodeStep;
+
   // One pass, as the operators want it.
   struct Batch {
     at::Tensor tokens;        // [T] int64
@@ -73,6 +78,10 @@ class TorchRunner final : public Runner {
   void Compact();
   void ExtendRotary(int64_t positions);
   Batch MakeBatch(absl::Span<const CachePiece> pieces);
+  // Hidden states of the wanted rows.
+  absl::StatusOr<at::Tensor> Pass(const Batch& batch, const CancelToken& cancel) const;
+  at::Tensor Step(absl::Span<const CachePiece> pieces);
+  std::unique_ptr<DecodeStep> MakeStep(int64_t size) const;
   at::Tensor Attend(const at::Tensor& q, int64_t layer, const Batch& batch) const;
   at::Tensor Gather(absl::Span<const RowRef> rows) const;
   at::Tensor LogitsOf(absl::Span<const RowRef> rows) const;  // float32, on the device
@@ -90,6 +99,7 @@ class TorchRunner final : public Runner {
   at::Tensor cos_;
   at::Tensor sin_;
   int64_t rotary_positions_ = 0;
+  std::map<int64_t, std::unique_ptr<DecodeStep>> steps_;  // by their size
 };
 
 }  // namespace rwku::engine

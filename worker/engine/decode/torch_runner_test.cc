@@ -100,6 +100,29 @@ TEST_F(TorchRunnerTest, CachesThatMoveKeepWhatTheyHold) {
   EXPECT_THAT(runner.Logits(AllOf(**rows)), Pointwise(FloatNear(2e-5), expected));
 }
 
+// Decode steps are filled up to one size, so that a row's bits do not depend on its company.
+TEST_F(TorchRunnerTest, ADecodeStepOfOneSizeGivesEveryRowTheSameBits) {
+  std::vector<std::unique_ptr<KvCache>> caches;
+  std::vector<std::unique_ptr<KvCache>> alone;
+  std::vector<CachePiece> pieces;
+  const std::vector<int32_t> next = {7};
+  for (const std::vector<int32_t>& sequence : FewShotSequences(9)) {
+    for (auto* const made : {&caches, &alone}) {
+      made->push_back(runner_.NewCache(static_cast<int64_t>(sequence.size()) + 1));
+      HiddenAfter(runner_, *made->back(), sequence, sequence.size());
+    }
+    pieces.push_back({caches.back().get(), next, 0});
+  }
+  const auto together = runner_.Forward(pieces, cancel_);
+  ASSERT_TRUE(together.ok()) << together.status();
+  const std::vector<float> rows = runner_.ToHost(**together);
+  const size_t width = rows.size() / pieces.size();
+  for (size_t i = 0; i < alone.size(); ++i) {
+    EXPECT_EQ(absl::MakeConstSpan(rows).subspan(i * width, width),
+              absl::MakeConstSpan(HiddenAfter(runner_, *alone[i], next, 0)));
+  }
+}
+
 TEST_F(TorchRunnerTest, CancelEndsAPass) {
   CancelToken cancel;
   const auto cache = runner_.NewCache(8);
