@@ -1,0 +1,35 @@
+#include <cstdint>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/cat.h>
+#include <c10/core/GradMode.h>
+
+#include "worker/engine/cuda/rotate_and_append.h"
+
+namespace rwku::engine {
+namespace {
+
+// cos and sin are [T, 1, d / 2].
+void Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
+  const int64_t half = x.size(2) / 2;
+  const at::Tensor low = x.narrow(2, 0, half).to(at::kFloat);
+  const at::Tensor high = x.narrow(2, half, half).to(at::kFloat);
+  x.copy_(at::cat({low * cos - high * sin, high * cos + low * sin}, 2));
+}
+
+}  // namespace
+
+void RotateAndAppendReference(const RotateAndAppendArgs& args) {
+  const c10::AutoGradMode no_grad(false);
+  const at::Tensor cos = args.cos.index_select(0, args.positions).unsqueeze(1);
+  const at::Tensor sin = args.sin.index_select(0, args.positions).unsqueeze(1);
+  Rotate(args.q, cos, sin);
+  Rotate(args.k, cos, sin);
+  const at::Tensor stored = args.slots.ge(0).nonzero().squeeze(1);
+  const at::Tensor slots = args.slots.index_select(0, stored);
+  args.keys.index_copy_(0, slots, args.k.index_select(0, stored));
+  args.values.index_copy_(0, slots, args.v.index_select(0, stored));
+}
+
+}  // namespace rwku::engine
