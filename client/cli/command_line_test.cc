@@ -459,10 +459,12 @@ TEST_F(CommandLineTest, SubmitSendsGroupsOfTargets) {
 
 TEST_F(CommandLineTest, SubmitSendsDataParallelismAndSaysWhatItWaitsFor) {
   const Outcome outcome = Run({"submit", "--model", "tiny", "--dataset", "people", "--method", "ga",
-                               "--data-parallel", "8", "--shard-optimizer"});
+                               "--data-parallel", "8", "--shard-optimizer",
+                               "--optimizer-on-host"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(service_.created.spec().data_parallel(), 8);
   EXPECT_TRUE(service_.created.spec().shard_optimizer_state());
+  EXPECT_TRUE(service_.created.spec().optimizer_on_host());
   EXPECT_THAT(outcome.err, HasSubstr("note: each job needs 8 workers of one kind, "));
   EXPECT_EQ(outcome.out, "run r1: 2 jobs\n");
   EXPECT_EQ(Run({"submit", "--model", "tiny", "--dataset", "people", "--method", "ga",

@@ -36,6 +36,7 @@ struct SubmitFlags {
   int max_failures = 0;
   int data_parallel = 0;
   bool shard_optimizer_state = false;
+  bool optimizer_on_host = false;
   std::string name;
   std::string request_id;
   bool single_bos = false;
@@ -119,6 +120,7 @@ absl::StatusOr<v1::CreateRunRequest> MakeRequest(const SubmitFlags& flags, clien
     spec.set_data_parallel(flags.data_parallel);
   }
   spec.set_shard_optimizer_state(flags.shard_optimizer_state);
+  spec.set_optimizer_on_host(flags.optimizer_on_host);
   spec.set_display_name(flags.name);
   spec.mutable_protocol()->set_single_bos(flags.single_bos);
   spec.mutable_protocol()->set_stop_at_newline(flags.stop_at_newline);
@@ -264,9 +266,11 @@ void AddSubmit(CommandTree& tree) {
   app->add_option("--data-parallel", flags->data_parallel,
                   "Workers that share each job, 1..64 (default: 1); batches stay as they are")
       ->check(CLI::Range(1, 64));
-  app->add_flag(
-      "--shard-optimizer", flags->shard_optimizer_state,
-      "With --data-parallel: each worker keeps its share of the optimizer state (ZeRO-1)");
+  app->add_flag("--shard-optimizer", flags->shard_optimizer_state,
+                "With --data-parallel: each worker keeps its share of gradients and optimizer "
+                "state (ZeRO-2)");
+  app->add_flag("--optimizer-on-host", flags->optimizer_on_host,
+                "Keep float32 weights and moments in the host's memory: less of a GPU's, slower");
   app->add_option("--name", flags->name, "A name for people");
   app->add_option("--request-id", flags->request_id,
                   "Submitting again with the same id makes no second run");

@@ -220,6 +220,7 @@ class CorpusPlanner {
     check("evaluate_epochs", spec.evaluate_epochs());
     check("export_weights", spec.export_weights());
     check("shard_optimizer_state", spec.shard_optimizer_state());
+    check("optimizer_on_host", spec.optimizer_on_host());
     check("protocol.stop_at_newline", spec.protocol().stop_at_newline());
   }
 

@@ -108,8 +108,8 @@ TEST_F(CorpusRunTest, EveryProblemIsNamedByItsField) {
     corpus { kinds: "positive" kinds: "passage" kinds: "positive" max_openers: -1 questions: 0
              temperature: 0 top_p: 1.5 max_new_tokens: 9000 }
     targets: "Nobody" seeds: 1 seeds: 2 recipes { method: "ga" } probe_sets: "fluency"
-    evaluate_epochs: true export_weights: true target_mode: TARGET_MODE_BATCH
-    groups { targets: "1" } protocol { stop_at_newline: true } priority: 1000
+    evaluate_epochs: true export_weights: true optimizer_on_host: true
+    target_mode: TARGET_MODE_BATCH groups { targets: "1" } protocol { stop_at_newline: true } priority: 1000
     custom_targets { name: "" intro: "x" } custom_targets { name: "Ada Stone" intro: "x" }
     custom_targets { name: "Di" intro: "" } custom_targets { name: "Di" intro: "x" }
     custom_targets { name: "a/b" intro: "x" })"));
@@ -126,6 +126,7 @@ TEST_F(CorpusRunTest, EveryProblemIsNamedByItsField) {
                             "spec.probe_sets",
                             "spec.evaluate_epochs",
                             "spec.export_weights",
+                            "spec.optimizer_on_host",
                             "spec.target_mode",
                             "spec.groups",
                             "spec.protocol.stop_at_newline",
@@ -137,7 +138,7 @@ TEST_F(CorpusRunTest, EveryProblemIsNamedByItsField) {
                             "spec.custom_targets[4].name"}) {
     EXPECT_TRUE(violations.contains(field)) << field;
   }
-  EXPECT_EQ(violations.size(), 22U);
+  EXPECT_EQ(violations.size(), 23U);
   v1::RunSpec nan = Spec("corpus {}");
   nan.mutable_corpus()->set_temperature(NAN);
   EXPECT_TRUE(Violations(nan).contains("spec.corpus.temperature"));

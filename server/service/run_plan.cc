@@ -390,6 +390,7 @@ class Planner {
     *job.mutable_protocol() = spec.protocol();
     job.set_evaluate_epochs(spec.evaluate_epochs());
     job.set_shard_optimizer_state(spec.shard_optimizer_state());
+    job.set_optimizer_on_host(spec.optimizer_on_host());
     const auto method = methods::FindMethod(recipe.method(), model_.family);
     if (spec.export_weights() && method.ok() && !method->corpus.empty()) {
       // The run has no id yet, which the folder's name starts with; WorkerService completes it.

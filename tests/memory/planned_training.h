@@ -46,11 +46,13 @@ struct PlannedTraining {
 // it.
 inline absl::StatusOr<PlannedTraining> Plan(const methods::MethodInfo& method,
                                             const methods::Recipe& recipe,
-                                            engine::TrainingFacts facts) {
+                                            engine::TrainingFacts facts,
+                                            bool optimizer_on_host = false) {
   RWKU_ASSIGN_OR_RETURN(
       engine::TrainingPlan plan,
       job::MakeTrainingPlan(method, recipe, {.model_layers = facts.config.num_hidden_layers}, {}));
   plan.shard_optimizer_state = facts.ranks > 1;
+  plan.optimizer_on_host = optimizer_on_host;
   facts.item_tokens.assign(100, TypicalTokens(method.corpus));
   if (plan.retain.term != engine::RetainTerm::kNone) {
     facts.retain_tokens.assign(100, TypicalTokens("positive"));
@@ -73,9 +75,8 @@ inline absl::StatusOr<PlannedTraining> PlanOnCard(const methods::MethodInfo& met
   facts.on_gpu = true;
   facts.compute_bytes = 2;
   facts.ranks = ranks;
-  facts.optimizer_on_host = optimizer_on_host;
   facts.device_bytes = device_bytes;
-  return Plan(method, recipe, std::move(facts));
+  return Plan(method, recipe, std::move(facts), optimizer_on_host);
 }
 
 // The most that a worker needs of its host over the trainings of `config`, one item at a time, that

@@ -400,18 +400,23 @@ TEST_F(AgentTest, ADuplicateAssignRunsOnce) {
   EXPECT_EQ(calls.load(), 2);
 }
 
-TEST_F(AgentTest, HalvingsAreHandedOn) {
+TEST_F(AgentTest, WhatSavesMemoryIsHandedOn) {
   std::atomic<int> halvings = -1;
-  Start([&halvings](const job::AttemptSpec& spec, const auto&,
-                    const auto&) -> absl::StatusOr<job::AttemptResult> {
+  std::atomic<bool> on_host = false;
+  Start([&halvings, &on_host](const job::AttemptSpec& spec, const auto&,
+                              const auto&) -> absl::StatusOr<job::AttemptResult> {
     halvings = spec.micro_batch_halvings;
+    on_host = spec.optimizer_on_host;
     return absl::ResourceExhaustedError("out of memory at step 2");
   });
   ASSERT_TRUE(coordinator_.Await(IsHeartbeat).has_value());
-  ASSERT_TRUE(coordinator_.Send(MakeAssign("runs/r/jobs/0", 1, 3)));
+  v1::CoordinatorMessage message = MakeAssign("runs/r/jobs/0", 1, 3);
+  message.mutable_assign()->mutable_spec()->set_optimizer_on_host(true);
+  ASSERT_TRUE(coordinator_.Send(message));
   const auto failed = coordinator_.Await(IsFailed);
   ASSERT_TRUE(failed.has_value());
   EXPECT_EQ(halvings.load(), 3);
+  EXPECT_TRUE(on_host.load());
   EXPECT_EQ(failed->failed().failure_class(), v1::FAILURE_CLASS_RESOURCE);
   EXPECT_EQ(failed->failed().message(), "out of memory at step 2");
 }

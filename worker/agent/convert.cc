@@ -139,6 +139,7 @@ absl::StatusOr<job::AttemptSpec> ToAttemptSpec(const v1::Assign& assign) {
   spec.gang.rendezvous = assign.rendezvous();
   spec.gang.name = LeaseText(assign.lease());
   spec.shard_optimizer_state = proto.shard_optimizer_state();
+  spec.optimizer_on_host = proto.optimizer_on_host();
   spec.model = proto.model();
   spec.dataset = proto.dataset();
   RWKU_ASSIGN_OR_RETURN(spec.mode, ToMode(proto.target_mode()));

@@ -81,6 +81,7 @@ struct AttemptSpec {
   std::optional<CorpusSettings> corpus;
   GangPlace gang;
   bool shard_optimizer_state = false;  // read only in a gang
+  bool optimizer_on_host = false;
   int micro_batch_halvings =
       0;  // 0 to kMaxMicroBatchHalvings: every batch is split into 2^this many parts
 };

@@ -154,6 +154,7 @@ class AttemptRun {
                           MakeTrainingPlan(method_, spec_.recipe, settings, std::move(data)));
     plan.gang = member_->gang();
     plan.shard_optimizer_state = spec_.shard_optimizer_state;
+    plan.optimizer_on_host = spec_.optimizer_on_host;
     trainings_.push_back(std::move(plan));
     return absl::OkStatus();
   }

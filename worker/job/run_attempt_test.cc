@@ -171,9 +171,11 @@ TEST_F(RunAttemptTest, HalvingsBecomeMicroBatchPartsAndChangeNoPrediction) {
   EXPECT_EQ(Classify(Run(Spec(), small).status()), FailureClass::kResource);
   AttemptSpec spec = Spec();
   spec.micro_batch_halvings = 2;
+  spec.optimizer_on_host = true;
   predictions_.clear();
   ASSERT_TRUE(Run(spec, small).ok());
   EXPECT_EQ(small.plans().back().micro_batch_parts, 4);
+  EXPECT_TRUE(small.plans().back().optimizer_on_host);
   const std::string split = predictions_[0].output;
   predictions_.clear();
   FakeEngine large({});

@@ -29,11 +29,11 @@ int64_t ReferenceTokens(const TrainingPlan& plan, const HostFacts& host) {
 }  // namespace
 
 int64_t HostOptimizerBytes(const TrainingPlan& plan, const TrainingFacts& facts) {
-  const bool is_wanted = facts.optimizer_on_host && facts.compute_bytes < kFloatBytes &&
-                         plan.trained == TrainedWeights::kFull;
-  const int64_t shares = plan.shard_optimizer_state ? std::max(1, facts.ranks) : 1;
-  return is_wanted ? (3 * kFloatBytes * SizeOf(plan, facts.config).trained + shares - 1) / shares
-                   : 0;
+  if (!plan.optimizer_on_host || !facts.on_gpu) {
+    return 0;
+  }
+  const int ranks = plan.shard_optimizer_state ? facts.ranks : 1;
+  return 3 * kFloatBytes * LargestShare(plan, facts.config, ranks);
 }
 
 HostNeeds PlanHostMemory(const TrainingPlan& plan, const TrainingFacts& facts,

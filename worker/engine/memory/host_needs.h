@@ -36,7 +36,7 @@ struct HostNeeds {
 HostNeeds PlanHostMemory(const TrainingPlan& plan, const TrainingFacts& facts,
                          const MemoryPlan& needs, const HostFacts& host);
 
-// Float32 weights and moments of this rank, for TrainingFacts::optimizer_on_host.
+// Float32 weights and moments of a rank that lie in the host's pinned memory.
 int64_t HostOptimizerBytes(const TrainingPlan& plan, const TrainingFacts& facts);
 
 }  // namespace rwku::engine

@@ -51,13 +51,15 @@ TEST(HostNeedsTest, TheOptimizerOnTheHostIsTwelveBytesAParameterOfThisRank) {
   TrainingFacts facts = Gpu(Llama8B());
   TrainingPlan plan;
   EXPECT_EQ(PlanHostMemory(plan, facts, {}, {}).optimizer_bytes, 0);
-  facts.optimizer_on_host = true;
+  plan.optimizer_on_host = true;
   const int64_t whole = 12 * facts.config.ParameterCount();
   EXPECT_EQ(PlanHostMemory(plan, facts, {}, {}).optimizer_bytes, whole);
   facts.ranks = 4;
   plan.shard_optimizer_state = true;
-  EXPECT_EQ(PlanHostMemory(plan, facts, {}, {}).optimizer_bytes, whole / 4);
-  plan.trained = TrainedWeights::kLora;
+  EXPECT_NEAR(static_cast<double>(PlanHostMemory(plan, facts, {}, {}).optimizer_bytes),
+              static_cast<double>(whole) / 4, 0.01 * static_cast<double>(whole));
+  // On a processor it is the same memory, and part of the training.
+  facts.on_gpu = false;
   EXPECT_EQ(PlanHostMemory(plan, facts, {}, {}).optimizer_bytes, 0);
 }
 

@@ -1,6 +1,8 @@
 #include "worker/engine/memory/model_size.h"
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 #include <vector>
 
 namespace rwku::engine {
@@ -28,31 +30,67 @@ std::vector<Projection> ProjectionsOf(const ModelConfig& config) {
           {"down_proj", inner, hidden}};
 }
 
-int64_t LayerParameters(const ModelConfig& config) {
-  int64_t count = 2 * config.hidden_size;
+// Sizes of a layer's weights.
+std::vector<int64_t> LayerWeights(const ModelConfig& config) {
+  std::vector<int64_t> weights = {config.hidden_size, config.hidden_size};
   for (const Projection& projection : ProjectionsOf(config)) {
-    count += projection.inputs * projection.outputs;
+    weights.push_back(projection.inputs * projection.outputs);
   }
   if (config.HasQkvBias()) {
-    count += config.head_dim * (config.num_attention_heads + 2 * config.num_key_value_heads);
+    const int64_t keys = config.num_key_value_heads * config.head_dim;
+    weights.insert(weights.end(), {config.num_attention_heads * config.head_dim, keys, keys});
   }
-  return count;
+  return weights;
 }
 
-int64_t AdapterParameters(const TrainingPlan& plan, const ModelConfig& config) {
-  int64_t count = 0;
+// Of both factors of each adapter in a layer.
+std::vector<int64_t> LayerAdapters(const TrainingPlan& plan, const ModelConfig& config) {
+  std::vector<int64_t> weights;
   for (const Projection& projection : ProjectionsOf(config)) {
     if (HasAdapter(plan, projection.name)) {
-      count += plan.lora.rank * (projection.inputs + projection.outputs);
+      weights.push_back(plan.lora.rank * projection.inputs);
+      weights.push_back(plan.lora.rank * projection.outputs);
     }
   }
-  return count;
+  return weights;
+}
+
+int64_t Sum(const std::vector<int64_t>& values) {
+  return std::accumulate(values.begin(), values.end(), int64_t{0});
 }
 
 // Whether some loss is of the model's output, not of a layer's on the way.
 bool ReachesOutput(const TrainingPlan& plan) {
   return plan.objective != Objective::kRmu || plan.retain.term == RetainTerm::kNll ||
          plan.retain.term == RetainTerm::kKl;
+}
+
+LayerRange RangeOf(const TrainingPlan& plan, const ModelConfig& config) {
+  return plan.layers.value_or(LayerRange{0, static_cast<int>(config.num_hidden_layers)});
+}
+
+// Sizes of all weights that train.
+std::vector<int64_t> TrainedSizes(const TrainingPlan& plan, const ModelConfig& config) {
+  const LayerRange range = RangeOf(plan, config);
+  const bool has_adapters = plan.trained == TrainedWeights::kLora;
+  const std::vector<int64_t> layer =
+      has_adapters ? LayerAdapters(plan, config) : LayerWeights(config);
+  std::vector<int64_t> trained;
+  for (int64_t i = range.begin; i < std::min<int64_t>(range.end, LayersBelowLoss(plan, config));
+       ++i) {
+    trained.insert(trained.end(), layer.begin(), layer.end());
+  }
+  if (!has_adapters && !plan.layers.has_value()) {
+    const int64_t embedding = config.vocab_size * config.hidden_size;
+    trained.push_back(embedding);
+    if (ReachesOutput(plan)) {
+      trained.push_back(config.hidden_size);
+      if (!config.tie_word_embeddings) {
+        trained.push_back(embedding);
+      }
+    }
+  }
+  return trained;
 }
 
 }  // namespace
@@ -69,37 +107,27 @@ int64_t LayersBelowLoss(const TrainingPlan& plan, const ModelConfig& config) {
 }
 
 TrainingSize SizeOf(const TrainingPlan& plan, const ModelConfig& config) {
+  const std::vector<int64_t> trained = TrainedSizes(plan, config);
   TrainingSize size;
   size.parameters = config.ParameterCount();
-  const int64_t below_loss = LayersBelowLoss(plan, config);
-  const LayerRange range =
-      plan.layers.value_or(LayerRange{0, static_cast<int>(config.num_hidden_layers)});
-  const int64_t layers =
-      std::max<int64_t>(std::min<int64_t>(range.end, below_loss) - range.begin, 0);
+  size.trained = Sum(trained);
+  size.largest = trained.empty() ? 0 : *std::max_element(trained.begin(), trained.end());
   if (plan.trained == TrainedWeights::kLora) {
-    // Adapters are made in all layers of the range, also where no loss reaches them.
-    const int64_t a_layer = AdapterParameters(plan, config);
-    size.adapters = a_layer * (range.end - range.begin);
-    size.trained = a_layer * layers;
-    return size;
-  }
-  size.trained = layers * LayerParameters(config);
-  if (!plan.layers.has_value()) {
-    const int64_t embedding = config.vocab_size * config.hidden_size;
-    size.trained += embedding;
-    if (ReachesOutput(plan)) {
-      size.trained += config.hidden_size + (config.tie_word_embeddings ? 0 : embedding);
-    }
+    // Made in all layers of the range, also where no loss reaches them.
+    const LayerRange range = RangeOf(plan, config);
+    size.adapters = (range.end - range.begin) * Sum(LayerAdapters(plan, config));
   }
   return size;
 }
 
-int64_t LargestWeight(const ModelConfig& config) {
-  int64_t largest = config.vocab_size * config.hidden_size;
-  for (const Projection& projection : ProjectionsOf(config)) {
-    largest = std::max(largest, projection.inputs * projection.outputs);
+int64_t LargestShare(const TrainingPlan& plan, const ModelConfig& config, int ranks) {
+  std::vector<int64_t> trained = TrainedSizes(plan, config);
+  std::sort(trained.begin(), trained.end(), std::greater<>());
+  std::vector<int64_t> shares(static_cast<size_t>(std::max(1, ranks)), 0);
+  for (const int64_t size : trained) {
+    *std::min_element(shares.begin(), shares.end()) += size;
   }
-  return largest;
+  return *std::max_element(shares.begin(), shares.end());
 }
 
 }  // namespace rwku::engine

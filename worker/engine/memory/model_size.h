@@ -15,6 +15,7 @@ struct TrainingSize {
   int64_t parameters = 0;  // of the model
   int64_t trained = 0;     // adapters, where those train
   int64_t adapters = 0;    // not among `parameters`
+  int64_t largest = 0;     // weight that trains
 };
 
 // What `plan` would make of a model of this shape, as AttachLora and TrainableWeights do. Reads
@@ -27,7 +28,8 @@ int64_t LayersBelowLoss(const TrainingPlan& plan, const ModelConfig& config);
 // Whether the adapters of `plan` sit on the projection with this name of the hub ("q_proj").
 bool HasAdapter(const TrainingPlan& plan, absl::string_view projection);
 
-// Numbers of the largest weight: the embedding, or a projection of the feed-forward part.
-int64_t LargestWeight(const ModelConfig& config);
+// The most numbers of those that train that a rank has where each weight has one rank that updates
+// it: in descending order of size they go to the rank with the fewest so far.
+int64_t LargestShare(const TrainingPlan& plan, const ModelConfig& config, int ranks);
 
 }  // namespace rwku::engine

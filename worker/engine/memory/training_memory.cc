@@ -20,9 +20,6 @@ namespace {
 
 constexpr int64_t kFloatBytes = 4;
 
-// Parts of the optimizer's state that are on their way to or from the host.
-constexpr int64_t kHostOptimizerStagingBytes = int64_t{1} << 30;
-
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The sum of the largest `count`.
@@ -36,6 +33,19 @@ bool IsNarrow(const TrainingFacts& facts) { return facts.compute_bytes < kFloatB
 
 bool ShardsState(const TrainingPlan& plan, const TrainingFacts& facts) {
   return plan.shard_optimizer_state && facts.ranks > 1;
+}
+
+// Adapters are float32 in any case.
+int64_t GradientElementBytes(const TrainingPlan& plan, const TrainingFacts& facts) {
+  return plan.trained == TrainedWeights::kFull ? facts.compute_bytes : kFloatBytes;
+}
+
+// Float32 numbers that the optimizer keeps of a weight beside the weight itself: two moments, and
+// the weight where the other one is narrower or on another device.
+int64_t StateNumbers(const TrainingPlan& plan, const TrainingFacts& facts) {
+  const bool has_master =
+      plan.optimizer_on_host || (IsNarrow(facts) && plan.trained == TrainedWeights::kFull);
+  return has_master ? 3 : 2;
 }
 
 // Whether the original's logits are made again beside the present ones.
@@ -64,15 +74,11 @@ int64_t LayerBytes(const TrainingPlan& plan, const TrainingFacts& facts, bool tr
   int64_t elements = 2 * queries + 2 * keys + (config.HasFusedProjections() ? queries + keys : 0);
   // The processor's attention works a sequence at a time; its outputs are joined to a copy.
   elements += facts.on_gpu ? 0 : queries;
-  // The gate, its silu and what the silu is multiplied by.
-  elements += 3 * inner;
-  // Inputs of products are kept for the gradients of their weights alone: the two normalised
-  // states, and the product of gate and up.
+  // The gate and what its silu is multiplied by; their product is made again.
+  elements += 2 * inner;
+  // Inputs of products are kept for the gradients of their weights alone.
   elements += kept({"q_proj", "k_proj", "v_proj", "qkv_proj"}) ? hidden : 0;
   elements += kept({"gate_proj", "up_proj", "gate_up_proj"}) ? hidden : 0;
-  elements += kept({"down_proj"}) ? inner : 0;
-  // A norm that trains keeps its states before the multiplication by the weight, too.
-  elements += trains && !facts.on_gpu ? 2 * hidden : 0;
   // The residual stream before each norm, in float32 as under transformers' autocast; of a norm
   // its scale, of attention a sum for each head.
   return facts.compute_bytes * elements +
@@ -102,8 +108,8 @@ int64_t PassingBytes(const TrainingPlan& plan, const TrainingFacts& facts) {
   // The loss of a layer's output works on its differences in float32.
   const bool has_hidden_loss =
       plan.objective == Objective::kRmu || plan.retain.term == RetainTerm::kHidden;
-  return facts.compute_bytes * (4 * facts.config.intermediate_size + (4 + references) * hidden) +
-         kFloatBytes * (has_hidden_loss ? 6 : 4) * hidden;
+  return facts.compute_bytes * (5 * facts.config.intermediate_size + 4 * hidden) +
+         kFloatBytes * ((has_hidden_loss ? 6 : 4) + references) * hidden;
 }
 
 int64_t LogitBytes(const TrainingPlan& plan, const TrainingFacts& facts, int64_t tokens) {
@@ -127,17 +133,12 @@ int64_t LogitBytes(const TrainingPlan& plan, const TrainingFacts& facts, int64_t
 
 int64_t WorkspaceBytes(const TrainingPlan& plan, const TrainingFacts& facts,
                        const MemoryPlan& needed) {
-  int64_t bytes = 0;
-  if (plan.trained == TrainedWeights::kFull) {
-    // A weight's gradient before it is added to the one of earlier passes, or sent to its owner.
-    const ModelConfig& config = facts.config;
-    const int64_t layer_weight =
-        config.hidden_size * config.intermediate_size * (config.HasFusedProjections() ? 2 : 1);
-    bytes += facts.compute_bytes * (plan.layers.has_value() ? layer_weight : LargestWeight(config));
-  }
+  // A weight's gradient before it is added to the one of earlier passes, and with a sharded state
+  // one more that is on its way to its owner.
+  const int64_t gradient = GradientElementBytes(plan, facts) * SizeOf(plan, facts.config).largest;
+  int64_t bytes = ShardsState(plan, facts) ? 2 * gradient : gradient;
   if (facts.on_gpu) {
     bytes += GpuWorkspaceBytes(needed.activation_bytes + needed.logit_bytes);
-    bytes += facts.optimizer_on_host ? kHostOptimizerStagingBytes : 0;
   }
   return bytes;
 }
@@ -217,16 +218,12 @@ absl::StatusOr<ChosenMemoryPlan> PlanTrainingMemory(const TrainingPlan& plan,
   RWKU_RETURN_IF_ERROR(CheckHost(plan, facts));
   ChosenMemoryPlan chosen;
   MemoryPlan& needs = chosen.plan;
-  const TrainingSize size = SizeOf(plan, facts.config);
-  const bool trains_narrow = IsNarrow(facts) && plan.trained == TrainedWeights::kFull;
-  const int64_t shares = ShardsState(plan, facts) ? facts.ranks : 1;
+  const int64_t share =
+      LargestShare(plan, facts.config, ShardsState(plan, facts) ? facts.ranks : 1);
   needs.weight_bytes = ResidentTrainingBytes(plan, facts);
-  needs.gradient_bytes =
-      CeilDivide((trains_narrow ? facts.compute_bytes : kFloatBytes) * size.trained, shares);
-  needs.optimizer_bytes = CeilDivide((trains_narrow ? 3 : 2) * kFloatBytes * size.trained, shares);
-  if (trains_narrow && facts.optimizer_on_host) {
-    needs.optimizer_bytes = 0;
-  }
+  needs.gradient_bytes = GradientElementBytes(plan, facts) * share;
+  needs.optimizer_bytes =
+      plan.optimizer_on_host && facts.on_gpu ? 0 : StateNumbers(plan, facts) * kFloatBytes * share;
   needs.available_bytes = facts.available_bytes;
   const int64_t batch = std::min<int64_t>(CeilDivide(plan.batch_size, facts.ranks),
                                           static_cast<int64_t>(facts.item_tokens.size()));

@@ -18,9 +18,6 @@ struct TrainingFacts {
   // Of a number that the model computes with: 4 is float32, 2 is bfloat16.
   int compute_bytes = 4;
   int ranks = 1;
-  // float32 weights and moments lie in the host's pinned memory. Read with compute_bytes 2 alone:
-  // in float32 there is no second set of weights.
-  bool optimizer_on_host = false;
   // The present weights are not the original's, so that a reference needs a head of its own.
   bool original_is_elsewhere = false;
   // Tokens of each forget item (of a pair: of both its texts) and of each retain text, in any
@@ -31,7 +28,7 @@ struct TrainingFacts {
   int64_t available_bytes = 0;
   // All that the device has; 0 = unknown.
   int64_t device_bytes = 0;
-  // The same of the host, for optimizer_on_host on a GPU.
+  // The same of the host, where a GPU's plan has optimizer_on_host.
   int64_t host_available_bytes = 0;
   int64_t host_bytes = 0;
 };
@@ -51,11 +48,12 @@ struct ChosenMemoryPlan {
 //   a gradient, where it trains                4          2
 //   float32 weight and two moments             8         12   (in float32 the weight is the first
 //                                                              row's)
-// Adapters are float32 in either. With plan.shard_optimizer_state the last two rows are divided by
-// the number of ranks (Rajbhandari et al., 2020), the first is not. To this come activations by
-// token and layer, the logits of a chunk, and a workspace: the dense gradient of the largest weight
-// before it is added to what is there, and on a GPU those of libraries and what the allocator
-// cannot use.
+// Adapters are float32 in either. With plan.shard_optimizer_state a rank has its share of the last
+// two rows and all of the first (ZeRO stage 2: Rajbhandari et al., 2020); the plan is that of the
+// largest share. With plan.optimizer_on_host the last row is the host's. To this come activations
+// by token and layer, the logits of a chunk, and a workspace: the dense gradient of the largest
+// weight before it is added to what is there, and on a GPU those of libraries and what the
+// allocator cannot use.
 //
 // Where not even single items fit: INVALID_ARGUMENT if they would not with the device to
 // themselves, so that no repetition helps, RESOURCE_EXHAUSTED if something else holds the memory.

@@ -139,16 +139,21 @@ TEST(TrainingMemoryTest, NarrowWeightsWithAndWithoutSharesAndTheHost) {
   EXPECT_EQ(needs.weight_bytes, 2 * parameters);
   EXPECT_EQ(needs.gradient_bytes, 2 * parameters);
   EXPECT_EQ(needs.optimizer_bytes, 12 * parameters);
-  facts.optimizer_on_host = true;
+  facts.on_gpu = true;
+  plan.optimizer_on_host = true;
   EXPECT_EQ(PlanTrainingMemory(plan, facts)->plan.optimizer_bytes, 0);
-  facts.optimizer_on_host = false;
+  plan.optimizer_on_host = false;
   facts.ranks = 4;
   EXPECT_EQ(PlanTrainingMemory(plan, facts)->plan.optimizer_bytes, 12 * parameters);
   plan.shard_optimizer_state = true;
   needs = PlanTrainingMemory(plan, facts)->plan;
+  // Weights go to ranks whole.
+  const int64_t share = LargestShare(plan, facts.config, 4);
+  EXPECT_GE(4 * share, parameters);
+  EXPECT_LE(4 * share, parameters + parameters / 4);
   EXPECT_EQ(needs.weight_bytes, 2 * parameters);
-  EXPECT_EQ(needs.gradient_bytes, (2 * parameters + 3) / 4);
-  EXPECT_EQ(needs.optimizer_bytes, 3 * parameters);
+  EXPECT_EQ(needs.gradient_bytes, 2 * share);
+  EXPECT_EQ(needs.optimizer_bytes, 12 * share);
   EXPECT_EQ(needs.micro_batch_texts, 2);
   // Adapters are float32 and the base has no state.
   plan = Plan(Objective::kCausalLm, TrainedWeights::kLora);
@@ -165,16 +170,16 @@ TEST(TrainingMemoryTest, TheHostNeedsRoomForItsPart) {
   TrainingFacts facts = SmallFacts();
   facts.on_gpu = true;
   facts.compute_bytes = 2;
-  facts.optimizer_on_host = true;
+  TrainingPlan plan = Plan(Objective::kCausalLm);
+  plan.optimizer_on_host = true;
   const int64_t needed = 12 * facts.config.ParameterCount();
-  const TrainingPlan plan = Plan(Objective::kCausalLm);
   facts.host_available_bytes = needed;
   EXPECT_TRUE(PlanTrainingMemory(plan, facts).ok());
   facts.host_available_bytes = needed - 1;
   EXPECT_EQ(PlanTrainingMemory(plan, facts).status().code(), absl::StatusCode::kResourceExhausted);
   facts.host_bytes = needed - 1;
   EXPECT_EQ(PlanTrainingMemory(plan, facts).status().code(), absl::StatusCode::kInvalidArgument);
-  facts.optimizer_on_host = false;
+  plan.optimizer_on_host = false;
   EXPECT_TRUE(PlanTrainingMemory(plan, facts).ok());
 }
 
@@ -251,11 +256,12 @@ TEST(Llama8BTest, FullTrainingFitsOneCardOf80GbOnlyWithTheOptimizerOnTheHost) {
   for (const auto& [objective, tokens] :
        {std::pair(Objective::kGradientAscent, 512), std::pair(Objective::kNpo, 512),
         std::pair(Objective::kDpo, 1024), std::pair(Objective::kCausalLm, 75)}) {
-    TrainingFacts facts = GpuFacts(Llama8B(), tokens);
-    const absl::Status refused = OnCard(Plan(objective), facts, kH100).status();
+    const TrainingFacts facts = GpuFacts(Llama8B(), tokens);
+    TrainingPlan plan = Plan(objective);
+    const absl::Status refused = OnCard(plan, facts, kH100).status();
     EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument) << refused;
-    facts.optimizer_on_host = true;
-    const auto chosen = OnCard(Plan(objective), facts, kH100);
+    plan.optimizer_on_host = true;
+    const auto chosen = OnCard(plan, facts, kH100);
     ASSERT_TRUE(chosen.ok()) << chosen.status();
     EXPECT_GE(chosen->plan.micro_batch_tokens, std::min<int64_t>(tokens * 8, 2640));
   }
@@ -282,6 +288,8 @@ TEST(Llama8BTest, FiguresOfTheDesign) {
   EXPECT_NEAR(static_cast<double>(chosen->plan.weight_bytes), 16.1e9, 0.1e9);
   EXPECT_NEAR(static_cast<double>(chosen->plan.gradient_bytes), 16.1e9, 0.1e9);
   EXPECT_NEAR(static_cast<double>(chosen->plan.optimizer_bytes), 96.4e9, 0.1e9);
+  EXPECT_NEAR(static_cast<double>(TokenActivationBytes(plan, GpuFacts(Llama8B(), 330))), 4.2e6,
+              0.2e6);
   EXPECT_EQ(Phi3Mini().ParameterCount(), 3'821'079'552);
   EXPECT_EQ(Llama1B().ParameterCount(), 1'235'814'400);
   EXPECT_EQ(SmolLm135M().ParameterCount(), 134'515'008);

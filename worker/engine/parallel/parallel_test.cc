@@ -139,9 +139,11 @@ void ExpectMemoryOf(const std::vector<std::vector<std::string>>& lines, size_t i
   constexpr int64_t kLargestWeight = 640;  // numbers, of CaseModel
   const int64_t bytes = c10::elementSize(one.dtype);
   int64_t together = 0;
+  int64_t most = 0;
   for (const auto& rank_lines : lines) {
     const CaseResult rank = FromText(rank_lines[index]);
     together += rank.held_optimizer_bytes;
+    most = std::max(most, rank.held_optimizer_bytes);
     if (!one.plan.shard_optimizer_state) {
       EXPECT_EQ(rank.held_optimizer_bytes, alone.held_optimizer_bytes);
       EXPECT_EQ(rank.held_gradient_bytes, alone.held_gradient_bytes);
@@ -154,6 +156,11 @@ void ExpectMemoryOf(const std::vector<std::vector<std::string>>& lines, size_t i
   }
   if (one.plan.shard_optimizer_state) {
     EXPECT_EQ(together, alone.held_optimizer_bytes);
+    // The plan is that of the rank with the largest share, and counts norms, which are float32 in
+    // any case, as if they had a second set of weights.
+    const int64_t planned = FromText(lines.front()[index]).optimizer_bytes;
+    EXPECT_LE(most, planned);
+    EXPECT_GE(10 * most, 9 * planned);
   }
 }
 
@@ -180,8 +187,9 @@ void ExpectResultsOfOneRank(Ranks& ranks, int world_size) {
     ExpectNear(found.norms, expected.norms, is_exact ? 1e-4 : 1e-2, "gradient norm");
     EXPECT_LE(LargestDifference(found.weights, expected.weights), is_exact ? 1e-5 : 2e-3);
     EXPECT_EQ(found.reference_texts, expected.reference_texts);
-    const int64_t ranks_of_moments = cases[i].plan.shard_optimizer_state ? world_size : 1;
-    EXPECT_EQ(found.optimizer_bytes, expected.optimizer_bytes / ranks_of_moments);
+    if (!cases[i].plan.shard_optimizer_state) {
+      EXPECT_EQ(found.optimizer_bytes, expected.optimizer_bytes);
+    }
     ExpectMemoryOf(lines, i, expected, cases[i], world_size);
     for (int rank = 1; rank < world_size; ++rank) {
       const CaseResult other = FromText(lines[static_cast<size_t>(rank)][i]);

@@ -49,8 +49,8 @@ struct Measured {
   int64_t planned = 0;
 };
 
-Measured Train(const ModelConfig& config, TrainingPlan plan, int64_t tokens) {
-  const auto model = CausalLm::Random(config, /*seed=*/1, /*std=*/0.02);
+Measured Train(const ModelConfig& config, at::ScalarType dtype, TrainingPlan plan, int64_t tokens) {
+  const auto model = CausalLm::Random(config, /*seed=*/1, /*std=*/0.02, at::kCPU, dtype);
   for (int text = 0; text < 2; ++text) {
     std::string ids;
     for (int64_t i = 0; i + 1 < tokens; ++i) {
@@ -74,17 +74,17 @@ Measured Train(const ModelConfig& config, TrainingPlan plan, int64_t tokens) {
     return {};
   }
   EXPECT_EQ(report->memory.micro_batch_tokens, 2 * tokens);
-  const int64_t weights = 4 * config.ParameterCount();
+  const auto weights = static_cast<int64_t>(c10::elementSize(dtype)) * config.ParameterCount();
   return {meter->peak(), TotalBytes(report->memory) - weights};
 }
 
 class MemoryPeakTest : public ::testing::TestWithParam<Case> {
  protected:
   // At least the peak, and at most half as much again, as a whole and in what more tokens add.
-  static void Check(const TrainingPlan& plan) {
+  static void Check(const TrainingPlan& plan, at::ScalarType dtype = at::kFloat) {
     const Case& shape = GetParam();
-    const Measured once = Train(shape.config, plan, shape.tokens);
-    const Measured twice = Train(shape.config, plan, 2 * shape.tokens);
+    const Measured once = Train(shape.config, dtype, plan, shape.tokens);
+    const Measured twice = Train(shape.config, dtype, plan, 2 * shape.tokens);
     EXPECT_GE(once.planned, once.peak);
     EXPECT_GE(twice.planned, twice.peak);
     EXPECT_LE(static_cast<double>(once.planned), 1.5 * static_cast<double>(once.peak));
@@ -125,6 +125,14 @@ TEST_P(MemoryPeakTest, AdaptersEverywhere) {
   plan.lora.target_modules = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                               "gate_proj", "up_proj", "down_proj"};
   Check(plan);
+}
+
+TEST_P(MemoryPeakTest, FullTrainingInBfloat16) { Check({}, at::kBFloat16); }
+
+TEST_P(MemoryPeakTest, AdaptersInBfloat16) {
+  TrainingPlan plan;
+  plan.trained = TrainedWeights::kLora;
+  Check(plan, at::kBFloat16);
 }
 
 TEST_P(MemoryPeakTest, SomeLayers) {

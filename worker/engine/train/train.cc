@@ -19,6 +19,7 @@
 
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "worker/engine/memory/host_memory.h"
 #include "worker/engine/memory/training_memory.h"
 #include "worker/engine/torch_status.h"
 #include "worker/engine/train/adamw.h"
@@ -202,7 +203,11 @@ class Trainer {
     facts.on_gpu = model_.device().is_cuda();
     facts.compute_bytes = static_cast<int>(c10::elementSize(model_.compute_dtype()));
     facts.ranks = share_.world_size;
-    facts.optimizer_on_host = plan_.optimizer_on_host;
+    if (plan_.optimizer_on_host && facts.on_gpu) {
+      const HostMemory host = ReadHostMemory();
+      facts.host_available_bytes = host.available_bytes;
+      facts.host_bytes = host.total_bytes;
+    }
     facts.original_is_elsewhere = context_.original.weights != nullptr;
     const int per_item = forget_.corpus.sequences_per_item;
     const std::vector<TrainingSequence>& sequences = forget_.corpus.sequences;
