@@ -60,7 +60,7 @@ class DecodeBatch {
         usage_(usage),
         sequences_(SequencesOf(requests)),
         plan_(PlanOf(requests, options.caches.share_prefixes)),
-        caches_(runner, sequences_, plan_, options.caches.bytes, nullptr, usage),
+        caches_(runner, sequences_, plan_, options.caches, nullptr, usage),
         outputs_(requests.size()) {}
 
   bool done() const { return caches_.done() && active_.empty(); }

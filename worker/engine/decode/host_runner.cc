@@ -8,7 +8,6 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros.h>
 
@@ -127,8 +126,8 @@ HostRunner::PackedWeight HostRunner::Pack(const std::vector<const Linear*>& part
   PackedWeight packed;
   packed.columns = joined.size(0);
   packed.depth = joined.size(1);
-  packed.panels = at::empty({PackedSize(packed.columns, packed.depth)}, at::kFloat);
-  PackPanels(joined.const_data_ptr<float>(), packed.columns, packed.depth,
+  packed.panels = at::zeros({PackedSize(packed.columns, packed.depth)}, at::kFloat);
+  PackPanels(joined.const_data_ptr<float>(), 0, packed.columns, packed.depth,
              packed.panels.mutable_data_ptr<float>());
   if (!biases.empty()) {
     packed.bias = at::cat(biases, 0).contiguous();
@@ -260,12 +259,15 @@ void HostRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden
       }
       const int64_t end = rows[r].position + 1;
       const int64_t first = window == 0 ? 0 : std::max(int64_t{0}, end - window);
-      Resize(scores_, RoundUp(end, kLanes));
+      Resize(scores_, AttentionScratch(end, head_dim));
+      queries_.resize(static_cast<size_t>(group));
       for (int64_t head = 0; head < heads; ++head) {
-        kernels_.attend(qkv_.data() + r * qkv_width + head * head_dim,
-                        rows[r].cache->keys(l, head / group),
-                        rows[r].cache->values(l, head / group), first, end, head_dim, scale,
-                        scores_.data(), attended_.data() + (kept * heads + head) * head_dim);
+        queries_[head % group] = {qkv_.data() + r * qkv_width + head * head_dim,
+                                  attended_.data() + (kept * heads + head) * head_dim, first, end};
+        if (head % group == group - 1) {
+          kernels_.attend(queries_.data(), group, rows[r].cache->keys(l, head / group),
+                          rows[r].cache->values(l, head / group), head_dim, scale, scores_.data());
+        }
       }
       if (kept != r) {
         std::memcpy(x_.data() + kept * width, x_.data() + r * width,

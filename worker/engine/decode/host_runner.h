@@ -124,6 +124,7 @@ class HostRunner final : public Runner {
   std::vector<float> gate_up_;
   std::vector<float> inner_;
   std::vector<float> scores_;
+  std::vector<AttentionQuery> queries_;
   std::vector<float> gathered_;  // of Gather
 };
 

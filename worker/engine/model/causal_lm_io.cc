@@ -1,13 +1,20 @@
 // A model from and to a folder in the layout of the hub.
+#include <memory>
+#include <optional>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 
+#include "base/cancel.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "worker/engine/model/causal_lm.h"
+#include "worker/engine/model/host_block.h"
 #include "worker/engine/model/safetensors.h"
 #include "worker/engine/torch_status.h"
 
@@ -55,15 +62,46 @@ absl::Status CheckWeights(const SafetensorsFolder& weights, const std::filesyste
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CausalLm>> LoadCausalLm(const std::filesystem::path& folder,
-                                                       at::Device device) {
+                                                       at::Device device,
+                                                       std::optional<at::ScalarType> dtype,
+                                                       std::vector<at::Tensor>* stored) {
   return CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<CausalLm>> {
     RWKU_ASSIGN_OR_RETURN(ModelConfig config, LoadModelConfig(folder));
     RWKU_ASSIGN_OR_RETURN(const SafetensorsFolder weights, SafetensorsFolder::Open(folder));
     // Shapes before memory: a config of another model must not cost an allocation of its size.
-    RWKU_RETURN_IF_ERROR(CheckWeights(weights, folder, CausalLm(config, at::kMeta)));
-    auto model = std::make_unique<CausalLm>(std::move(config), device);
+    RWKU_RETURN_IF_ERROR(CheckWeights(weights, folder, CausalLm(config, at::kMeta, dtype)));
+    auto model = std::make_unique<CausalLm>(std::move(config), device, dtype);
+    const at::AutoGradMode no_grad(false);
     const CancelToken never;
-    RWKU_RETURN_IF_ERROR(weights.ReadInto(model->NamedParameters(), never));
+    const std::vector<NamedTensor> named = model->NamedParameters();
+    if (stored == nullptr && device.is_cpu()) {
+      RWKU_RETURN_IF_ERROR(weights.ReadInto(named, never));
+      return model;
+    }
+    std::vector<at::Tensor> parameters;
+    std::vector<at::Tensor> as_stored;
+    for (const auto& [name, parameter] : named) {
+      parameters.push_back(parameter);
+      as_stored.push_back(at::empty(parameter.sizes(), at::TensorOptions().device(at::kMeta).dtype(
+                                                           weights.Find(name)->dtype)));
+    }
+    std::vector<at::Tensor> on_host = EmptyOnHostLike(as_stored, device);
+    std::vector<NamedTensor> named_on_host;
+    for (size_t i = 0; i < named.size(); ++i) {
+      named_on_host.emplace_back(named[i].first, on_host[i]);
+    }
+    RWKU_RETURN_IF_ERROR(weights.ReadInto(named_on_host, never));
+    if (device.is_cpu()) {
+      CopyInParallel(on_host, parameters);
+    } else {
+      // Widened on the device: the bus carries what is stored.
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        parameters[i].copy_(on_host[i].to(device, /*non_blocking=*/true));
+      }
+    }
+    if (stored != nullptr) {
+      *stored = std::move(on_host);
+    }
     return model;
   });
 }
@@ -78,7 +116,13 @@ absl::Status SaveCausalLm(CausalLm& model, const std::filesystem::path& folder) 
   return CatchTorch([&] {
     ModelConfig config = model.config();
     config.torch_dtype = "float32";
-    RWKU_RETURN_IF_ERROR(SaveSafetensors(model.NamedParameters(), folder / "model.safetensors"));
+    std::vector<SafetensorsSource> sources;
+    for (const auto& [name, weight] : model.NamedParameters()) {
+      sources.push_back(
+          {name, at::kFloat, weight.sizes().vec(), [weight = weight] { return weight; }});
+    }
+    const CancelToken never;
+    RWKU_RETURN_IF_ERROR(SaveSafetensors(sources, folder / "model.safetensors", never));
     return WriteFileAtomically(folder / "config.json", ModelConfigToJson(config));
   });
 }
