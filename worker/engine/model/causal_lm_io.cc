@@ -73,34 +73,31 @@ absl::StatusOr<std::unique_ptr<CausalLm>> LoadCausalLm(const std::filesystem::pa
     auto model = std::make_unique<CausalLm>(std::move(config), device, dtype);
     const at::AutoGradMode no_grad(false);
     const CancelToken never;
-    const std::vector<NamedTensor> named = model->NamedParameters();
-    if (stored == nullptr && device.is_cpu()) {
-      RWKU_RETURN_IF_ERROR(weights.ReadInto(named, never));
+    std::vector<NamedTensor> parameters = model->NamedParameters();
+    if (stored == nullptr) {
+      RWKU_RETURN_IF_ERROR(weights.ReadInto(parameters, never));
       return model;
     }
-    std::vector<at::Tensor> parameters;
-    std::vector<at::Tensor> as_stored;
-    for (const auto& [name, parameter] : named) {
-      parameters.push_back(parameter);
-      as_stored.push_back(at::empty(parameter.sizes(), at::TensorOptions().device(at::kMeta).dtype(
-                                                           weights.Find(name)->dtype)));
+    std::vector<at::Tensor> shapes;
+    for (const auto& [name, parameter] : parameters) {
+      shapes.push_back(at::empty(parameter.sizes(),
+                                 at::TensorOptions(at::kMeta).dtype(weights.Find(name)->dtype)));
     }
-    std::vector<at::Tensor> on_host = EmptyOnHostLike(as_stored, device);
-    std::vector<NamedTensor> named_on_host;
-    for (size_t i = 0; i < named.size(); ++i) {
-      named_on_host.emplace_back(named[i].first, on_host[i]);
+    *stored = EmptyOnHostLike(shapes, device);
+    std::vector<NamedTensor> as_stored;
+    std::vector<at::Tensor> destinations;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      as_stored.emplace_back(parameters[i].first, (*stored)[i]);
+      destinations.push_back(parameters[i].second);
     }
-    RWKU_RETURN_IF_ERROR(weights.ReadInto(named_on_host, never));
+    RWKU_RETURN_IF_ERROR(weights.ReadInto(as_stored, never));
     if (device.is_cpu()) {
-      CopyInParallel(on_host, parameters);
-    } else {
-      // Widened on the device: the bus carries what is stored.
-      for (size_t i = 0; i < parameters.size(); ++i) {
-        parameters[i].copy_(on_host[i].to(device, /*non_blocking=*/true));
-      }
+      CopyInParallel(*stored, destinations);
+      return model;
     }
-    if (stored != nullptr) {
-      *stored = std::move(on_host);
+    // Widened on the device: the bus carries what is stored.
+    for (size_t i = 0; i < destinations.size(); ++i) {
+      destinations[i].copy_((*stored)[i].to(device, /*non_blocking=*/true));
     }
     return model;
   });

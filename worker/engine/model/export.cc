@@ -116,7 +116,8 @@ bool EqualsPristine(const CausalLm& model, absl::Span<const at::Tensor> pristine
   return parameters.size() == pristine.size() &&
          std::equal(parameters.begin(), parameters.end(), pristine.begin(),
                     [](const NamedTensor& parameter, const at::Tensor& original) {
-                      return at::equal(parameter.second.detach().to(at::kCPU), original);
+                      const at::Tensor values = parameter.second.detach().to(at::kCPU);
+                      return at::equal(values, original.to(values.scalar_type()));
                     });
 }
 
