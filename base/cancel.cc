@@ -16,6 +16,7 @@ void CancelToken::Cancel(absl::Status reason) {
 }
 
 absl::Status CancelToken::Check() const {
+  checks_.fetch_add(1, std::memory_order_relaxed);
   if (!cancelled()) {
     return absl::OkStatus();
   }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -21,11 +22,16 @@ class CancelToken {
 
   bool cancelled() const { return cancelled_.load(std::memory_order_acquire); }
 
-  // OK, or the reason of the cancellation. Cheap: call it once a step.
+  // OK, or the reason of the cancellation. Cheap: call it once a step. Also says that the work goes
+  // on.
   absl::Status Check() const;
+
+  // How often the work asked Check().
+  int64_t checks() const { return checks_.load(std::memory_order_relaxed); }
 
  private:
   std::atomic<bool> cancelled_{false};
+  mutable std::atomic<int64_t> checks_{0};
   mutable absl::Mutex mu_;
   absl::Status reason_ ABSL_GUARDED_BY(mu_);
 };

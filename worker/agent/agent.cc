@@ -67,7 +67,8 @@ absl::Status Agent::Run() {
     state_.ReleaseAll("the worker ends");
   }
   job_thread.join();
-  return status;
+  const absl::MutexLock lock(&mu_);
+  return state_.broken().ok() ? status : state_.broken();
 }
 
 void Agent::Drain(absl::Duration timeout) {
@@ -171,6 +172,11 @@ bool Agent::StepStream(Stream* stream) {
 
 void Agent::CheckLeases(absl::Duration now) {
   state_.CheckLeases(now);
+  state_.CheckStalls(now);
+  if (!state_.broken().ok() && !is_broken_) {
+    is_broken_ = true;
+    drain_deadline_ = std::min(drain_deadline_, state_.report_by());
+  }
   const Attempt* stuck = state_.FindStuck(now);
   if (stuck != nullptr && options_.on_stuck != nullptr) {
     options_.on_stuck(stuck->lease);
@@ -296,7 +302,7 @@ void Agent::RunAttempt(Attempt* attempt) {
   const absl::StatusOr<job::AttemptResult> result =
       runner_(attempt->spec, callbacks, attempt->cancel);
   absl::MutexLock lock(&mu_);
-  state_.OnAttemptEnd(attempt, result);
+  state_.OnAttemptEnd(attempt, result, clock_->Monotonic());
   changed_ = true;
 }
 
@@ -305,9 +311,12 @@ absl::Status Agent::AddPrediction(Attempt* attempt, const v1::Prediction& predic
     return attempt->cancel.cancelled() || !attempt->outbox.Full();
   };
   absl::MutexLock lock(&mu_);
+  attempt->waits_for_room = true;
   mu_.Await(absl::Condition(&may_go_on));
+  attempt->waits_for_room = false;
   RWKU_RETURN_IF_ERROR(attempt->cancel.Check());
   RWKU_RETURN_IF_ERROR(attempt->outbox.Add(prediction));
+  attempt->SetAlive();
   changed_ = true;
   return absl::OkStatus();
 }

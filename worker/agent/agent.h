@@ -29,9 +29,9 @@ struct AgentOptions {
   // left.
   absl::Duration handshake_timeout = absl::Seconds(20);
   absl::Duration close_timeout = absl::Seconds(5);
-  // Told about an attempt that was given up and does not end within the state's abort_timeout; on
-  // Run's thread, with the agent's lock held. The process should end at once: it can do no more
-  // work.
+  // Told about an attempt that was given up, or stalled and was reported, and does not end within
+  // the state's abort_timeout; on Run's thread, with the agent's lock held. The process should end
+  // at once: it can do no more work.
   std::function<void(const v1::Lease& lease)> on_stuck;
 };
 
@@ -49,7 +49,9 @@ class Agent final : private StreamHandler {
   // Serves until drained: OK then. An unreachable or broken coordinator is tried again for ever;
   // one that refuses this worker for good (protocol version, name, credentials) ends Run with its
   // status. Credentials that were good once are tried again for ever, because they are re-read when
-  // they are replaced, which may come after their end. Call once.
+  // they are replaced, which may come after their end. UNAVAILABLE once this process can do no more
+  // work, because its device is lost: what the attempt came to is told before, as far as the
+  // coordinator can be reached within the state's report_timeout. Call once.
   absl::Status Run();
 
   // Thread-safe. No new leases; what is held may end within `timeout`, then it is given back and
@@ -104,6 +106,7 @@ class Agent final : private StreamHandler {
   AgentState state_ ABSL_GUARDED_BY(mu_);
   absl::Duration last_look_ ABSL_GUARDED_BY(mu_);  // of Run's thread, monotonic
   bool changed_ ABSL_GUARDED_BY(mu_) = false;      // the stream's thread should look again
+  bool is_broken_ ABSL_GUARDED_BY(mu_) = false;    // the state's broken() was taken note of
   bool stopping_ ABSL_GUARDED_BY(mu_) = false;     // the job thread should end
   absl::Duration drain_deadline_ ABSL_GUARDED_BY(mu_) = absl::InfiniteDuration();
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "net/protocol_version.h"
 #include "worker/agent/convert.h"
+#include "worker/engine/device_lost.h"
 
 namespace rwku::agent {
 namespace {
@@ -23,6 +24,8 @@ absl::Duration ToDuration(const google::protobuf::Duration& proto) {
 }  // namespace
 
 void Attempt::SetProgress(const job::Progress& newest) {
+  SetAlive();
+  newest_progress = absl::StrCat(job::StageName(newest.stage), " ", newest.done, "/", newest.total);
   if (tells_result()) {
     progress = ToProto(newest);
   }
@@ -246,9 +249,43 @@ void AgentState::CheckLeases(absl::Duration now) {
   }
 }
 
+void AgentState::CheckStalls(absl::Duration now) {
+  for (const auto& attempt : attempts_) {
+    if (!attempt->running || attempt->forgotten || attempt->outbox.ended()) {
+      continue;
+    }
+    if (!attempt->stalled.ok()) {
+      if (now >= attempt->must_end_by) {
+        attempt->outbox.Fail(ToProto(job::FailureClass::kInfrastructure),
+                             attempt->stalled.message());
+        SetBroken(absl::UnavailableError(absl::StrCat(
+                      LeaseText(attempt->lease), " does not end: ", attempt->stalled.message())),
+                  now);
+      }
+      continue;
+    }
+    const int64_t signs = attempt->signs_of_life + attempt->cancel.checks();
+    if (signs != attempt->signs_seen || attempt->waits_for_room) {
+      attempt->signs_seen = signs;
+      attempt->last_life = now;
+    } else if (now - attempt->last_life >= options_.stall_timeout) {
+      attempt->stalled = absl::UnavailableError(
+          absl::StrCat("no progress for ", absl::FormatDuration(options_.stall_timeout), " since ",
+                       attempt->newest_progress));
+      RWKU_LOG(kError, "attempt stalls: it is ended")
+          .With("lease", LeaseText(attempt->lease))
+          .With("reason", attempt->stalled.message());
+      attempt->must_end_by = std::min(attempt->must_end_by, now + options_.abort_timeout);
+      attempt->cancel.Cancel(attempt->stalled);
+    }
+  }
+}
+
 const Attempt* AgentState::FindStuck(absl::Duration now) const {
-  const auto stuck = std::find_if(attempts_.begin(), attempts_.end(), [now](const auto& attempt) {
-    return attempt->running && attempt->must_end_by <= now;
+  const auto stuck = std::find_if(attempts_.begin(), attempts_.end(), [&](const auto& attempt) {
+    const bool is_reporting =
+        !attempt->forgotten && !attempt->stalled.ok() && !attempt->acknowledged && now < report_by_;
+    return attempt->running && attempt->must_end_by <= now && !is_reporting;
   });
   return stuck == attempts_.end() ? nullptr : stuck->get();
 }
@@ -257,12 +294,19 @@ absl::Duration AgentState::NextDeadline(bool may_write) const {
   const bool writes = may_write && welcomed_;
   absl::Duration next = writes ? next_heartbeat_ : absl::InfiniteDuration();
   for (const auto& attempt : attempts_) {
-    next = std::min(next, attempt->must_end_by);
+    if (attempt->running && attempt->outbox.ended()) {
+      next = std::min(next, std::max(attempt->must_end_by, report_by_));
+    } else {
+      next = std::min(next, attempt->must_end_by);
+    }
     if (attempt->forgotten) {
       continue;
     }
     if (!attempt->outbox.ended()) {
       next = std::min(next, attempt->good_until);
+      if (attempt->running && attempt->stalled.ok()) {
+        next = std::min(next, attempt->last_life + options_.stall_timeout);
+      }
     }
     if (writes && attempt->progress.has_value()) {
       next = std::min(next, next_progress_);
@@ -287,11 +331,19 @@ bool AgentState::HasQueued() const {
   });
 }
 
-void AgentState::OnAttemptEnd(Attempt* attempt, const absl::StatusOr<job::AttemptResult>& result) {
+void AgentState::OnAttemptEnd(Attempt* attempt, const absl::StatusOr<job::AttemptResult>& result,
+                              absl::Duration now) {
   attempt->running = false;
   attempt->progress.reset();
+  if (engine::IsDeviceLost(result.status())) {
+    SetBroken(result.status(), now);
+  }
   if (attempt->forgotten) {
     Erase(attempt);
+    return;
+  }
+  if (attempt->outbox.ended()) {
+    EraseIfDone(attempt);  // it was reported without its end
     return;
   }
   if (!attempt->tells_result() && (result.ok() || attempt->acknowledged)) {
@@ -305,7 +357,7 @@ void AgentState::OnAttemptEnd(Attempt* attempt, const absl::StatusOr<job::Attemp
     attempt->outbox.Complete(std::move(proto));
     return;
   }
-  const absl::Status& error = result.status();
+  const absl::Status& error = attempt->stalled.ok() ? result.status() : attempt->stalled;
   RWKU_LOG(kWarning, "attempt failed")
       .With("lease", LeaseText(attempt->lease))
       .With("error", error.ToString());
@@ -365,8 +417,18 @@ void AgentState::Forget(Attempt* attempt, absl::string_view reason) {
   }
 }
 
+void AgentState::SetBroken(absl::Status why, absl::Duration now) {
+  if (!broken_.ok()) {
+    return;
+  }
+  RWKU_LOG(kError, "this process can do no more work").With("error", why.ToString());
+  broken_ = std::move(why);
+  report_by_ = now + options_.report_timeout;
+  draining_ = true;
+}
+
 void AgentState::EraseIfDone(const Attempt* attempt) {
-  if (attempt->acknowledged && attempt->outbox.ended()) {
+  if (attempt->acknowledged && attempt->outbox.ended() && !attempt->running) {
     RWKU_LOG(kInfo, "result acknowledged").With("lease", LeaseText(attempt->lease));
     last_acknowledged_ = attempt->lease;
     Erase(attempt);

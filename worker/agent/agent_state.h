@@ -38,6 +38,10 @@ struct AgentStateOptions {
   absl::Duration progress_interval = absl::Milliseconds(200);
   // An attempt that was given up has to end within this.
   absl::Duration abort_timeout = absl::Seconds(60);
+  // An attempt that makes no progress for this long is ended as a failure of the infrastructure.
+  absl::Duration stall_timeout = absl::InfiniteDuration();
+  // What a worker that cannot go on has to say must be acknowledged within this.
+  absl::Duration report_timeout = absl::Seconds(20);
 };
 
 // One lease that this worker holds. Made and destroyed by AgentState.
@@ -47,6 +51,8 @@ struct Attempt {
 
   // Replaces the progress that waits to be sent.
   void SetProgress(const job::Progress& newest);
+  // Something of it is done. So it is also whenever it looks at its cancel token.
+  void SetAlive() { ++signs_of_life; }
 
   const v1::Lease lease;
   const job::AttemptSpec spec;
@@ -59,7 +65,14 @@ struct Attempt {
   bool acknowledged = false;
   // Monotonic; of a forgotten or acknowledged one that runs.
   absl::Duration must_end_by = absl::InfiniteDuration();
-  std::optional<v1::JobProgress> progress;  // waits to be sent
+  std::optional<v1::JobProgress> progress;    // waits to be sent
+  std::string newest_progress = "its start";  // for people
+
+  int64_t signs_of_life = 0;
+  int64_t signs_seen = -1;      // of them and of `cancel`, when last looked at
+  absl::Duration last_life;     // monotonic; when more of them were seen
+  bool waits_for_room = false;  // for the coordinator to take what it has: that is no stall
+  absl::Status stalled;         // why it was ended; OK: it was not
 
   bool tells_result() const { return spec.gang.rank == 0; }
 };
@@ -89,11 +102,15 @@ class AgentState {
   // Forgets what ran out because no heartbeat went out in time. Results that wait for their
   // acknowledgement stay: the fencing token decides about them.
   void CheckLeases(absl::Duration now);
-  // An attempt that was given up and does not end: the job thread is stuck, and only the end of the
-  // process frees it. Null while there is none.
+  // Cancels an attempt that makes no progress. One that does not end by that either is reported
+  // without its end, and this worker takes no more.
+  void CheckStalls(absl::Duration now);
+  // An attempt that was given up, or reported as above, and does not end: the job thread is stuck,
+  // and only the end of the process frees it. Null while there is none, or while its report is
+  // under way.
   const Attempt* FindStuck(absl::Duration now) const;
-  // When CheckLeases, or with `may_write` NextWrite, can have something to do if nothing else
-  // happens; infinite if never.
+  // When CheckLeases or CheckStalls, or with `may_write` NextWrite, can have something to do if
+  // nothing else happens; infinite if never.
   absl::Duration NextDeadline(bool may_write) const;
 
   bool connected() const { return connected_; }
@@ -105,7 +122,9 @@ class AgentState {
   Attempt* TakeNext();
   bool HasQueued() const;
   // Ends the attempt: completed with the result, or failed with its class, or nothing if forgotten.
-  void OnAttemptEnd(Attempt* attempt, const absl::StatusOr<job::AttemptResult>& result);
+  // After an error that is engine::IsDeviceLost() this worker is broken.
+  void OnAttemptEnd(Attempt* attempt, const absl::StatusOr<job::AttemptResult>& result,
+                    absl::Duration now);
   // The model that the engine holds; empty: none.
   void SetResidentModel(std::string model) { resident_model_ = std::move(model); }
   const std::string& resident_model() const { return resident_model_; }
@@ -115,6 +134,10 @@ class AgentState {
   // No new leases from now on.
   void Drain() { draining_ = true; }
   bool draining() const { return draining_; }
+  // Why this process cannot do any work any more, and drains; OK while it can.
+  const absl::Status& broken() const { return broken_; }
+  // When what it has to say then must have been said; infinite while it can work.
+  absl::Duration report_by() const { return report_by_; }
   // Gives every lease back, finished or not.
   void ReleaseAll(absl::string_view reason);
   // No lease is held (acknowledged or forgotten all).
@@ -130,6 +153,7 @@ class AgentState {
   void OnAssign(const v1::Assign& assign, absl::Duration now);
   Attempt* Find(const v1::Lease& lease);
   void Forget(Attempt* attempt, absl::string_view reason);
+  void SetBroken(absl::Status why, absl::Duration now);
   void Erase(const Attempt* attempt);
   // Once it has ended and was acknowledged, nothing is left to do for it.
   void EraseIfDone(const Attempt* attempt);
@@ -152,6 +176,8 @@ class AgentState {
   absl::Duration next_progress_;
 
   bool draining_ = false;
+  absl::Status broken_;
+  absl::Duration report_by_ = absl::InfiniteDuration();
   std::vector<v1::Lease> released_;  // to be told
   std::string resident_model_;
   // In the order of assignment. Forgotten ones stay while they run.

@@ -1,6 +1,8 @@
 #include "worker/agent/agent_state.h"
 
 #include <algorithm>
+#include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -8,6 +10,7 @@
 #include "gtest/gtest.h"
 
 #include "worker/agent/convert.h"
+#include "worker/engine/device_lost.h"
 
 namespace rwku::agent {
 namespace {
@@ -48,7 +51,9 @@ v1::CoordinatorMessage MakeAssign(const std::string& job, uint64_t token) {
 // A state whose stream is welcomed at kStart and whose first heartbeat is out.
 class AgentStateTest : public ::testing::Test {
  protected:
-  AgentStateTest() : state_(Options()) { Connect(MakeWelcome()); }
+  explicit AgentStateTest(const AgentStateOptions& options = Options()) : state_(options) {
+    Connect(MakeWelcome());
+  }
 
   void Connect(const v1::CoordinatorMessage& welcome) {
     state_.OnConnected();
@@ -117,7 +122,7 @@ TEST_F(AgentStateTest, AHeartbeatThatWasNotHandedOverRenewsNothing) {
 
 TEST_F(AgentStateTest, AFinishedResultOutlivesTheLeaseDuration) {
   Take(MakeAssign("runs/r/jobs/0", 1));
-  state_.OnAttemptEnd(state_.TakeNext(), job::AttemptResult{});
+  state_.OnAttemptEnd(state_.TakeNext(), job::AttemptResult{}, kStart);
   state_.OnDisconnected();
   state_.CheckLeases(kStart + absl::Hours(1));
   EXPECT_EQ(state_.Leases().size(), 1U);
@@ -177,7 +182,7 @@ TEST_F(AgentStateTest, RankWithoutAResultOfItsOwnHoldsItsLeaseUntilItIsAcknowled
   Take(MakeGangAssign(1));
   Attempt* attempt = state_.TakeNext();
   attempt->SetProgress({.stage = job::Stage::kUnlearn, .done = 1, .total = 9, .loss = {}});
-  state_.OnAttemptEnd(attempt, job::AttemptResult{});
+  state_.OnAttemptEnd(attempt, job::AttemptResult{}, kStart);
   EXPECT_FALSE(state_.NextWrite(kStart).has_value());  // neither progress nor result
   EXPECT_EQ(state_.TakeNext(), nullptr);
   const auto heartbeat = state_.NextWrite(kStart + absl::Seconds(3));
@@ -200,14 +205,14 @@ TEST_F(AgentStateTest, RankThatIsAcknowledgedBeforeItsPartHasEndedGoesOnToItsEnd
   state_.CheckLeases(kStart);
   EXPECT_EQ(state_.FindStuck(kStart), nullptr);
   EXPECT_EQ(state_.FindStuck(kStart + Options().abort_timeout), attempt);
-  state_.OnAttemptEnd(attempt, job::AttemptResult{});
+  state_.OnAttemptEnd(attempt, job::AttemptResult{}, kStart);
   EXPECT_TRUE(state_.Empty());
   EXPECT_FALSE(state_.NextWrite(kStart).has_value());
 }
 
 TEST_F(AgentStateTest, FailureOfAnyRankIsTold) {
   Take(MakeGangAssign(1));
-  state_.OnAttemptEnd(state_.TakeNext(), absl::UnavailableError("rank 0 is gone"));
+  state_.OnAttemptEnd(state_.TakeNext(), absl::UnavailableError("rank 0 is gone"), kStart);
   const auto failed = state_.NextWrite(kStart);
   ASSERT_TRUE(failed.has_value());
   EXPECT_EQ(failed->failed().failure_class(), v1::FAILURE_CLASS_INFRASTRUCTURE);
@@ -239,8 +244,158 @@ TEST_F(AgentStateTest, AnAttemptThatWasGivenUpAndDoesNotEndIsStuck) {
   EXPECT_EQ(state_.NextDeadline(/*may_write=*/false), kStart + absl::Seconds(60));
   state_.CheckLeases(kStart + absl::Seconds(59));
   EXPECT_EQ(state_.FindStuck(kStart + absl::Seconds(60)), attempt);
-  state_.OnAttemptEnd(attempt, absl::CancelledError("revoked"));
+  state_.OnAttemptEnd(attempt, absl::CancelledError("revoked"), kStart);
   EXPECT_EQ(state_.FindStuck(kStart + absl::Hours(1)), nullptr);
+}
+
+AgentStateOptions OptionsWithStallTimeout() {
+  AgentStateOptions options = Options();
+  options.stall_timeout = absl::Minutes(10);
+  options.abort_timeout = absl::Minutes(1);
+  options.report_timeout = absl::Seconds(20);
+  return options;
+}
+
+// With an attempt that runs.
+class AgentStallTest : public AgentStateTest {
+ protected:
+  AgentStallTest() : AgentStateTest(OptionsWithStallTimeout()) {
+    Take(MakeAssign("runs/r/jobs/0", 1));
+    attempt_ = state_.TakeNext();
+    state_.CheckStalls(now_);
+  }
+
+  void LookAfter(absl::Duration time) {
+    now_ += time;
+    state_.CheckStalls(now_);
+  }
+
+  // The next message but heartbeats.
+  std::optional<v1::WorkerMessage> NextMessage() {
+    auto message = state_.NextWrite(now_);
+    while (message.has_value() && message->has_heartbeat()) {
+      state_.OnWritten();
+      message = state_.NextWrite(now_);
+    }
+    return message;
+  }
+
+  void AcknowledgeResult() {
+    v1::CoordinatorMessage ack;
+    *ack.mutable_result_ack()->mutable_lease() = attempt_->lease;
+    Take(ack, now_);
+  }
+
+  Attempt* attempt_ = nullptr;
+  absl::Duration now_ = kStart;
+};
+
+TEST_F(AgentStallTest, EverySignOfLifePutsTheEndOff) {
+  const std::function<void()> signs[] = {
+      [this] {
+        attempt_->SetProgress({.stage = job::Stage::kUnlearn, .done = 3, .total = 9, .loss = {}});
+      },
+      [this] { attempt_->SetAlive(); },
+      [this] { EXPECT_TRUE(attempt_->cancel.Check().ok()); },
+  };
+  for (const std::function<void()>& sign : signs) {
+    LookAfter(absl::Minutes(9));
+    EXPECT_FALSE(attempt_->cancel.cancelled());
+    sign();
+    LookAfter(absl::Minutes(5));
+    EXPECT_FALSE(attempt_->cancel.cancelled());
+  }
+  EXPECT_EQ(state_.NextDeadline(/*may_write=*/false), kStart + absl::Seconds(15));
+}
+
+TEST_F(AgentStallTest, WithoutOneItIsCancelledAndReportedAsInfrastructure) {
+  attempt_->SetProgress({.stage = job::Stage::kUnlearn, .done = 3, .total = 9, .loss = {}});
+  LookAfter(absl::ZeroDuration());
+  LookAfter(absl::Minutes(10) - absl::Seconds(1));
+  EXPECT_FALSE(attempt_->cancel.cancelled());
+  LookAfter(absl::Seconds(1));
+  ASSERT_TRUE(attempt_->cancel.cancelled());
+  EXPECT_EQ(state_.FindStuck(now_), nullptr);
+  // Whatever the engine makes of it.
+  state_.OnAttemptEnd(attempt_, absl::InternalError("stopped"), now_);
+  std::optional<v1::WorkerMessage> message = NextMessage();
+  while (message.has_value() && !message->has_failed()) {
+    message = NextMessage();
+  }
+  ASSERT_TRUE(message.has_value());
+  EXPECT_EQ(message->failed().failure_class(), v1::FAILURE_CLASS_INFRASTRUCTURE);
+  EXPECT_EQ(message->failed().message(), "no progress for 10m since unlearn 3/9");
+  EXPECT_TRUE(state_.broken().ok());
+  EXPECT_FALSE(state_.draining());
+}
+
+TEST_F(AgentStallTest, AResultInTheLastMomentCounts) {
+  LookAfter(absl::Minutes(10));
+  ASSERT_TRUE(attempt_->cancel.cancelled());
+  state_.OnAttemptEnd(attempt_, job::AttemptResult{}, now_);
+  EXPECT_TRUE(NextMessage()->has_completed());
+}
+
+TEST_F(AgentStallTest, OneThatDoesNotEndIsReportedBeforeTheProcessEnds) {
+  LookAfter(absl::Minutes(10));
+  LookAfter(absl::Seconds(59));
+  EXPECT_TRUE(state_.broken().ok());
+  LookAfter(absl::Seconds(1));
+  EXPECT_EQ(state_.broken().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(state_.FindStuck(now_), nullptr);
+  EXPECT_EQ(state_.report_by(), now_ + absl::Seconds(20));
+  // No new lease comes to a process that is about to end.
+  EXPECT_TRUE(NextMessage()->has_draining());
+  const auto failed = NextMessage();
+  ASSERT_TRUE(failed.has_value() && failed->has_failed());
+  EXPECT_EQ(failed->failed().failure_class(), v1::FAILURE_CLASS_INFRASTRUCTURE);
+  EXPECT_EQ(state_.FindStuck(now_), nullptr);
+  AcknowledgeResult();
+  EXPECT_EQ(state_.FindStuck(now_), attempt_);
+}
+
+TEST_F(AgentStallTest, AReportThatNobodyAcknowledgesHoldsTheProcessForItsTimeOnly) {
+  LookAfter(absl::Minutes(10));
+  LookAfter(absl::Minutes(1));
+  EXPECT_EQ(state_.FindStuck(now_ + absl::Seconds(19)), nullptr);
+  EXPECT_EQ(state_.FindStuck(now_ + absl::Seconds(20)), attempt_);
+  EXPECT_LE(state_.NextDeadline(/*may_write=*/false), now_ + absl::Seconds(20));
+}
+
+TEST_F(AgentStallTest, OneThatEndsAfterItsReportIsGone) {
+  LookAfter(absl::Minutes(10));
+  LookAfter(absl::Minutes(1));
+  while (NextMessage().has_value()) {
+  }
+  AcknowledgeResult();
+  state_.OnAttemptEnd(attempt_, job::AttemptResult{}, now_);
+  EXPECT_TRUE(state_.Empty());
+  EXPECT_EQ(state_.FindStuck(now_ + absl::Hours(1)), nullptr);
+  EXPECT_TRUE(state_.Drained());
+}
+
+TEST_F(AgentStallTest, WaitingForTheCoordinatorIsNoStall) {
+  attempt_->waits_for_room = true;
+  LookAfter(absl::Hours(2));
+  attempt_->waits_for_room = false;
+  LookAfter(absl::Minutes(9));
+  EXPECT_FALSE(attempt_->cancel.cancelled());
+}
+
+TEST_F(AgentStateTest, ALostDeviceIsToldAndNoLeaseIsTakenAnyMore) {
+  Take(MakeAssign("runs/r/jobs/0", 1));
+  state_.OnAttemptEnd(state_.TakeNext(), engine::DeviceLostError("the device is gone"), kStart);
+  EXPECT_TRUE(engine::IsDeviceLost(state_.broken()));
+  EXPECT_TRUE(state_.NextWrite(kStart)->has_draining());
+  const auto failed = state_.NextWrite(kStart);
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->failed().failure_class(), v1::FAILURE_CLASS_INFRASTRUCTURE);
+  EXPECT_EQ(failed->failed().message(), "the device is gone");
+  EXPECT_FALSE(state_.Drained());
+  v1::CoordinatorMessage ack;
+  *ack.mutable_result_ack()->mutable_lease() = failed->failed().lease();
+  Take(ack);
+  EXPECT_TRUE(state_.Drained());
 }
 
 TEST_F(AgentStateTest, TheNewestProgressReplacesWhatWaits) {
@@ -264,7 +419,7 @@ TEST_F(AgentStateTest, ALongTrainingCurveIsThinnedBetweenItsEnds) {
   for (int step = 1; step <= 200000; ++step) {
     result.training_curve.push_back({.step = step});
   }
-  state_.OnAttemptEnd(state_.TakeNext(), result);
+  state_.OnAttemptEnd(state_.TakeNext(), result, kStart);
   const auto message = state_.NextWrite(kStart);
   ASSERT_TRUE(message.has_value());
   const auto& curve = message->completed().result().training_curve();
@@ -297,7 +452,7 @@ TEST_F(AgentStateTest, AFailureIsToldInAtMostFourKibibytesOfUtf8) {
   while (text.size() < 10000) {
     text += "\xc3\xa9";
   }
-  state_.OnAttemptEnd(state_.TakeNext(), absl::InternalError(text));
+  state_.OnAttemptEnd(state_.TakeNext(), absl::InternalError(text), kStart);
   const auto message = state_.NextWrite(kStart);
   ASSERT_TRUE(message.has_value());
   const std::string& told = message->failed().message();
@@ -320,7 +475,7 @@ TEST_P(FailureClassTest, IsTheOneThatTheErrorStandsFor) {
   ASSERT_TRUE(state.OnMessage(MakeWelcome(), kStart).ok());
   ASSERT_TRUE(state.NextWrite(kStart)->has_heartbeat());
   ASSERT_TRUE(state.OnMessage(MakeAssign("runs/r/jobs/0", 1), kStart).ok());
-  state.OnAttemptEnd(state.TakeNext(), GetParam().error);
+  state.OnAttemptEnd(state.TakeNext(), GetParam().error, kStart);
   const auto failed = state.NextWrite(kStart);
   ASSERT_TRUE(failed.has_value());
   EXPECT_EQ(failed->failed().failure_class(), GetParam().expected);

@@ -20,6 +20,7 @@
 #include "base/digest.h"
 #include "worker/agent/convert.h"
 #include "worker/agent/testing_coordinator.h"
+#include "worker/engine/device_lost.h"
 
 namespace rwku::agent {
 namespace {
@@ -68,8 +69,7 @@ std::vector<evaluate::Prediction> MakePredictions(int count) {
 
 class AgentTest : public ::testing::Test {
  protected:
-  void Start(job::AttemptRunner runner) {
-    AgentOptions options;
+  void Start(job::AttemptRunner runner, AgentOptions options = {}) {
     options.state.worker = "w0";
     options.state.incarnation = "one";
     options.state.version = "1.2.3";
@@ -441,6 +441,51 @@ TEST_F(AgentTest, ARefusalForGoodEndsRunWithItsReason) {
   EXPECT_EQ(status_.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status_.message()), HasSubstr("coordinator 2"));
   EXPECT_EQ(coordinator_.streams(), 1);
+}
+
+TEST_F(AgentTest, ALostDeviceIsReportedThenTheAgentLeaves) {
+  Start([](const auto&, const auto&, const auto&) -> absl::StatusOr<job::AttemptResult> {
+    return engine::DeviceLostError("the device is gone");
+  });
+  ASSERT_TRUE(coordinator_.Await(IsHeartbeat).has_value());
+  ASSERT_TRUE(coordinator_.Send(MakeAssign("runs/r/jobs/0", 1)));
+  const auto failed = coordinator_.Await(IsFailed);
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->failed().failure_class(), v1::FAILURE_CLASS_INFRASTRUCTURE);
+  ASSERT_TRUE(AwaitEnd());
+  EXPECT_TRUE(engine::IsDeviceLost(status_)) << status_;
+}
+
+TEST_F(AgentTest, AnAttemptThatHangsIsReportedBeforeTheProcessIsToldToEnd) {
+  absl::Notification go_on;
+  absl::Notification stuck;
+  AgentOptions options;
+  options.state.stall_timeout = absl::Milliseconds(20);
+  options.state.abort_timeout = absl::Milliseconds(20);
+  options.on_stuck = [&](const v1::Lease& lease) {
+    EXPECT_EQ(lease.job(), "runs/r/jobs/0");
+    if (!stuck.HasBeenNotified()) {
+      stuck.Notify();
+    }
+  };
+  Start(
+      [&go_on](const auto&, const auto&, const auto&) {
+        go_on.WaitForNotification();  // deaf to its cancel token
+        return job::AttemptResult{};
+      },
+      std::move(options));
+  ASSERT_TRUE(coordinator_.Await(IsHeartbeat).has_value());
+  ASSERT_TRUE(coordinator_.Send(MakeAssign("runs/r/jobs/0", 1)));
+  const auto failed = coordinator_.Await(IsFailed);
+  ASSERT_TRUE(failed.has_value());
+  EXPECT_EQ(failed->failed().failure_class(), v1::FAILURE_CLASS_INFRASTRUCTURE);
+  EXPECT_THAT(failed->failed().message(), HasSubstr("no progress for 20ms"));
+  ASSERT_TRUE(stuck.WaitForNotificationWithTimeout(kPatience));
+  // The daemon has ended the process by now.
+  go_on.Notify();
+  ASSERT_TRUE(AwaitEnd());
+  EXPECT_EQ(status_.code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(coordinator_.Has(IsCompleted));
 }
 
 TEST_F(AgentTest, AnUnavailableCoordinatorIsTriedAgain) {

@@ -12,6 +12,7 @@
 #include "base/digest.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "worker/engine/device_lost.h"
 #include "worker/job/sharded_language_model.h"
 
 namespace rwku::job {
@@ -31,8 +32,8 @@ class GangMember::Watch {
   Watch(engine::Gang& gang, const CancelToken& cancel)
       : thread_([this, &gang, &cancel] {
           while (!ends_.WaitForNotificationWithTimeout(kLook)) {
-            if (const absl::Status cancelled = cancel.Check(); !cancelled.ok()) {
-              gang.Abort(cancelled);
+            if (cancel.cancelled()) {  // no Check(): looking is no work
+              gang.Abort(cancel.Check());
               return;
             }
           }
@@ -107,7 +108,7 @@ absl::Status GangMember::Fail(const absl::Status& status) {
   }
   gang_->Abort(status);
   RWKU_RETURN_IF_ERROR(cancel_.Check());
-  return absl::IsUnavailable(status) ? gang_->failure() : status;
+  return absl::IsUnavailable(status) && !engine::IsDeviceLost(status) ? gang_->failure() : status;
 }
 
 absl::Status GangMember::Leave() {

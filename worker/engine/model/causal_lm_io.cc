@@ -113,11 +113,13 @@ absl::Status SaveCausalLm(CausalLm& model, const std::filesystem::path& folder) 
   return CatchTorch([&] {
     ModelConfig config = model.config();
     config.torch_dtype = "float32";
-    std::vector<NamedTensor> weights = model.NamedParameters();
-    for (auto& [name, weight] : weights) {
-      weight = weight.detach().to(at::kFloat);
+    std::vector<SafetensorsSource> sources;
+    for (const auto& [name, weight] : model.NamedParameters()) {
+      sources.push_back(
+          {name, at::kFloat, weight.sizes().vec(), [weight = weight] { return weight; }});
     }
-    RWKU_RETURN_IF_ERROR(SaveSafetensors(weights, folder / "model.safetensors"));
+    const CancelToken never;
+    RWKU_RETURN_IF_ERROR(SaveSafetensors(sources, folder / "model.safetensors", never));
     return WriteFileAtomically(folder / "config.json", ModelConfigToJson(config));
   });
 }
