@@ -38,8 +38,8 @@ EOS = 4  # of rwku-train-bench's number tokenizer; <reponame> here, which no tex
 RATE, WARMUP, BETA = 1e-4, 2, 0.2
 MINIMA = {"ga": 1.2, "npo": 1.5}
 CASES = {"ga": ("lora", "GA LoRA"), "npo": ("full", "NPO full")}
-# Of the table: a LoRA rate and a full rate at which this model forgets in a few epochs.
-RATES = {"ga": 3e-4, "npo": 1e-5}
+# Of the table: at these this model forgets in a few epochs; adapters on every projection.
+SETTINGS = {"ga": "lr=1e-3,modules=q_proj+k_proj+v_proj+o_proj+gate_proj+up_proj+down_proj", "npo": "lr=5e-5"}
 SETS = "forget_level1,forget_level2,forget_level3,neighbor_level1,neighbor_level2,forget_mia,retain_mia"
 ANSWERS = ("fb", "qa", "aa"), ("fb", "qa")  # columns of the forget and the neighbor probes
 
@@ -115,7 +115,7 @@ def rwku(arguments, data, *command):
 def show_table(arguments, dataset, folder, objectives, report):
     """Whether every trained row forgets."""
     settings = f"batch={BATCH},accumulation=1,warmup={WARMUP},epochs={arguments.epochs}"
-    methods = ["original"] + [f"{objective}:{CASES[objective][0]},lr={RATES[objective]},{settings}" for objective in objectives]
+    methods = ["original"] + [f"{objective}:{CASES[objective][0]},{SETTINGS[objective]},{settings}" for objective in objectives]
     start = time.perf_counter()
     run = rwku(arguments, folder / "data", "submit", "--model", arguments.model, "--dataset", str(dataset), "--targets", "1",
                "--sets", SETS, *[word for method in methods for word in ("--method", method)], "--wait")
