@@ -326,7 +326,7 @@ def workers():
         series("Memory of the newest training", "What its plan needed, by part; the largest of the chosen workers.",
                [query(f'max by (part) (rwku_worker_memory_plan_bytes{{part!="available"}} * on (instance) group_left () {chosen})',
                       "{{part}}")], "bytes", width=8, stack=True,
-               overrides=by_name(weights=BLUE, gradients=ORANGE, optimizer=SKY, activations=PURPLE, logits=YELLOW)),
+               overrides=by_name(weights=BLUE, gradients=ORANGE, optimizer=SKY, activations=PURPLE, logits=YELLOW, workspace=GREY)),
         series("GPU memory in use", "Share of the device, by every process on it. No series without NVML.",
                [query(worker("rwku_worker_device_memory_used_bytes / rwku_worker_device_memory_size_bytes"), "{{worker}}")],
                "percentunit", maximum=1, overrides=BY_ENDING),

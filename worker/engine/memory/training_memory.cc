@@ -80,9 +80,10 @@ int64_t LayerBytes(const TrainingPlan& plan, const TrainingFacts& facts, bool tr
   elements += kept({"q_proj", "k_proj", "v_proj", "qkv_proj"}) ? hidden : 0;
   elements += kept({"gate_proj", "up_proj", "gate_up_proj"}) ? hidden : 0;
   // The residual stream before each norm, in float32 as under transformers' autocast; of a norm
-  // its scale, of attention a sum for each head.
-  return facts.compute_bytes * elements +
-         kFloatBytes * (2 * hidden + 2 + config.num_attention_heads);
+  // its scale, of attention a sum for each head. A processor's norm is several operators: one that
+  // trains keeps its states before the multiplication by the weight, too.
+  const int64_t of_norms = (trains && !facts.on_gpu ? 4 : 2) * hidden + 2;
+  return facts.compute_bytes * elements + kFloatBytes * (of_norms + config.num_attention_heads);
 }
 
 struct LayerCounts {
