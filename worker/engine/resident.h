@@ -12,6 +12,7 @@
 #include "text/tokenizer.h"
 #include "worker/engine/decode/runner.h"
 #include "worker/engine/engine.h"
+#include "worker/engine/memory/inference_memory.h"
 #include "worker/engine/model/causal_lm.h"
 
 namespace rwku::engine {
@@ -23,10 +24,11 @@ struct Resident {
   std::unique_ptr<CausalLm> model;
   std::vector<at::Tensor> pristine;  // on the host, in the order of NamedParameters()
   ModelInfo info;
-  bool is_changed = false;            // trained since the last restore
-  LayerVectors steering;              // since the last restore
+  bool is_changed = false;         // trained since the last restore
+  LayerVectors steering;           // since the last restore
   std::unique_ptr<Runner> runner;  // of the weights as they are; made when first needed
-  evaluate::Usage usage;              // since it was loaded
+  InferencePlan inference;         // of that runner
+  evaluate::Usage usage;           // since it was loaded
 };
 
 }  // namespace rwku::engine

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -79,6 +80,21 @@ absl::StatusOr<at::Device> ParseDevice(absl::string_view name) {
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
+// Unset: the device's own.
+absl::StatusOr<std::optional<at::ScalarType>> ParseDtype(absl::string_view name) {
+  if (name == "auto") {
+    return std::nullopt;
+  }
+  if (name == "float32") {
+    return at::kFloat;
+  }
+  if (name == "bfloat16") {
+    return at::kBFloat16;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("dtype is '", name, "'; allowed are auto, float32 and bfloat16"));
+}
+
 // What a CUDA device needs to know before the first model.
 void PrepareCuda() {
   // cuBLAS gives equal results with a fixed workspace alone; it reads this once, at its start.
@@ -86,17 +102,19 @@ void PrepareCuda() {
   // Warnings alone would leave flash attention's gradient to atomic additions. An operator without
   // a deterministic form fails the job and names itself.
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  RWKU_LOG(kWarning,
-           "device cuda: training runs on the GPU; generation and scoring run on the processor");
+  // Without this, deterministic operators fill whatever memory they are given first.
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
 }
 
 class TorchEngine final : public Engine {
  public:
   explicit TorchEngine(const EngineOptions& options)
       : device_(options.device),
-        language_model_(resident_, {.max_decode_batch = std::max(1, options.max_decode_batch),
-                                    .caches = {.bytes = options.cache_bytes,
-                                               .share_prefixes = options.share_prefixes}}),
+        dtype_(options.dtype),
+        language_model_(resident_, {.decode_batch = options.decode_batch,
+                                    .cache_bytes = options.cache_bytes,
+                                    .prefill_tokens = options.prefill_tokens,
+                                    .share_prefixes = options.share_prefixes}),
         reference_nlls_(options.cache_folder) {
     at::set_num_threads(std::max(1, options.threads));
     if (absl::StartsWith(device_, "cuda")) {
@@ -230,7 +248,8 @@ class TorchEngine final : public Engine {
                              .status());
     RWKU_RETURN_IF_ERROR(cancel.Check());
     RWKU_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(device_));
-    RWKU_ASSIGN_OR_RETURN(resident.model, LoadCausalLm(folder, device));
+    RWKU_ASSIGN_OR_RETURN(const std::optional<at::ScalarType> dtype, ParseDtype(dtype_));
+    RWKU_ASSIGN_OR_RETURN(resident.model, LoadCausalLm(folder, device, dtype));
     RWKU_RETURN_IF_ERROR(cancel.Check());
     const std::vector<NamedTensor> parameters = resident.model->NamedParameters();
     for (const auto& [name, parameter] : parameters) {
@@ -245,6 +264,7 @@ class TorchEngine final : public Engine {
   }
 
   const std::string device_;
+  const std::string dtype_;
   Resident resident_;
   TorchLanguageModel language_model_;
   ReferenceNllCache reference_nlls_;

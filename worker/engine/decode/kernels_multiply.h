@@ -119,7 +119,7 @@ void MultiplyMany(const float* x, int64_t rows, int64_t depth, const Element* pa
       // What comes after this part goes to the second-level cache meanwhile, some with every tile.
       const Element* next = part + length * LineSize(packed);
       const int64_t pieces = (length * LineSize(packed) / kPiece + tiles - 1) / tiles;
-      const auto run = [&]<int kRows>(int64_t row, int column) RWKU_INLINE_LAMBDA {
+      const auto run = [&]<int kRows>(int64_t row, int64_t column) RWKU_INLINE_LAMBDA {
         for (int64_t i = 0; i < pieces; ++i, next += kPiece) {
           __builtin_prefetch(next, 0, 2);
         }
@@ -149,7 +149,7 @@ void MultiplyMany(const float* x, int64_t rows, int64_t depth, const Element* pa
           }
         }
       };
-      for (int column = 0; column < kPanelColumns; column += kVecs * kWidth) {
+      for (int64_t column = 0; column < kPanelColumns; column += kVecs * kWidth) {
         int64_t row = 0;
         for (; row + kTileRows <= rows; row += kTileRows) {
           run.template operator()<kTileRows>(row, column);

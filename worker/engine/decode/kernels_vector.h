@@ -33,7 +33,7 @@ constexpr int kTileRows = 3;
 constexpr int kMostSums = 12;
 #endif
 
-constexpr int kWidth = kVectorBytes / 4;         // lanes of a vector
+constexpr int64_t kWidth = kVectorBytes / 4;     // lanes of a vector
 constexpr int kParts = kLanes / kWidth;          // vectors of kLanes lanes
 constexpr int kBlocks = kPanelColumns / kLanes;  // blocks of kLanes columns of a panel
 

@@ -1,5 +1,9 @@
 // A model from and to a folder in the layout of the hub.
+#include <memory>
+#include <optional>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -8,6 +12,7 @@
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "worker/engine/model/causal_lm.h"
+#include "worker/engine/model/host_block.h"
 #include "worker/engine/model/safetensors.h"
 #include "worker/engine/torch_status.h"
 
@@ -55,17 +60,38 @@ absl::Status CheckWeights(const SafetensorsFolder& weights, const std::filesyste
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<CausalLm>> LoadCausalLm(const std::filesystem::path& folder,
-                                                       at::Device device) {
+                                                       at::Device device,
+                                                       std::optional<at::ScalarType> dtype,
+                                                       std::vector<at::Tensor>* stored) {
   return CatchTorch([&]() -> absl::StatusOr<std::unique_ptr<CausalLm>> {
     RWKU_ASSIGN_OR_RETURN(ModelConfig config, LoadModelConfig(folder));
     RWKU_ASSIGN_OR_RETURN(const SafetensorsFolder weights, SafetensorsFolder::Open(folder));
     // Shapes before memory: a config of another model must not cost an allocation of its size.
-    RWKU_RETURN_IF_ERROR(CheckWeights(weights, folder, CausalLm(config, at::kMeta)));
-    auto model = std::make_unique<CausalLm>(std::move(config), device);
+    RWKU_RETURN_IF_ERROR(CheckWeights(weights, folder, CausalLm(config, at::kMeta, dtype)));
+    auto model = std::make_unique<CausalLm>(std::move(config), device, dtype);
     const at::AutoGradMode no_grad(false);
-    for (auto& [name, parameter] : model->NamedParameters()) {
-      RWKU_ASSIGN_OR_RETURN(const at::Tensor stored, weights.Get(name));
-      parameter.copy_(stored);
+    std::vector<at::Tensor> parameters;
+    std::vector<at::Tensor> mapped;
+    for (const auto& [name, parameter] : model->NamedParameters()) {
+      RWKU_ASSIGN_OR_RETURN(mapped.emplace_back(), weights.Get(name));
+      parameters.push_back(parameter);
+    }
+    if (stored == nullptr && device.is_cpu()) {
+      CopyInParallel(mapped, parameters);
+      return model;
+    }
+    std::vector<at::Tensor> on_host = EmptyOnHostLike(mapped, device);
+    CopyInParallel(mapped, on_host);
+    if (device.is_cpu()) {
+      CopyInParallel(on_host, parameters);
+    } else {
+      // Widened on the device: the bus carries what is stored.
+      for (size_t i = 0; i < parameters.size(); ++i) {
+        parameters[i].copy_(on_host[i].to(device, /*non_blocking=*/true));
+      }
+    }
+    if (stored != nullptr) {
+      *stored = std::move(on_host);
     }
     return model;
   });
@@ -81,7 +107,11 @@ absl::Status SaveCausalLm(CausalLm& model, const std::filesystem::path& folder) 
   return CatchTorch([&] {
     ModelConfig config = model.config();
     config.torch_dtype = "float32";
-    RWKU_RETURN_IF_ERROR(SaveSafetensors(model.NamedParameters(), folder / "model.safetensors"));
+    std::vector<NamedTensor> weights = model.NamedParameters();
+    for (auto& [name, weight] : weights) {
+      weight = weight.detach().to(at::kFloat);
+    }
+    RWKU_RETURN_IF_ERROR(SaveSafetensors(weights, folder / "model.safetensors"));
     return WriteFileAtomically(folder / "config.json", ModelConfigToJson(config));
   });
 }

@@ -12,11 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "worker/engine/memory/training_memory.h"
 #include "worker/engine/torch_status.h"
 #include "worker/engine/train/adamw.h"
 #include "worker/engine/train/batches.h"
@@ -24,7 +26,6 @@
 #include "worker/engine/train/device_memory.h"
 #include "worker/engine/train/hidden_losses.h"
 #include "worker/engine/train/lora.h"
-#include "worker/engine/train/memory_plan.h"
 #include "worker/engine/train/micro_batches.h"
 #include "worker/engine/train/movement.h"
 #include "worker/engine/train/objective.h"
@@ -33,6 +34,7 @@
 #include "worker/engine/train/schedule.h"
 #include "worker/engine/train/token_loss.h"
 #include "worker/engine/train/trainable.h"
+#include "worker/engine/train/weight_history.h"
 
 namespace rwku::engine {
 namespace {
@@ -62,13 +64,14 @@ class Trainer {
         callbacks_(callbacks),
         cancel_(cancel),
         context_(context),
+        history_(context.history == nullptr ? own_history_ : *context.history),
         share_(share) {}
 
   absl::StatusOr<TrainingReport> Run() {
     const c10::AutoGradMode grad(true);
     RWKU_RETURN_IF_ERROR(Tokenize());
     epochs_ = PlanBatches(plan_, forget_.corpus.Items(), retain_.corpus.Items());
-    MergeAdapters(&model_);
+    MergeAdapters(&model_, &history_);
     RWKU_RETURN_IF_ERROR(AskOriginal());
     if (plan_.trained == TrainedWeights::kLora) {
       AttachLora(plan_.lora, plan_.layers, plan_.seed, &model_);
@@ -77,7 +80,7 @@ class Trainer {
     report_.trained_parameters = weights.parameters();
     RWKU_RETURN_IF_ERROR(PlanParts());
     AdamW optimizer = MakeOptimizer(weights);
-    MovementCheck movement(model_, weights);
+    MovementCheck movement(model_, weights, optimizer);
     if (plan_.objective == Objective::kRmu) {
       direction_ = RandomDirection(plan_.seed, model_.config().hidden_size).to(model_.device());
     }
@@ -93,6 +96,7 @@ class Trainer {
         break;
       }
     }
+    KeepMasters(weights, optimizer, &history_);
     return std::move(report_);
   }
 
@@ -119,9 +123,11 @@ class Trainer {
       return absl::OkStatus();
     }
     const c10::AutoGradMode no_grad(false);
-    const OriginalWeightsScope scope(model_, context_.original);
+    OriginalWeightsScope scope(model_, context_.original, history_.changed);
     RWKU_RETURN_IF_ERROR(Ask(forget, &forget_));
-    return Ask(retain, &retain_);
+    RWKU_RETURN_IF_ERROR(Ask(retain, &retain_));
+    scope.PutBack();
+    return absl::OkStatus();
   }
 
   absl::Status Ask(ReferenceKind kind, ReferencedCorpus* corpus) {
@@ -167,43 +173,36 @@ class Trainer {
   // Whether the tensor that is the head now will not be the original's: it trains, or it only has
   // the original's values for a while.
   bool HeadChanges() const {
-    return context_.original.weights != nullptr ||
+    return (context_.original.weights != nullptr && !history_.changed.empty()) ||
            (plan_.trained == TrainedWeights::kFull && !plan_.layers.has_value());
   }
 
   absl::Status PlanParts() {
-    MemoryRequest request;
-    request.config = model_.config();
-    for (const auto& [name, tensor] : model_.NamedParameters()) {
-      request.parameters += tensor.numel();
-    }
-    request.trained_parameters = report_.trained_parameters;
-    request.adapter_parameters =
-        plan_.trained == TrainedWeights::kLora ? report_.trained_parameters : 0;
-    request.compute_bytes = static_cast<int>(c10::elementSize(model_.compute_dtype()));
-    request.first_layer = plan_.layers.has_value() ? plan_.layers->begin : 0;
-    request.chunk_rows = LogitChunkRows(model_);
-    request.keeps_items_whole = plan_.objective == Objective::kDpo ||
-                                plan_.objective == Objective::kNpo ||
-                                plan_.objective == Objective::kSimNpo;
-    request.has_reference_logits = plan_.objective == Objective::kCeu ||
-                                   plan_.objective == Objective::kUndial ||
-                                   plan_.retain.term == RetainTerm::kKl;
-    request.copies_head = (forget_.head.defined() || retain_.head.defined()) && HeadChanges();
+    TrainingFacts facts;
+    facts.config = model_.config();
+    facts.on_gpu = model_.device().is_cuda();
+    facts.compute_bytes = static_cast<int>(c10::elementSize(model_.compute_dtype()));
+    facts.ranks = share_.world_size;
+    facts.optimizer_on_host = plan_.optimizer_on_host;
+    facts.original_is_elsewhere = context_.original.weights != nullptr;
     const int per_item = forget_.corpus.sequences_per_item;
     const std::vector<TrainingSequence>& sequences = forget_.corpus.sequences;
-    request.item_tokens.resize(sequences.size() / per_item);
+    facts.item_tokens.resize(sequences.size() / per_item);
     for (size_t i = 0; i < sequences.size(); ++i) {
-      request.item_tokens[i / per_item] += static_cast<int64_t>(sequences[i].tokens.size());
+      facts.item_tokens[i / per_item] += static_cast<int64_t>(sequences[i].tokens.size());
     }
     for (const TrainingSequence& sequence : retain_.corpus.sequences) {
-      request.retain_tokens.push_back(static_cast<int64_t>(sequence.tokens.size()));
+      facts.retain_tokens.push_back(static_cast<int64_t>(sequence.tokens.size()));
     }
-    request.batch_size = static_cast<int>(CeilDivide(plan_.batch_size, share_.world_size));
-    request.optimizer_ranks = ShardsOptimizer() ? share_.world_size : 1;
-    request.smallest_parts = plan_.micro_batch_parts;
-    request.available_bytes = context_.available_bytes.value_or(AvailableBytes(model_.device()));
-    RWKU_ASSIGN_OR_RETURN(const ChosenMemoryPlan chosen, PlanMemory(request));
+    if (context_.available_bytes.has_value()) {
+      facts.available_bytes = *context_.available_bytes;
+      facts.device_bytes = context_.device_bytes;
+    } else {
+      const DeviceMemory memory = ReadDeviceMemory(model_.device());
+      facts.available_bytes = memory.available_bytes;
+      facts.device_bytes = memory.total_bytes;
+    }
+    RWKU_ASSIGN_OR_RETURN(const ChosenMemoryPlan chosen, PlanTrainingMemory(plan_, facts));
     report_.memory = chosen.plan;
     parts_ = chosen.parts;
     return absl::OkStatus();
@@ -215,6 +214,7 @@ class Trainer {
     AdamWOptions options;
     options.max_gradient_norm = plan_.max_gradient_norm;
     options.keeps_gradients = share_.gang != nullptr;
+    options.on_host = plan_.optimizer_on_host;
     std::vector<bool> is_own;
     if (ShardsOptimizer()) {
       owners_ = OwnersOf(weights.tensors(), share_.world_size);
@@ -222,7 +222,8 @@ class Trainer {
         is_own.push_back(owner == share_.rank);
       }
     }
-    return {weights.tensors(), options, std::move(is_own)};
+    return {weights.tensors(), options, std::move(is_own),
+            TakeMasters(model_, weights, context_.original.weights, &history_)};
   }
 
   // Ranks come here at very different times, from then on they keep step.
@@ -285,7 +286,10 @@ class Trainer {
       exchange_->Finish();
       RWKU_RETURN_IF_ERROR(share_.gang->Sum(loss));
     }
-    return LossAndNorm{loss.item<double>(), optimizer.GradientNorm()};
+    // One read for both: the host waits for the device once a step.
+    const at::Tensor both =
+        at::stack({loss, optimizer.GradientNorm().to(at::kDouble)}).to(at::kCPU);
+    return LossAndNorm{both[0].item<double>(), both[1].item<double>()};
   }
 
   // Backward, in smaller and smaller parts while memory runs out. What has been handed to other
@@ -335,7 +339,7 @@ class Trainer {
       RWKU_RETURN_IF_ERROR(share_.gang->Share(weights.tensors(), owners_));
     }
     if (is_due) {
-      RWKU_RETURN_IF_ERROR(movement->After(*optimizer, step.learning_rate));
+      RWKU_RETURN_IF_ERROR(movement->After(step.learning_rate));
     }
     report_.steps.push_back(step);
     if (callbacks_.on_step) {
@@ -379,6 +383,8 @@ class Trainer {
   const TrainingCallbacks& callbacks_;
   const CancelToken& cancel_;
   const TrainingContext& context_;
+  WeightHistory own_history_;  // where nobody asks
+  WeightHistory& history_;
   const RankShare share_;
   std::vector<std::vector<StepBatches>> epochs_;
   std::vector<int> owners_;  // of the weights' optimizer state, where it is sharded
