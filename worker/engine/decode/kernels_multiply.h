@@ -74,12 +74,11 @@ void MultiplyFew(const float* x, int64_t depth, const Element* packed, int64_t p
     const int64_t first = panel * kPanelColumns;
     MultiplyPanels<kRows, kCount>(x, depth, packed + panel * depth * LineSize(packed),
                                   columns - first, accumulate, y + first, y_stride);
-    panel += kCount;
   };
-  while (panel + kPanels <= panel_end) {
+  for (; panel + kPanels <= panel_end; panel += kPanels) {
     run.template operator()<kPanels>();
   }
-  while (panel < panel_end) {
+  for (; panel < panel_end; ++panel) {
     run.template operator()<1>();
   }
 }
