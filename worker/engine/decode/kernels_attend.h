@@ -30,13 +30,12 @@ RWKU_INLINE void ScorePositions(const float* q, const float* keys, int64_t begin
         Store(scores + r * stride + position - begin + v * kWidth, sums[r][v] * scale);
       }
     }
-    position += kCount * kLanes;
   };
   constexpr int kCount = BlocksOfTile(kRows);
-  while (position + kCount * kLanes <= end) {
+  for (; position + kCount * kLanes <= end; position += kCount * kLanes) {
     run.template operator()<kCount>();
   }
-  while (position < end) {
+  for (; position < end; position += kLanes) {
     run.template operator()<1>();
   }
 }
@@ -97,13 +96,12 @@ RWKU_INLINE void AddValues(const float* weights, int64_t weights_stride, int64_t
         Store(sums + r * width + first + v * kWidth, tile[r][v]);
       }
     }
-    first += kCount * kLanes;
   };
   constexpr int kCount = BlocksOfTile(kRows);
-  while (first + kCount * kLanes <= width) {
+  for (; first + kCount * kLanes <= width; first += kCount * kLanes) {
     run.template operator()<kCount>();
   }
-  while (first < width) {
+  for (; first < width; first += kLanes) {
     run.template operator()<1>();
   }
 }

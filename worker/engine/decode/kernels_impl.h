@@ -95,7 +95,7 @@ int64_t ArgMax(const float* x, int64_t size) {
     const IntVec is_larger = v > best;
     best = is_larger ? v : best;
     best_index = is_larger ? index : best_index;
-    index += kWidth;
+    index += static_cast<int32_t>(kWidth);
   }
   int lane = 0;
   for (int i = 1; i < kWidth; ++i) {

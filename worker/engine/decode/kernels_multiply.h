@@ -74,12 +74,11 @@ void MultiplyFew(const float* x, int64_t depth, const Element* packed, int64_t p
     const int64_t first = panel * kPanelColumns;
     MultiplyPanels<kRows, kCount>(x, depth, packed + panel * depth * LineSize(packed),
                                   columns - first, accumulate, y + first, y_stride);
-    panel += kCount;
   };
-  while (panel + kPanels <= panel_end) {
+  for (; panel + kPanels <= panel_end; panel += kPanels) {
     run.template operator()<kPanels>();
   }
-  while (panel < panel_end) {
+  for (; panel < panel_end; ++panel) {
     run.template operator()<1>();
   }
 }
@@ -119,7 +118,7 @@ void MultiplyMany(const float* x, int64_t rows, int64_t depth, const Element* pa
       // What comes after this part goes to the second-level cache meanwhile, some with every tile.
       const Element* next = part + length * LineSize(packed);
       const int64_t pieces = (length * LineSize(packed) / kPiece + tiles - 1) / tiles;
-      const auto run = [&]<int kRows>(int64_t row, int column) RWKU_INLINE_LAMBDA {
+      const auto run = [&]<int kRows>(int64_t row, int64_t column) RWKU_INLINE_LAMBDA {
         for (int64_t i = 0; i < pieces; ++i, next += kPiece) {
           __builtin_prefetch(next, 0, 2);
         }
@@ -149,7 +148,7 @@ void MultiplyMany(const float* x, int64_t rows, int64_t depth, const Element* pa
           }
         }
       };
-      for (int column = 0; column < kPanelColumns; column += kVecs * kWidth) {
+      for (int64_t column = 0; column < kPanelColumns; column += kVecs * kWidth) {
         int64_t row = 0;
         for (; row + kTileRows <= rows; row += kTileRows) {
           run.template operator()<kTileRows>(row, column);

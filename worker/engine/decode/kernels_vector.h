@@ -33,7 +33,7 @@ constexpr int kTileRows = 3;
 constexpr int kMostSums = 12;
 #endif
 
-constexpr int kWidth = kVectorBytes / 4;         // lanes of a vector
+constexpr int64_t kWidth = kVectorBytes / 4;     // lanes of a vector
 constexpr int kParts = kLanes / kWidth;          // vectors of kLanes lanes
 constexpr int kBlocks = kPanelColumns / kLanes;  // blocks of kLanes columns of a panel
 
@@ -150,12 +150,12 @@ RWKU_INLINE Vec Exp(Vec x) {
   return vanishes ? Vec{} : result;
 }
 
-// sums[r][v] += x[r][i] * weight(i, v) for i = 0 to depth - 1, in this order: one chain of
+// sums[r][v] += x[r][i] * weight(i, v) for i = 0 to count - 1, in this order: one chain of
 // additions for each sum.
 template <int kRows, int kVecs, typename Weight>
-RWKU_INLINE void AddProducts(const float* x, int64_t x_stride, int64_t depth, const Weight& weight,
+RWKU_INLINE void AddProducts(const float* x, int64_t x_stride, int64_t count, const Weight& weight,
                              Vec (&sums)[kRows][kVecs]) {
-  for (int64_t i = 0; i < depth; ++i) {
+  for (int64_t i = 0; i < count; ++i) {
     Vec w[kVecs];
     for (int v = 0; v < kVecs; ++v) {
       w[v] = weight(i, v);
