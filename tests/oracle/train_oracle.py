@@ -326,8 +326,13 @@ def make_case(rng, family, objective, retain, tuning):
 
 
 def in_bfloat16(model):
-    """The same model with weights rounded to what bfloat16 holds, for passes under autocast."""
-    model = copy.deepcopy(model).bfloat16().float()
+    """The same model for passes under autocast: matrices of the size that those of real models have, as logits that are five times as
+    large are rounded to errors that hide what is compared, and all weights rounded to what bfloat16 holds."""
+    model = copy.deepcopy(model)
+    for parameter in model.parameters():
+        if parameter.dim() == 2:
+            parameter.data.mul_(0.2)
+    model = model.bfloat16().float()
     model.set_attn_implementation("sdpa")  # as transformers chooses by itself
     model.in_bfloat16 = True
     return model

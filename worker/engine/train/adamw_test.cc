@@ -26,7 +26,7 @@ AdamWOptions Options(bool on_host) {
 }
 
 // `parameter` after `steps` with random gradients, the same for every call.
-AdamW Run(const at::Tensor& parameter, AdamWOptions options, const std::vector<at::Tensor>& steps) {
+AdamW Stepped(const at::Tensor& parameter, AdamWOptions options, const std::vector<at::Tensor>& steps) {
   AdamW optimizer({parameter}, options);
   for (const at::Tensor& gradient : steps) {
     parameter.mutable_grad() = gradient.to(parameter.scalar_type());
@@ -48,8 +48,8 @@ TEST(AdamWTest, MastersOnTheHostGiveTheSameBits) {
   const at::Tensor start = at::randn({7, 9});
   const at::Tensor in_place = start.clone();
   const at::Tensor on_host = start.clone();
-  const AdamW plain = Run(in_place, Options(/*on_host=*/false), gradients);
-  const AdamW host = Run(on_host, Options(/*on_host=*/true), gradients);
+  const AdamW plain = Stepped(in_place, Options(/*on_host=*/false), gradients);
+  const AdamW host = Stepped(on_host, Options(/*on_host=*/true), gradients);
   EXPECT_TRUE(at::equal(in_place, on_host));
   EXPECT_FALSE(at::equal(in_place, start));
   EXPECT_EQ(plain.StateBytes(), 2 * 63 * 4);
@@ -61,8 +61,8 @@ TEST(AdamWTest, ANarrowWeightIsItsMasterRounded) {
   const at::Tensor narrow = at::randn({7, 9}).to(at::kBFloat16);
   const at::Tensor wide = narrow.to(at::kFloat);
   const at::Tensor before = narrow.clone();
-  const AdamW optimizer = Run(narrow, Options(/*on_host=*/false), gradients);
-  Run(wide, Options(/*on_host=*/false), gradients);
+  const AdamW optimizer = Stepped(narrow, Options(/*on_host=*/false), gradients);
+  Stepped(wide, Options(/*on_host=*/false), gradients);
   ASSERT_TRUE(optimizer.HasMaster(0));
   // The norms of both are of the same gradients, summed in another order.
   EXPECT_LT((optimizer.Master(0) - wide).abs().max().item<double>(), 1e-6);
