@@ -13,9 +13,9 @@
 
 namespace rwku::gpu_check {
 
-// Loads the CUDA half of libtorch, with which the program need not be linked, and prepares it as the
-// engine does: deterministic operators, a fixed cuBLAS workspace. To be called before anything else
-// of torch. Returns why there is no GPU; empty: there is one.
+// Loads the CUDA half of libtorch, with which the program need not be linked, and prepares it as
+// the engine does: deterministic operators, a fixed cuBLAS workspace. To be called before anything
+// else of torch. Returns why there is no GPU; empty: there is one.
 std::string PrepareGpu();
 
 // Name, memory and torch's version.

@@ -1,10 +1,13 @@
 #include "tools/gpu_check/stage.h"
 
+#include <cmath>
 #include <sstream>
 #include <stdexcept>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "tools/gpu_check/worst.h"
 
 namespace rwku::gpu_check {
 namespace {
@@ -53,6 +56,17 @@ TEST(StageTest, EveryStageHasALineWhateverHappenedBeforeIt) {
   EXPECT_EQ(lines[5]["ok"], false);
   EXPECT_EQ(lines[5]["failed"], 2);
   EXPECT_EQ(lines[5]["skipped"], 1);
+}
+
+TEST(WorstTest, NoNumberIsTheWorstAndStays) {
+  Worst worst;
+  worst.Take(1, "one");
+  worst.Take(0.5, "half");
+  EXPECT_EQ(worst.of, "one");
+  worst.Take(std::nan(""), "none");
+  worst.Take(2, "two");
+  EXPECT_EQ(worst.of, "none");
+  EXPECT_FALSE(worst.value <= 10);
 }
 
 TEST(StageTest, AllGoodIsGood) {

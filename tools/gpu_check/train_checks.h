@@ -11,10 +11,10 @@
 
 namespace rwku::gpu_check {
 
-// Every objective and retain term, full, LoRA and of some layers, in float32 against the oracle's
-// curves and in bfloat16 against the processor's; a training twice; weights restored; a step whose
-// memory runs out. `trainings` is the script's output folder. `skipped` is the stages' own, and
-// `no_gpu` why what only a GPU can do is skipped.
+// Every objective and retain term, full, LoRA and of some layers, in float32 and in bfloat16
+// against the oracle's curves; a training twice; weights restored; a step whose memory runs out.
+// `trainings` is the script's output folder. `skipped` is the stages' own, and `no_gpu` why what
+// only a GPU can do is skipped.
 std::vector<Stage> TrainChecks(const std::filesystem::path& trainings, at::Device device,
                                const std::string& skipped, const std::string& no_gpu);
 

@@ -83,8 +83,8 @@ engine::TrainingPlan PlanOf(const json& fields) {
 }  // namespace
 
 absl::StatusOr<std::vector<TrainingCase>> ReadTrainingCases(const std::filesystem::path& folder,
-                                                            const std::string& family) {
-  RWKU_ASSIGN_OR_RETURN(const std::string names, ReadFile(folder / absl::StrCat(family, ".json")));
+                                                            const std::string& model) {
+  RWKU_ASSIGN_OR_RETURN(const std::string names, ReadFile(folder / absl::StrCat(model, ".json")));
   std::vector<TrainingCase> cases;
   for (const json& name : json::parse(names)) {
     TrainingCase one;

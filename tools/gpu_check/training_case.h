@@ -16,11 +16,11 @@ struct TrainingCase {
   std::string tuning;  // "full", "lora" or "partial"
   int32_t eos = 0;
   engine::TrainingPlan plan;
-  std::vector<double> losses;  // float32, one a step
+  std::vector<double> losses;  // one a step
 };
 
-// The cases of a model family, in the oracle's order.
+// The cases of a model, "llama" or "llama_bfloat16", in the oracle's order.
 absl::StatusOr<std::vector<TrainingCase>> ReadTrainingCases(const std::filesystem::path& folder,
-                                                            const std::string& family);
+                                                            const std::string& model);
 
 }  // namespace rwku::gpu_check
