@@ -11,6 +11,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
 
 #include "base/clock.h"
@@ -18,6 +19,7 @@
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "tests/testing/fake_gang.h"
+#include "worker/engine/device_lost.h"
 
 namespace rwku::testing {
 namespace {
@@ -224,6 +226,12 @@ absl::StatusOr<engine::TrainingReport> FakeEngine::Train(const engine::TrainingP
     if (options_.nan_at_step == step) {
       return absl::DataLossError(absl::StrCat("loss is NaN at step ", step, "; last good loss ",
                                               last_loss, " at step ", step - 1));
+    }
+    if (options_.lost_device_at_step == step) {
+      return engine::DeviceLostError(absl::StrCat("the device is lost at step ", step));
+    }
+    if (options_.hang_at_step == step) {
+      absl::Notification().WaitForNotification();
     }
     last_loss = 2.0 / (1.0 + 0.1 * step) + 0.05 * random.Uniform();
     if (plan.objective == engine::Objective::kGradientAscent) {

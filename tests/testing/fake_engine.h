@@ -31,6 +31,10 @@ struct FakeEngineOptions {
   int enough_parts = 1 << 30;
   // Training fails at this step with DATA_LOSS.
   std::optional<int> nan_at_step;
+  // Training fails at this step with engine::DeviceLostError().
+  std::optional<int> lost_device_at_step;
+  // Training hangs at this step, deaf to its cancel token.
+  std::optional<int> hang_at_step;
   // A training with at least this learning rate leaves a model whose outputs are blank, from the
   // end of its first epoch to the next Restore().
   std::optional<double> mute_learning_rate;

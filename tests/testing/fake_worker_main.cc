@@ -6,6 +6,8 @@
 //   RWKU_FAKE_OOM_STEP     training runs out of memory at this step ...
 //   RWKU_FAKE_OOM_PARTS    ... unless its batches are split into at least this many parts
 //   RWKU_FAKE_NAN_STEP     training meets a NaN at this step
+//   RWKU_FAKE_LOST_STEP    the device is lost at this step of a training
+//   RWKU_FAKE_HANG_STEP    training hangs at this step
 //   RWKU_FAKE_MUTE_LR_E9   trainings with at least this many 1e-9 of learning rate end in blank
 //   outputs RWKU_FAKE_BAD_RESTORE  1: the original weights do not come back
 #include <cstdlib>
@@ -44,6 +46,8 @@ absl::StatusOr<rwku::agent::EngineSetup> MakeEngine(const rwku::agent::EngineReq
   RWKU_ASSIGN_OR_RETURN(options.out_of_memory_at_step, ReadVariable("RWKU_FAKE_OOM_STEP"));
   RWKU_ASSIGN_OR_RETURN(const std::optional<int> parts, ReadVariable("RWKU_FAKE_OOM_PARTS"));
   RWKU_ASSIGN_OR_RETURN(options.nan_at_step, ReadVariable("RWKU_FAKE_NAN_STEP"));
+  RWKU_ASSIGN_OR_RETURN(options.lost_device_at_step, ReadVariable("RWKU_FAKE_LOST_STEP"));
+  RWKU_ASSIGN_OR_RETURN(options.hang_at_step, ReadVariable("RWKU_FAKE_HANG_STEP"));
   RWKU_ASSIGN_OR_RETURN(const std::optional<int> mute, ReadVariable("RWKU_FAKE_MUTE_LR_E9"));
   if (mute.has_value()) {
     options.mute_learning_rate = 1e-9 * *mute;

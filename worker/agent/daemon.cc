@@ -44,6 +44,7 @@ namespace {
 
 constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
+constexpr int kExitBroken = 3;
 
 struct Flags {
   std::string server = "127.0.0.1:7450";
@@ -61,6 +62,7 @@ struct Flags {
   std::string cache_dir;
   std::string drain_timeout = "30s";
   std::string abort_timeout;
+  std::string stall_timeout = "30m";
   std::string gang_address;
   std::string gang_timeout = "60s";
   std::string gang_join_timeout = "30m";
@@ -250,6 +252,12 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
          "--gang-timeout (default: 30s above it)")
       ->envname("RWKU_ABORT_TIMEOUT")
       ->check(CheckPositiveDuration);
+  app.add_option("--stall-timeout", flags->stall_timeout,
+                 "An attempt that makes no progress for this long is ended, and tried again; 0: "
+                 "never")
+      ->envname("RWKU_STALL_TIMEOUT")
+      ->check(CheckDuration)
+      ->capture_default_str();
   app.add_option("--gang-address", flags->gang_address,
                  "host:port where other workers reach this one when they share a job, or \"none\" "
                  "(default: the address towards the server, and a free port)")
@@ -347,6 +355,12 @@ absl::StatusOr<Setup> SetUp(const Flags& flags, const EngineFactory& make_engine
   return setup;
 }
 
+// Says why the worker ends: a log line for machines, a plain one for people.
+void TellEnd(const absl::Status& status) {
+  RWKU_LOG(kError, "worker ends").With("error", status.ToString());
+  std::cerr << "rwku-worker: " << std::string(status.message()) << "\n";
+}
+
 // Serves until drained.
 absl::Status Serve(const Flags& flags, const Setup& base,
                    std::unique_ptr<net::SignalWaiter> signals) {
@@ -367,10 +381,13 @@ absl::Status Serve(const Flags& flags, const Setup& base,
   options.state.gang_join_timeout = Duration(flags.gang_join_timeout);
   options.state.gang_interface = flags.gang_interface;
   options.state.abort_timeout = Duration(flags.abort_timeout);
+  if (const absl::Duration stall = Duration(flags.stall_timeout); stall > absl::ZeroDuration()) {
+    options.state.stall_timeout = stall;
+  }
   options.on_stuck = [](const v1::Lease& lease) {
     RWKU_LOG(kError, "an attempt that was given up does not end: the process ends")
         .With("lease", LeaseText(lease));
-    _exit(kExitFailed);
+    _exit(kExitBroken);
   };
   RWKU_LOG(kInfo, "worker starts")
       .With("version", net::BinaryVersion())
@@ -390,6 +407,7 @@ absl::Status Serve(const Flags& flags, const Setup& base,
       .With("cache_dir", flags.cache_dir)
       .With("drain_timeout", flags.drain_timeout)
       .With("abort_timeout", flags.abort_timeout)
+      .With("stall_timeout", flags.stall_timeout)
       .With("gang_address", base.gang_address)
       .With("gang_timeout", flags.gang_timeout)
       .With("gang_join_timeout", flags.gang_join_timeout)
@@ -417,14 +435,12 @@ absl::Status Serve(const Flags& flags, const Setup& base,
     asked_before = true;
   });
   absl::Status status = agent.Run();
+  if (absl::IsUnavailable(status)) {
+    TellEnd(status);
+    _exit(kExitBroken);  // a teardown would ask the device, which is lost
+  }
   signals.reset();  // its thread uses the agent
   return status;
-}
-
-// Says why the worker ends: a log line for machines, a plain one for people.
-void TellEnd(const absl::Status& status) {
-  RWKU_LOG(kError, "worker ends").With("error", status.ToString());
-  std::cerr << "rwku-worker: " << std::string(status.message()) << "\n";
 }
 
 }  // namespace

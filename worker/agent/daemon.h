@@ -36,8 +36,9 @@ struct EngineSetup {
 using EngineFactory = std::function<absl::StatusOr<EngineSetup>(const EngineRequest&)>;
 
 // Runs a worker until it is drained. Exit codes: 0 drained, 1 the worker or its engine cannot run,
-// or the coordinator refuses it, 2 usage: a flag, or INVALID_ARGUMENT from `make_engine`. The last
-// line on standard error says in plain words why it was not 0. Every flag may come from the
+// or the coordinator refuses it, 2 usage: a flag, or INVALID_ARGUMENT from `make_engine`, 3 this
+// process can do no more work (its device is lost, or an attempt does not end), another may. The
+// last line on standard error says in plain words why it was not 0. Every flag may come from the
 // environment: --server from RWKU_SERVER.
 //
 // SIGTERM or SIGINT drains: no new leases, the present attempt may end within --drain-timeout and

@@ -6,11 +6,13 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -32,8 +34,10 @@ class DaemonTest : public ::testing::Test {
  protected:
   void SetUp() override {
     root_ = std::filesystem::path(::testing::TempDir()) /
-            absl::StrCat("daemon_test_", getpid(), "_",
-                         ::testing::UnitTest::GetInstance()->current_test_info()->name());
+            absl::StrCat(
+                "daemon_test_", getpid(), "_",
+                absl::StrReplaceAll(::testing::UnitTest::GetInstance()->current_test_info()->name(),
+                                    {{"/", "_"}}));
     log_ = root_ / "log";
     ASSERT_TRUE(rwku::testing::WriteFakeModel(root_ / "models" / "tiny", 1).ok());
     const std::filesystem::path target = root_ / "datasets" / "small" / "Target" / "1_Ann_Example";
@@ -172,6 +176,58 @@ TEST_F(DaemonTest, ASecondSignalGivesTheLeaseBackAtOnce) {
   ASSERT_TRUE(end.ok()) << end.status() << Log();
   EXPECT_EQ(end->ToString(), "exit code 0");
 }
+
+// What the first process could not do ends with a failure of the infrastructure and exit code 3;
+// the one that a supervisor starts next does it.
+struct BrokenCase {
+  std::string name;
+  std::pair<std::string, std::string> variable;  // of the environment, to break the first process
+  std::string message;                           // in the report
+};
+
+void PrintTo(const BrokenCase& test, std::ostream* out) { *out << test.name; }
+
+class BrokenProcessTest : public DaemonTest, public ::testing::WithParamInterface<BrokenCase> {};
+
+TEST_P(BrokenProcessTest, ReportsAndMakesRoomForTheNext) {
+  const std::vector<std::string> flags = {"--server",        Server(), "--name",          "w0",
+                                          "--gang-timeout",  "100ms",  "--abort-timeout", "200ms",
+                                          "--stall-timeout", "300ms"};
+  auto broken = StartWorker(flags, {GetParam().variable});
+  ASSERT_TRUE(broken.ok()) << broken.status();
+  const auto is_heartbeat = [](const auto& message) { return message.has_heartbeat(); };
+  ASSERT_TRUE(coordinator_.Await(is_heartbeat));
+  ASSERT_TRUE(coordinator_.Send(MakeAssign()));
+  const auto failed = coordinator_.Await([](const auto& message) { return message.has_failed(); });
+  ASSERT_TRUE(failed.has_value()) << Log();
+  EXPECT_EQ(failed->failed().failure_class(), v1::FAILURE_CLASS_INFRASTRUCTURE);
+  EXPECT_THAT(failed->failed().message(), HasSubstr(GetParam().message));
+  const auto end = broken->Wait(kPatience);
+  ASSERT_TRUE(end.ok()) << end.status() << Log();
+  EXPECT_EQ(end->ToString(), "exit code 3") << Log();
+
+  ASSERT_TRUE(coordinator_.AwaitStreamsEnded(1));
+  while (coordinator_.Has(is_heartbeat)) {
+    coordinator_.Await(is_heartbeat);
+  }
+  auto next = StartWorker(flags);
+  ASSERT_TRUE(next.ok()) << next.status();
+  ASSERT_TRUE(coordinator_.Await(is_heartbeat)) << Log();
+  v1::CoordinatorMessage again = MakeAssign();
+  again.mutable_assign()->mutable_lease()->set_fencing_token(2);
+  ASSERT_TRUE(coordinator_.Send(again)) << Log();
+  EXPECT_TRUE(coordinator_.Await([](const auto& message) { return message.has_completed(); }))
+      << Log();
+}
+
+INSTANTIATE_TEST_SUITE_P(Reasons, BrokenProcessTest,
+                         ::testing::Values(BrokenCase{"LostDevice",
+                                                      {"RWKU_FAKE_LOST_STEP", "2"},
+                                                      "the device is lost at step 2"},
+                                           BrokenCase{"HangingCall",
+                                                      {"RWKU_FAKE_HANG_STEP", "2"},
+                                                      "no progress for 300ms since unlearn 1/"}),
+                         [](const auto& info) { return info.param.name; });
 
 TEST_F(DaemonTest, AnotherProtocolVersionEndsItWithOne) {
   coordinator_.set_refusal(
