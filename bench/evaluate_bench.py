@@ -80,25 +80,33 @@ def score_texts(model, tokenizer, texts, batch):
             scores.gather(-1, inputs.input_ids[row, 1:end, None]).tolist()
 
 
-def run_peer(model, tokenizer, data, texts, batches):
+def run_peer(model, tokenizer, data, texts, batches, progress=None):
+    """Processor seconds, wall seconds, and the texts of each set that generates. `progress` is told each set and its wall seconds."""
     outputs = {}
-    start = time.process_time()
+    start, wall_start = time.process_time(), time.perf_counter()
+    ended = wall_start
     for name, records in data.items():
-        batch = batches(name)
-        if name.endswith("_mia"):
-            score_texts(model, tokenizer, [record["text"] for record in records], batch)
-            continue
-        prompts = [protocol.prompt_text(tokenizer, name, record, texts) for record in records]
-        if name == "mmlu":
-            next_letters(model, tokenizer, prompts, batch)
-        elif name == "truthful":
-            # One pass over both lists' different choices, as the reference makes.
-            pairs = [(prompt, choice) for prompt, record in zip(prompts, records)
-                     for choice in record["mc2_targets"]["choices"]]
-            score_choices(model, tokenizer, pairs, batch)
-        else:
-            outputs[name] = generate(model, tokenizer, prompts, name, batch)
-    return time.process_time() - start, outputs
+        run_set(model, tokenizer, name, records, texts, batches(name), outputs)
+        if progress:
+            progress(name, time.perf_counter() - ended)
+        ended = time.perf_counter()
+    return time.process_time() - start, time.perf_counter() - wall_start, outputs
+
+
+def run_set(model, tokenizer, name, records, texts, batch, outputs):
+    if name.endswith("_mia"):
+        score_texts(model, tokenizer, [record["text"] for record in records], batch)
+        return
+    prompts = [protocol.prompt_text(tokenizer, name, record, texts) for record in records]
+    if name == "mmlu":
+        next_letters(model, tokenizer, prompts, batch)
+    elif name == "truthful":
+        # One pass over both lists' different choices, as the reference makes.
+        pairs = [(prompt, choice) for prompt, record in zip(prompts, records)
+                 for choice in record["mc2_targets"]["choices"]]
+        score_choices(model, tokenizer, pairs, batch)
+    else:
+        outputs[name] = generate(model, tokenizer, prompts, name, batch)
 
 
 def run_ours(arguments):
@@ -140,7 +148,7 @@ def main():
         for _ in range(arguments.rounds):
             report = run_ours(arguments)
             ours.append(report["seconds"])
-            seconds, outputs = run_peer(model, tokenizer, data, texts, batches)
+            seconds, _, outputs = run_peer(model, tokenizer, data, texts, batches)
             peer.append(seconds)
         same = [a == b for name, theirs in outputs.items()
                 for a, b in zip(report["outputs"][OUR_NAMES.get(name, name)], theirs)]

@@ -31,7 +31,11 @@ absl::StatusOr<rwku::agent::EngineSetup> MakeEngine(const rwku::agent::EngineReq
   }
   rwku::engine::EngineOptions options;
   options.device = device;
+  options.dtype = request.dtype;
   options.threads = request.threads;
+  options.decode_batch = request.decode_batch;
+  options.cache_bytes = request.cache_bytes;
+  options.prefill_tokens = request.prefill_tokens;
   options.cache_folder = request.cache_folder;
   return rwku::agent::EngineSetup{.engine = rwku::engine::CreateTorchEngine(options),
                                   .device = device,

@@ -13,6 +13,7 @@
 #include "client/cli/command_tree.h"
 #include "client/cli/exit_code.h"
 #include "client/local/cluster.h"
+#include "client/local/cores.h"
 #include "client/local/roots.h"
 
 namespace rwku::cli {
@@ -22,7 +23,7 @@ namespace fs = std::filesystem;
 
 struct LocalFlags {
   int workers = 0;  // 0 = one a GPU, or one CPU slot
-  int threads = 0;  // 0 = the worker's choice
+  int threads = 0;  // 0 = the cores, shared among the workers
   std::string device;
   std::string data_dir = ".rwku";
   std::string models;
@@ -139,6 +140,7 @@ int Local(Session& outer, const std::vector<std::string>& args, LocalFlags flags
   options.workers = flags.workers;
   options.with_workers = needs == Needs::kWorkers;
   options.threads = flags.threads;
+  options.cores = local::UsableCores();
   options.device = flags.device;
   options.clock = outer.env().clock;
   options.stop_asked = [interrupt = outer.env().interrupt] { return interrupt->raised(); };
@@ -149,6 +151,15 @@ int Local(Session& outer, const std::vector<std::string>& args, LocalFlags flags
     return outer.Fail(cluster.status());
   }
   Globals globals = tree.globals();
+  if (options.with_workers && !globals.quiet) {
+    const auto counted = [](int count, const char* thing) {
+      return absl::StrCat(count, " ", thing, count == 1 ? "" : "s");
+    };
+    outer.err() << "local: " << counted((*cluster)->workers(), "worker") << " with "
+                << counted((*cluster)->threads(), "thread")
+                << ((*cluster)->workers() == 1 ? "" : " each") << ", on "
+                << counted(options.cores, "core") << "\n";
+  }
   globals.server = (*cluster)->address();
   globals.security = {};  // it is private, on loopback
   {
@@ -193,9 +204,10 @@ void AddLocal(CommandTree& tree) {
   app->prefix_command();
   auto flags = std::make_shared<LocalFlags>();
   app->add_option("--workers", flags->workers,
-                  "Workers to start (default: one a GPU, else one CPU slot)")
+                  "Workers to start: jobs at work at once (default: one a GPU, else one)")
       ->check(CLI::Range(1, 64));
-  app->add_option("--threads", flags->threads, "CPU threads of one worker (default: its choice)")
+  app->add_option("--threads", flags->threads,
+                  "CPU threads of one worker (default: the cores, shared among the workers)")
       ->check(CLI::Range(1, 1024));
   app->add_option("--device", flags->device,
                   "Device of every worker: cpu or cuda:N (default: the GPUs in turn, else cpu)");

@@ -14,6 +14,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/status_macros.h"
+#include "client/local/cores.h"
 
 namespace rwku::local {
 namespace {
@@ -140,6 +141,9 @@ absl::Status Cluster::StartWorkers(client::Client& client) {
   if (!options_.device.empty()) {
     devices.assign(std::max(1, options_.workers), options_.device);
   }
+  threads_ = options_.threads > 0
+                 ? options_.threads
+                 : ThreadsPerWorker(options_.cores, static_cast<int>(devices.size()));
   for (size_t i = 0; i < devices.size(); ++i) {
     const std::string name = absl::StrCat("local-", i + 1);
     std::vector<std::string> argv = {
@@ -148,9 +152,7 @@ absl::Status Cluster::StartWorkers(client::Client& client) {
     argv.insert(argv.end(), {"--export-root", ExportRoot(options_.data_dir).string()});
     // Somebody waits at the terminal; what was begun is begun again by the next worker.
     argv.insert(argv.end(), {"--drain-timeout", "3s"});
-    if (options_.threads > 0) {
-      argv.insert(argv.end(), {"--threads", absl::StrCat(options_.threads)});
-    }
+    argv.insert(argv.end(), {"--threads", absl::StrCat(threads_)});
     RWKU_ASSIGN_OR_RETURN(
         std::unique_ptr<ChildProcess> worker,
         ChildProcess::Start(absl::StrCat("worker ", name), argv,

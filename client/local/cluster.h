@@ -38,7 +38,8 @@ struct ClusterOptions {
   std::function<absl::Status(client::Client&)> on_serving;
   bool with_workers = true;
   int workers = 0;     // 0 = one a GPU, or one CPU slot where none can be used
-  int threads = 0;     // of one worker; 0 = its own choice
+  int threads = 0;     // of one worker; 0 = its share of `cores`
+  int cores = 1;       // that the workers share, at least 1
   std::string device;  // of every worker; empty = GPUs in turn, or the CPU
   absl::Duration start_timeout = absl::Minutes(2);
   absl::Duration stop_timeout = absl::Seconds(20);
@@ -69,6 +70,8 @@ class Cluster {
   absl::Status CheckUsable() const;
   // Worker processes that were started.
   int workers() const { return static_cast<int>(workers_.size()); }
+  // CPU threads of each worker; 0 without workers.
+  int threads() const { return threads_; }
 
   // Ends the workers, then the server: SIGTERM, and SIGKILL after `stop_timeout`. Idempotent.
   void Stop();
@@ -82,6 +85,7 @@ class Cluster {
 
   const ClusterOptions options_;
   std::string address_;
+  int threads_ = 0;
   std::unique_ptr<ChildProcess> server_;
   std::vector<std::unique_ptr<ChildProcess>> workers_;
 };

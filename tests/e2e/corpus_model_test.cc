@@ -41,7 +41,7 @@ class CorpusModelTest : public testing::Test {
   // Name -> contents.
   std::map<std::string, std::string> FilesAt(int batch, bool share_prefixes) {
     engine::EngineOptions options;
-    options.max_decode_batch = batch;
+    options.decode_batch = batch;
     options.share_prefixes = share_prefixes;
     const std::unique_ptr<engine::Engine> engine = engine::CreateTorchEngine(options);
     EXPECT_TRUE(engine->Load(folder_, cancel_).ok());

@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include "base/file.h"
+#include "client/local/cores.h"
 #include "tests/testing/fake_engine.h"
 #include "tests/testing/process.h"
 #include "tools/synth/dataset_writer.h"
@@ -25,8 +26,10 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 constexpr absl::Duration kTimeout = absl::Minutes(1);
 
@@ -116,6 +119,11 @@ TEST_F(LocalTest, CtrlCEndsEveryProcessAndTheRunGoesOnLater) {
   const absl::Status running = testing::WaitForText(Out(), "running on local-", kTimeout);
   ASSERT_TRUE(running.ok()) << running << Errors();
   EXPECT_EQ(Processes().size(), 4u);  // itself, the server and two workers
+  const int threads = local::ThreadsPerWorker(local::UsableCores(), 2);
+  // Arguments as /proc shows them.
+  const std::string zero(1, '\0');
+  EXPECT_THAT(Processes(),
+              Contains(HasSubstr(absl::StrCat("--threads", zero, threads, zero))).Times(2));
 
   ASSERT_TRUE(submit.Signal(SIGINT).ok());
   const auto exit = submit.Wait(kTimeout);
@@ -130,6 +138,34 @@ TEST_F(LocalTest, CtrlCEndsEveryProcessAndTheRunGoesOnLater) {
   EXPECT_EQ(Run({"submit", "--model", "fake", "--dataset", "synthetic", "--method", "icu"}), 0)
       << Errors();
   EXPECT_THAT(Processes(), IsEmpty());
+}
+
+TEST_F(LocalTest, TheWorkersShareTheCoresAndItSaysHow) {
+  const int cores = local::UsableCores();
+  const auto words = [](int count, const std::string& thing) {
+    return absl::StrCat(count, " ", thing, count == 1 ? "" : "s");
+  };
+  struct Case {
+    std::vector<std::string> flags;
+    std::string said;
+  };
+  const std::vector<Case> cases = {
+      {{}, absl::StrCat("1 worker with ", words(cores, "thread"))},
+      {{"--workers", "2"},
+       absl::StrCat("2 workers with ", words(local::ThreadsPerWorker(cores, 2), "thread"),
+                    " each")},
+      {{"--threads", "3"}, "1 worker with 3 threads"}};
+  for (const Case& one : cases) {
+    std::vector<std::string> arguments = one.flags;
+    arguments.insert(arguments.end(), {"submit", "--model", "models/fake", "--dataset",
+                                       "datasets/synthetic", "--method", "icu"});
+    EXPECT_EQ(Run(arguments), 0) << Errors();
+    EXPECT_THAT(Errors(),
+                HasSubstr(absl::StrCat("local: ", one.said, ", on ", words(cores, "core"), "\n")));
+  }
+  // What needs no workers says nothing of them.
+  EXPECT_EQ(Run({"list"}), 0);
+  EXPECT_THAT(Errors(), Not(HasSubstr("worker")));
 }
 
 TEST_F(LocalTest, RunsKeepTheFoldersThatTheyWereSubmittedWith) {

@@ -1,11 +1,13 @@
-"""Every evaluation of one real target by transformers on a small random model, one sequence at a time.
+"""Every evaluation of one real target by transformers, one sequence at a time: on a small random model, or on a given one.
 
-    python evaluation_oracle.py DATASET_ROOT TARGET_FOLDER OUT_FOLDER
+    python evaluation_oracle.py DATASET_ROOT TARGET_FOLDER OUT_FOLDER [--model FOLDER] [--every N]
 
-Writes OUT_FOLDER/model (as the hub publishes them) and OUT_FOLDER/expected.json: for every set the prompts as token ids and
-what the model makes of them. Kept until this script, its protocol or its data change.
+Writes OUT_FOLDER/model (as the hub publishes them; a link to --model) and OUT_FOLDER/expected.json: for every set the prompts as
+token ids and what the model makes of them. With --every, OUT_FOLDER/dataset has the target with each N-th probe of every set,
+and these are asked. Kept until this script, its protocol, its data or its model change.
 """
 
+import argparse
 import hashlib
 import json
 import os
@@ -107,23 +109,42 @@ def evaluate(name, records, tokenizer, model, texts):
 
 
 def main():
-    root, target, out = map(pathlib.Path, sys.argv[1:4])
+    parser = argparse.ArgumentParser()
+    for name in ("root", "target", "out"):
+        parser.add_argument(name, type=pathlib.Path)
+    parser.add_argument("--model", type=pathlib.Path)
+    parser.add_argument("--every", type=int, default=1)
+    arguments = parser.parse_args()
+    root, target, out = arguments.root, arguments.target, arguments.out
     if not target.exists():
         print(f"skipped: no reference data at {target} (RWKU_SHARED)")
         return 77
+    if arguments.model and not (arguments.model / "config.json").exists():
+        print(f"skipped: no model at {arguments.model} (scripts/real-model)")
+        return 77
     here = pathlib.Path(__file__).parent
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(f"{arguments.model} {arguments.every}".encode())
     for path in [here / "evaluation_oracle.py", here / "evaluation_protocol.py", *sorted(target.iterdir())]:
         digest.update(path.read_bytes())
+    if arguments.model:
+        for path in sorted(arguments.model.iterdir()):
+            digest.update(f"{path.name} {path.stat().st_size} {path.stat().st_mtime_ns}".encode())
     stamp = out / "stamp"
     if stamp.exists() and stamp.read_text() == digest.hexdigest():
         return 0
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     torch.set_num_threads(1)
+    if arguments.every > 1:
+        target = protocol.write_slice(root, target, arguments.every, out / "dataset")
     data = {name: protocol.load(target, name) for name in protocol.SETS}
-    corpus = [json.dumps(record, ensure_ascii=False) for records in data.values() for record in records]
-    tokenizer, model = make_model(corpus, out / "model")
+    if arguments.model:
+        (out / "model").symlink_to(arguments.model.resolve())
+        tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.model)
+        model = transformers.LlamaForCausalLM.from_pretrained(arguments.model, dtype=torch.float32).eval()
+    else:
+        corpus = [json.dumps(record, ensure_ascii=False) for records in data.values() for record in records]
+        tokenizer, model = make_model(corpus, out / "model")
     texts = protocol.primers(root)
     expected = {name: evaluate(name, records, tokenizer, model, texts) for name, records in data.items()}
     (out / "expected.json").write_text(json.dumps(expected))

@@ -6,6 +6,7 @@ people run it).
 
 import json
 import pathlib
+import shutil
 
 import torch
 
@@ -17,6 +18,24 @@ LETTERS = "ABCD"
 
 def load(folder, name):
     return json.loads((pathlib.Path(folder) / f"{FILES.get(name, name)}.json").read_text(encoding="utf-8"))
+
+
+def write_slice(root, target, every, out, block=1):
+    """Makes `out` a dataset with one target alone, whose probe sets keep each `every`-th block of `block` records, from the first on.
+
+    `root` is the dataset's folder, `target` that of the target in it. Returns the new target's folder.
+    """
+    root, target, out = map(pathlib.Path, (root, target, out))
+    folder = out / "Target" / target.name
+    folder.mkdir(parents=True)
+    for source in [*root.iterdir(), *target.iterdir()]:
+        if source.is_file():
+            shutil.copyfile(source, (folder if source.parent == target else out) / source.name)
+    for name in SETS:
+        path = folder / f"{FILES.get(name, name)}.json"
+        kept = [record for i, record in enumerate(load(folder, name)) if i // block % every == 0]
+        path.write_text(json.dumps(kept, ensure_ascii=False), encoding="utf-8")
+    return folder
 
 
 def primers(root):
@@ -75,7 +94,9 @@ def new_tokens(name):
 
 def end_ids(tokenizer, name):
     ends = [tokenizer.eos_token_id]
-    return ends if name == "bbh" else ends + [tokenizer.convert_tokens_to_ids("<|eot_id|>")]
+    # A tokenizer answers with its unknown token for one that it lacks.
+    turn_end = tokenizer.get_vocab().get("<|eot_id|>")
+    return ends if name == "bbh" or turn_end is None else ends + [turn_end]
 
 
 @torch.no_grad()

@@ -1,8 +1,9 @@
 """Tiny random models of every family with what transformers computes from them: logits, greedy continuations,
-token log-probabilities and their moments, alone and of prompts that share beginnings. Run with the folder to fill; C++ parity tests read it.
+token log-probabilities and their moments, alone and of prompts that share beginnings, in float32, and the first of them
+in bfloat16. Run with the folder to fill; C++ parity tests read it.
 
 Each model folder holds what the hub publishes (config.json, safetensors, tokenizer.json,
-tokenizer_config.json) plus expected.json and expected.safetensors.
+tokenizer_config.json) plus expected.json and expected.safetensors, and the same of bfloat16.
 """
 
 import json
@@ -22,7 +23,8 @@ SEED = 7
 PROMPTS = 64
 LONGEST_PROMPT = 90
 NEW_TOKENS = 24
-VERSION = 5  # raise when this script's output changes
+BFLOAT16_PROMPTS = 12
+VERSION = 6  # raise when this script's output changes
 
 LLAMA3_SCALING = {
     "rope_type": "llama3",
@@ -219,7 +221,8 @@ def build(name, fields, folder):
     assert (folder / "model.safetensors.index.json").exists() == shards, name
     model = model_class.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = write_tokenizer(folder, eos_token, template_end)
-    expect(model, tokenizer, config.vocab_size, folder)
+    prompts = expect(model, tokenizer, config.vocab_size, folder)
+    expect_bfloat16(model_class.from_pretrained(folder, dtype=torch.bfloat16).eval(), prompts, folder)
 
 
 @torch.no_grad()
@@ -270,6 +273,32 @@ def expect(model, tokenizer, vocabulary, folder):
     }
     (folder / "expected.json").write_text(json.dumps(expected))
     safetensors.torch.save_file(tensors, folder / "expected.safetensors")
+    return prompts
+
+
+@torch.no_grad()
+def expect_bfloat16(model, prompts, folder):
+    """Continuations with the logits that each new token was chosen by: ties are common in bfloat16."""
+    tensors, generated = {}, []
+    for i, prompt in enumerate(prompts[:BFLOAT16_PROMPTS]):
+        tensors[f"logits.{i}"] = model(torch.tensor([prompt])).logits[0].float().contiguous()
+        if changes_rope(model, len(prompt), NEW_TOKENS):
+            generated.append(None)
+            continue
+        output = model.generate(
+            torch.tensor([prompt]),
+            attention_mask=torch.ones(1, len(prompt), dtype=torch.long),
+            do_sample=False,
+            max_new_tokens=NEW_TOKENS,
+            eos_token_id=4,
+            pad_token_id=4,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        generated.append(output.sequences[0, len(prompt) :].tolist())
+        tensors[f"choices.{i}"] = torch.cat(output.logits).float().contiguous()
+    (folder / "expected_bfloat16.json").write_text(json.dumps({"generated": generated}))
+    safetensors.torch.save_file(tensors, folder / "expected_bfloat16.safetensors")
 
 
 def changes_rope(model, tokens, new_tokens):

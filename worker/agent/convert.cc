@@ -232,6 +232,7 @@ v1::MemoryPlan ToProto(const engine::MemoryPlan& plan) {
   proto.set_optimizer_bytes(plan.optimizer_bytes);
   proto.set_activation_bytes(plan.activation_bytes);
   proto.set_logit_bytes(plan.logit_bytes);
+  proto.set_workspace_bytes(plan.workspace_bytes);
   proto.set_available_bytes(plan.available_bytes);
   proto.set_micro_batch_texts(plan.micro_batch_texts);
   proto.set_micro_batch_tokens(plan.micro_batch_tokens);

@@ -53,7 +53,11 @@ struct Flags {
   std::string datasets;
   std::string export_root;
   std::string device = "auto";
+  std::string dtype = "auto";
   int threads = 1;
+  std::optional<int> decode_batch;
+  std::optional<uint64_t> kv_bytes;
+  std::optional<int64_t> prefill_tokens;
   std::string cache_dir;
   std::string drain_timeout = "30s";
   std::string abort_timeout;
@@ -210,6 +214,24 @@ std::optional<int> ParseFlags(int argc, char** argv, Flags* flags) {
       ->envname("RWKU_DEVICE")
       ->check(CheckDevice)
       ->capture_default_str();
+  app.add_option("--dtype", flags->dtype,
+                 "float32, bfloat16 or auto: what weights are held and multiplied in (auto: "
+                 "bfloat16 on a GPU, else float32)")
+      ->envname("RWKU_DTYPE")
+      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
+      ->capture_default_str();
+  app.add_option("--decode-batch", flags->decode_batch,
+                 "Sequences that are continued together (default: planned from free memory)")
+      ->envname("RWKU_DECODE_BATCH")
+      ->check(CLI::Range(1, 1 << 16));
+  app.add_option("--kv-bytes", flags->kv_bytes,
+                 "Memory for keys and values, e.g. 4GiB (default: planned from free memory)")
+      ->envname("RWKU_KV_BYTES")
+      ->transform(CLI::AsSizeValue(/*kb_is_1000=*/false));
+  app.add_option("--prefill-tokens", flags->prefill_tokens,
+                 "Tokens of prompts that pass through the model together (default: planned)")
+      ->envname("RWKU_PREFILL_TOKENS")
+      ->check(CLI::Range(1, 1 << 20));
   app.add_option("--threads", flags->threads, "Threads of computation on the CPU")
       ->envname("RWKU_THREADS")
       ->check(CLI::Range(1, 1024))
@@ -315,7 +337,11 @@ absl::StatusOr<Setup> SetUp(const Flags& flags, const EngineFactory& make_engine
   Setup setup;
   RWKU_ASSIGN_OR_RETURN(setup.channel, net::CreateChannel(flags.server, flags.security));
   RWKU_ASSIGN_OR_RETURN(setup.engine, make_engine({.device = flags.device,
+                                                   .dtype = flags.dtype,
                                                    .threads = flags.threads,
+                                                   .decode_batch = flags.decode_batch,
+                                                   .cache_bytes = flags.kv_bytes,
+                                                   .prefill_tokens = flags.prefill_tokens,
                                                    .cache_folder = flags.cache_dir}));
   RWKU_ASSIGN_OR_RETURN(setup.gang_address, GangAddress(flags));
   return setup;
@@ -359,6 +385,7 @@ absl::Status Serve(const Flags& flags, const Setup& base,
       .With("datasets", flags.datasets)
       .With("export_root", flags.export_root)
       .With("device", setup.device)
+      .With("dtype", flags.dtype)
       .With("threads", flags.threads)
       .With("cache_dir", flags.cache_dir)
       .With("drain_timeout", flags.drain_timeout)

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -15,8 +16,13 @@
 namespace rwku::agent {
 
 struct EngineRequest {
-  std::string device;                       // "cpu", "cuda:0" or "auto"
-  int threads = 1;                          // of computation on the CPU
+  std::string device;          // "cpu", "cuda:0" or "auto"
+  std::string dtype = "auto";  // "float32", "bfloat16" or "auto"
+  int threads = 1;             // of computation on the CPU
+  // Unset: planned from the memory that is free.
+  std::optional<int> decode_batch = std::nullopt;
+  std::optional<int64_t> cache_bytes = std::nullopt;
+  std::optional<int64_t> prefill_tokens = std::nullopt;
   std::filesystem::path cache_folder = {};  // kept over restarts; empty: none
 };
 

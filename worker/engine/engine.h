@@ -177,6 +177,9 @@ struct TrainingPlan {
   // Each rank keeps the optimizer state of its share of the weights only (ZeRO stage 1:
   // Rajbhandari et al., 2020). Read only with a gang.
   bool shard_optimizer_state = false;
+  // Float32 masters and moments lie in the host's memory (pinned for a GPU) and are updated there:
+  // the device holds weights and gradients alone, and each step moves both over the bus.
+  bool optimizer_on_host = false;
   // Texts of a batch are split into this many parts that pass through the model one after another;
   // the gradient is that of the whole batch. A power of two. The memory plan may split further.
   int micro_batch_parts = 1;
@@ -198,6 +201,7 @@ struct MemoryPlan {
   int64_t optimizer_bytes = 0;
   int64_t activation_bytes = 0;  // of the largest micro-batch
   int64_t logit_bytes = 0;
+  int64_t workspace_bytes = 0;  // of libraries, and of a gradient before it is added
   int64_t available_bytes = 0;  // on the device when the plan was made; 0 = unknown
   int micro_batch_texts = 0;    // that pass through the model at once
   int64_t micro_batch_tokens = 0;

@@ -51,21 +51,6 @@ absl::StatusOr<std::vector<at::Tensor>> LastStates(const CausalLm& model,
   return states;
 }
 
-// Computes in float32 on any device, and back as it was.
-class InFloat {
- public:
-  explicit InFloat(CausalLm& model) : model_(model), before_(model.compute_dtype()) {
-    model_.set_compute_dtype(at::kFloat);
-  }
-  ~InFloat() { model_.set_compute_dtype(before_); }
-  InFloat(const InFloat&) = delete;
-  InFloat& operator=(const InFloat&) = delete;
-
- private:
-  CausalLm& model_;
-  const at::ScalarType before_;
-};
-
 }  // namespace
 
 LayerRange DefaultSteeringLayers(int64_t layer_count) {
@@ -82,7 +67,6 @@ absl::StatusOr<LayerVectors> SteeringVectors(CausalLm& model, const text::Tokeni
   RWKU_RETURN_IF_ERROR(CheckPlan(plan, layers, layer_count));
   return CatchTorch([&]() -> absl::StatusOr<LayerVectors> {
     const at::AutoGradMode no_grad(false);
-    const InFloat in_float(model);
     RWKU_ASSIGN_OR_RETURN(const auto novice, LastStates(model, tokenizer, "novice", plan.novice));
     RWKU_RETURN_IF_ERROR(cancel.Check());
     RWKU_ASSIGN_OR_RETURN(const auto expert, LastStates(model, tokenizer, "expert", plan.expert));

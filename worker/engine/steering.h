@@ -14,8 +14,8 @@ namespace rwku::engine {
 // proportion, rounded.
 LayerRange DefaultSteeringLayers(int64_t layer_count);
 
-// strength x (h(novice) - h(expert)) of every layer of the plan, h in float32 from `model` as it
-// is, adapters included. INVALID_ARGUMENT names the field and what is allowed; DATA_LOSS where a
+// strength x (h(novice) - h(expert)) of every layer of the plan, h as `model` computes it as it is,
+// adapters included. INVALID_ARGUMENT names the field and what is allowed; DATA_LOSS where a
 // state is not finite; RESOURCE_EXHAUSTED is memory.
 absl::StatusOr<LayerVectors> SteeringVectors(CausalLm& model, const text::Tokenizer& tokenizer,
                                              const SteeringPlan& plan, const CancelToken& cancel);

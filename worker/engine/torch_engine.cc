@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 #include <vector>
@@ -79,6 +80,21 @@ absl::StatusOr<at::Device> ParseDevice(absl::string_view name) {
   return at::Device(at::kCUDA, static_cast<c10::DeviceIndex>(index));
 }
 
+// Unset: the device's own.
+absl::StatusOr<std::optional<at::ScalarType>> ParseDtype(absl::string_view name) {
+  if (name == "auto") {
+    return std::nullopt;
+  }
+  if (name == "float32") {
+    return at::kFloat;
+  }
+  if (name == "bfloat16") {
+    return at::kBFloat16;
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("dtype is '", name, "'; allowed are auto, float32 and bfloat16"));
+}
+
 // What a CUDA device needs to know before the first model.
 void PrepareCuda() {
   // cuBLAS gives equal results with a fixed workspace alone; it reads this once, at its start.
@@ -86,17 +102,19 @@ void PrepareCuda() {
   // Warnings alone would leave flash attention's gradient to atomic additions. An operator without
   // a deterministic form fails the job and names itself.
   at::globalContext().setDeterministicAlgorithms(true, /*warn_only=*/false);
-  RWKU_LOG(kWarning,
-           "device cuda: training runs on the GPU; generation and scoring run on the processor");
+  // Without this, deterministic operators fill whatever memory they are given first.
+  at::globalContext().setDeterministicFillUninitializedMemory(false);
 }
 
 class TorchEngine final : public Engine {
  public:
   explicit TorchEngine(const EngineOptions& options)
       : device_(options.device),
-        language_model_(resident_, {.max_decode_batch = std::max(1, options.max_decode_batch),
-                                    .caches = {.bytes = options.cache_bytes,
-                                               .share_prefixes = options.share_prefixes}}),
+        dtype_(options.dtype),
+        language_model_(resident_, {.decode_batch = options.decode_batch,
+                                    .cache_bytes = options.cache_bytes,
+                                    .prefill_tokens = options.prefill_tokens,
+                                    .share_prefixes = options.share_prefixes}),
         reference_nlls_(options.cache_folder) {
     at::set_num_threads(std::max(1, options.threads));
     if (absl::StartsWith(device_, "cuda")) {
@@ -135,9 +153,10 @@ class TorchEngine final : public Engine {
     }
     resident_.runner.reset();
     TrainingContext context;
-    context.original.weights = resident_.is_changed ? &resident_.pristine : nullptr;
+    context.original.weights = &resident_.pristine;
     context.original.checksum = resident_.info.weights_checksum;
     context.original.cache = &reference_nlls_;
+    context.history = &resident_.history;
     resident_.is_changed = true;
     TrainingCallbacks wrapped = callbacks;
     if (callbacks.on_epoch) {
@@ -195,7 +214,7 @@ class TorchEngine final : public Engine {
     }
     return CatchTorch([&] {
       const at::AutoGradMode no_grad(false);
-      std::vector<NamedTensor> parameters = resident_.model->NamedParameters();
+      const std::vector<NamedTensor> parameters = resident_.model->NamedParameters();
       if (!resident_.steering.empty()) {
         resident_.steering.clear();
         resident_.runner.reset();
@@ -203,20 +222,31 @@ class TorchEngine final : public Engine {
       if (resident_.is_changed) {
         resident_.runner.reset();
         resident_.model->RemoveAdapters();
-        RWKU_CHECK(parameters.size() == resident_.pristine.size());
-        for (size_t i = 0; i < parameters.size(); ++i) {
-          at::Tensor& parameter = parameters[i].second;
-          parameter.copy_(resident_.pristine[i]);
-          parameter.requires_grad_(false);
-          parameter.mutable_grad().reset();
-        }
+        RestoreWeights(parameters);
         resident_.is_changed = false;
       }
-      return WeightsChecksum(parameters);
+      return WeightsChecksum(parameters, resident_.checksums);
     });
   }
 
  private:
+  // Of those that have changed alone, and their checksums.
+  void RestoreWeights(const std::vector<NamedTensor>& parameters) {
+    RWKU_CHECK(parameters.size() == resident_.pristine.size());
+    // Before the copies: masters may take up the device's memory.
+    resident_.history.masters.clear();
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      const auto& [name, parameter] = parameters[i];
+      parameter.requires_grad_(false);
+      parameter.mutable_grad().reset();
+      if (resident_.history.changed.contains(name)) {
+        parameter.copy_(resident_.pristine[i].to(parameter.device(), /*non_blocking=*/true));
+        resident_.checksums[i] = TensorChecksum(parameter);
+      }
+    }
+    resident_.history.changed.clear();
+  }
+
   absl::StatusOr<Resident> LoadResident(const std::filesystem::path& folder, std::string identity,
                                         const CancelToken& cancel) const {
     Resident resident;
@@ -230,21 +260,24 @@ class TorchEngine final : public Engine {
                              .status());
     RWKU_RETURN_IF_ERROR(cancel.Check());
     RWKU_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(device_));
-    RWKU_ASSIGN_OR_RETURN(resident.model, LoadCausalLm(folder, device));
+    RWKU_ASSIGN_OR_RETURN(const std::optional<at::ScalarType> dtype, ParseDtype(dtype_));
+    RWKU_ASSIGN_OR_RETURN(resident.model,
+                          LoadCausalLm(folder, device, dtype, &resident.pristine));
     RWKU_RETURN_IF_ERROR(cancel.Check());
     const std::vector<NamedTensor> parameters = resident.model->NamedParameters();
     for (const auto& [name, parameter] : parameters) {
-      resident.pristine.push_back(parameter.detach().to(at::kCPU).clone());
       resident.info.parameters += parameter.numel();
       resident.info.bytes += static_cast<int64_t>(parameter.nbytes());
     }
     resident.info.family = resident.model->config().model_type;
     resident.info.layers = resident.model->config().num_hidden_layers;
-    resident.info.weights_checksum = WeightsChecksum(parameters);
+    resident.checksums = TensorChecksums(parameters);
+    resident.info.weights_checksum = WeightsChecksum(parameters, resident.checksums);
     return resident;
   }
 
   const std::string device_;
+  const std::string dtype_;
   Resident resident_;
   TorchLanguageModel language_model_;
   ReferenceNllCache reference_nlls_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "worker/engine/engine.h"
@@ -13,12 +14,17 @@ namespace rwku::engine {
 
 struct EngineOptions {
   // "cpu", "cuda" or "cuda:<number>"; another, or a number that no device has, fails Load. On a
-  // CUDA device only training runs there: generation and scoring copy the weights to the host and
-  // run on the processor. Torch's operators are then deterministic; one without such a form fails.
+  // CUDA device torch's operators are deterministic; one without such a form fails.
   std::string device = "cpu";
-  int threads = 1;                         // of torch's operators, in the whole process; at least 1
-  int max_decode_batch = 64;               // sequences that are continued together; at least 1
-  int64_t cache_bytes = int64_t{4} << 30;  // of all keys and values in use together
+  // "float32", "bfloat16" or "auto": bfloat16 on a CUDA device, float32 on a processor; another
+  // fails Load. It is the dtype of resident weights and of products. In bfloat16 a processor keeps
+  // activations in float32 when it answers; a training keeps float32 weights and moments beside.
+  std::string dtype = "auto";
+  int threads = 1;  // of computation on the processor, in the whole process; at least 1
+  // Unset: planned from the memory that is free when the model is first asked (PlanInference).
+  std::optional<int> decode_batch;        // sequences that are continued together; at least 1
+  std::optional<int64_t> cache_bytes;     // of all keys and values in use together
+  std::optional<int64_t> prefill_tokens;  // of prompts that pass through the model together
   // Whether what prompts or texts of one call have in common at their beginnings is computed once.
   // Changes no bit of any answer.
   bool share_prefixes = true;

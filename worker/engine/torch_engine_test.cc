@@ -534,7 +534,7 @@ TEST_F(TorchEngineTest, SamplingIsTheSameAtEveryBatch) {
   std::vector<std::vector<std::string>> outputs;
   for (const int batch : {1, 16, 64}) {
     EngineOptions options;
-    options.max_decode_batch = batch;
+    options.decode_batch = batch;
     const std::unique_ptr<Engine> engine = CreateTorchEngine(options);
     ASSERT_TRUE(engine->Load(folder_, cancel_).ok());
     const auto sampled = engine->model().Sample(requests, {}, nullptr, cancel_);

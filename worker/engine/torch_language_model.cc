@@ -15,7 +15,10 @@
 #include "worker/engine/decode/greedy.h"
 #include "worker/engine/decode/host_runner.h"
 #include "worker/engine/decode/sample.h"
+#include "worker/engine/decode/torch_runner.h"
+#include "worker/engine/memory/inference_memory.h"
 #include "worker/engine/torch_status.h"
+#include "worker/engine/train/device_memory.h"
 
 namespace rwku::engine {
 
@@ -92,21 +95,50 @@ absl::StatusOr<std::vector<int32_t>> TorchLanguageModel::Encode(const ChatPrompt
   return Encode(text, single_bos);
 }
 
-absl::StatusOr<Runner*> TorchLanguageModel::ModelRunner() {
+absl::StatusOr<TorchLanguageModel::Ready> TorchLanguageModel::GetReady() {
   if (!resident_.runner) {
-    RWKU_ASSIGN_OR_RETURN(resident_.runner, CatchTorch([&] {
-                            return std::make_unique<HostRunner>(*resident_.model,
-                                                                resident_.steering);
-                          }));
+    RWKU_RETURN_IF_ERROR(CatchTorch([&] { return MakeRunner(); }));
   }
-  return resident_.runner.get();
+  const InferencePlan& plan = resident_.inference;
+  return Ready{*resident_.runner,
+               plan.decode_batch,
+               {.bytes = plan.kv_bytes,
+                .share_prefixes = options_.share_prefixes,
+                .pass_tokens = plan.prefill_tokens}};
+}
+
+absl::Status TorchLanguageModel::MakeRunner() {
+  const CausalLm& model = *resident_.model;
+  const bool on_host = model.device().is_cpu();
+  InferenceFacts facts;
+  facts.config = model.config();
+  facts.on_gpu = model.device().is_cuda();
+  // The processor's runner computes in float32 whatever the weights are stored in.
+  facts.compute_bytes = on_host ? 4 : static_cast<int>(c10::elementSize(model.compute_dtype()));
+  facts.kv_bytes = options_.cache_bytes;
+  facts.decode_batch = options_.decode_batch;
+  facts.prefill_tokens = options_.prefill_tokens;
+  std::unique_ptr<Runner> runner;
+  if (on_host) {
+    // Its copy of the weights is there before what is left is shared out.
+    runner = std::make_unique<HostRunner>(model, resident_.steering);
+  }
+  const DeviceMemory memory = ReadDeviceMemory(model.device());
+  facts.available_bytes = memory.available_bytes;
+  facts.device_bytes = memory.total_bytes;
+  RWKU_ASSIGN_OR_RETURN(resident_.inference, PlanInference(facts));
+  if (!on_host) {
+    runner = std::make_unique<TorchRunner>(model, resident_.steering, resident_.inference.kv_bytes);
+  }
+  resident_.runner = std::move(runner);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<std::vector<TokenScore>>> TorchLanguageModel::Score(
     absl::Span<const ScoreQuery> queries, size_t requests, const ProgressCallback& progress,
     const CancelToken& cancel) {
-  RWKU_ASSIGN_OR_RETURN(Runner * runner, ModelRunner());
-  return ScoreTokens(*runner, queries, requests, options_.caches, progress, cancel,
+  RWKU_ASSIGN_OR_RETURN(const Ready ready, GetReady());
+  return ScoreTokens(ready.runner, queries, requests, ready.caches, progress, cancel,
                      resident_.usage);
 }
 
@@ -125,9 +157,9 @@ absl::StatusOr<std::vector<std::string>> TorchLanguageModel::Generate(
                           ? resident_.tokenizer->end_ids()
                           : std::vector<int32_t>{resident_.tokenizer->eos_id()}});
   }
-  RWKU_ASSIGN_OR_RETURN(Runner * runner, ModelRunner());
-  const GreedyOptions greedy_options{options_.max_decode_batch, options_.caches};
-  RWKU_ASSIGN_OR_RETURN(const auto outputs, GenerateGreedy(*runner, greedy, greedy_options,
+  RWKU_ASSIGN_OR_RETURN(const Ready ready, GetReady());
+  const GreedyOptions greedy_options{ready.decode_batch, ready.caches};
+  RWKU_ASSIGN_OR_RETURN(const auto outputs, GenerateGreedy(ready.runner, greedy, greedy_options,
                                                            progress, cancel, resident_.usage));
   std::vector<std::string> texts;
   texts.reserve(outputs.size());
@@ -157,10 +189,10 @@ absl::StatusOr<std::vector<std::string>> TorchLanguageModel::Sample(
     decode.push_back({*std::move(ids), request.max_new_tokens, resident_.tokenizer->end_ids()});
     samplings.push_back({request.temperature, request.top_p, request.seed, request.stream});
   }
-  RWKU_ASSIGN_OR_RETURN(Runner * runner, ModelRunner());
-  const DecodeOptions decode_options{options_.max_decode_batch, options_.caches};
+  RWKU_ASSIGN_OR_RETURN(const Ready ready, GetReady());
+  const DecodeOptions decode_options{ready.decode_batch, ready.caches};
   RWKU_ASSIGN_OR_RETURN(const auto outputs,
-                        GenerateSampled(*runner, decode, samplings, decode_options, progress,
+                        GenerateSampled(ready.runner, decode, samplings, decode_options, progress,
                                         cancel, resident_.usage));
   std::vector<std::string> texts;
   texts.reserve(outputs.size());

@@ -1,6 +1,7 @@
 // LanguageModel over the resident model: prompts and texts become tokens, answers become text.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,12 @@
 
 namespace rwku::engine {
 
+// Unset: as PlanInference has it.
 struct LanguageModelOptions {
-  int max_decode_batch = 64;
-  CacheOptions caches = {};
+  std::optional<int> decode_batch;
+  std::optional<int64_t> cache_bytes;
+  std::optional<int64_t> prefill_tokens;
+  bool share_prefixes = true;
 };
 
 class TorchLanguageModel final : public evaluate::LanguageModel {
@@ -69,7 +73,14 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
   absl::StatusOr<std::vector<std::vector<TokenScore>>> Score(
       absl::Span<const ScoreQuery> queries, size_t requests,
       const evaluate::ProgressCallback& progress, const CancelToken& cancel);
-  absl::StatusOr<Runner*> ModelRunner();
+  // The resident model, ready to be asked, with what its memory allows.
+  struct Ready {
+    Runner& runner;
+    int decode_batch;
+    CacheOptions caches;
+  };
+  absl::StatusOr<Ready> GetReady();
+  absl::Status MakeRunner();
 
   Resident& resident_;
   const LanguageModelOptions options_;

@@ -44,7 +44,7 @@ class StageTimer {
 
 int64_t Bytes(const engine::MemoryPlan& plan) {
   return plan.weight_bytes + plan.gradient_bytes + plan.optimizer_bytes + plan.activation_bytes +
-         plan.logit_bytes;
+         plan.logit_bytes + plan.workspace_bytes;
 }
 
 class AttemptRun {

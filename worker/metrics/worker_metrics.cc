@@ -214,7 +214,7 @@ WorkerMetrics::WorkerMetrics(const WorkerIdentity& identity, const Clock* clock)
                        "had.")
                    .Register(registry_);
   for (const char* part :
-       {"weights", "gradients", "optimizer", "activations", "logits", "available"}) {
+       {"weights", "gradients", "optimizer", "activations", "logits", "workspace", "available"}) {
     memory_plan_[part] = &plan.Add({{"part", part}});
   }
 }
@@ -289,6 +289,7 @@ void WorkerMetrics::OnResult(const job::AttemptSpec& spec, const job::AttemptRes
     memory_plan_.at("optimizer")->Set(static_cast<double>(memory.optimizer_bytes));
     memory_plan_.at("activations")->Set(static_cast<double>(memory.activation_bytes));
     memory_plan_.at("logits")->Set(static_cast<double>(memory.logit_bytes));
+    memory_plan_.at("workspace")->Set(static_cast<double>(memory.workspace_bytes));
     memory_plan_.at("available")->Set(static_cast<double>(memory.available_bytes));
   }
 }

@@ -60,7 +60,7 @@ class DecodeBatch {
         usage_(usage),
         sequences_(SequencesOf(requests)),
         plan_(PlanOf(requests, options.caches.share_prefixes)),
-        caches_(runner, sequences_, plan_, options.caches.bytes, nullptr, usage),
+        caches_(runner, sequences_, plan_, options.caches, nullptr, usage),
         outputs_(requests.size()) {}
 
   bool done() const { return caches_.done() && active_.empty(); }
@@ -90,8 +90,11 @@ class DecodeBatch {
     return absl::OkStatus();
   }
 
-  // One new token for every sequence in the batch.
+  // One new token for every sequence in the batch; none where all that were admitted have ended.
   absl::Status Step() {
+    if (active_.empty()) {
+      return absl::OkStatus();
+    }
     std::vector<CachePiece> pieces;
     pieces.reserve(active_.size());
     for (const StartedSequence& active : active_) {

@@ -17,6 +17,17 @@ constexpr int64_t RoundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
+// Two bfloat16 weights: the first in the low half, the second in the high one.
+using Bf16Pair = uint32_t;
+
+// One query of one head, and the cached positions [first, end) that it sees; first < end.
+struct AttentionQuery {
+  const float* q;  // [head_dim]
+  float* out;      // [head_dim]
+  int64_t first;
+  int64_t end;
+};
+
 // Sums over a row of logits l with the largest m: d = l - m, weighted by e^d. Where a logit is NaN
 // or the largest is infinite, `exp` is NaN.
 struct LogitSums {
@@ -36,15 +47,23 @@ struct Kernels {
                    int64_t panel_begin, int64_t panel_end, int64_t columns, bool accumulate,
                    float* y, int64_t y_stride);
 
+  // The same with weights of half the size (PackBf16Panels), and the bits that `multiply` gives for
+  // the values of those weights.
+  void (*multiply_bf16)(const float* x, int64_t rows, int64_t depth, const Bf16Pair* packed,
+                        int64_t panel_begin, int64_t panel_end, int64_t columns, bool accumulate,
+                        float* y, int64_t y_stride);
+
   // y = x / sqrt(mean(x^2) + eps) * weight, for rows of `size`.
   void (*rms_norm)(const float* x, const float* weight, float eps, int64_t rows, int64_t size,
                    float* y);
 
-  // out[head_dim] = softmax(scale * q K^T) V over the cached positions [first, end) of one head.
-  // Keys lie in blocks of kLanes positions, [head_dim][kLanes] each; values in rows of
-  // RoundUp(head_dim, kLanes). `scores` is scratch of RoundUp(end, kLanes).
-  void (*attend)(const float* q, const float* keys, const float* values, int64_t first, int64_t end,
-                 int64_t head_dim, float scale, float* scores, float* out);
+  // out = softmax(scale * q K^T) V for `count` queries of one sequence and one key-value head:
+  // those of all heads that share it, and of any number of positions. Neighbours share what is read
+  // of the cache. Keys lie in blocks of kLanes positions, [head_dim][kLanes] each; values in rows
+  // of RoundUp(head_dim, kLanes). Both exist up to the end of the block of the largest `end`.
+  // `scratch` has AttentionScratch(largest end, head_dim) floats.
+  void (*attend)(const AttentionQuery* queries, int64_t count, const float* keys,
+                 const float* values, int64_t head_dim, float scale, float* scratch);
 
   // out[r][i] = silu(gate) * up with gate = x[r][i] and up = x[r][size + i].
   void (*silu_product)(const float* x, int64_t rows, int64_t size, float* out);
@@ -59,19 +78,28 @@ struct Kernels {
 // The fastest build that this processor runs.
 const Kernels& BestKernels();
 
-// Single builds; a caller must know that the processor has the instructions.
-const Kernels& PortableKernels();
-const Kernels& Avx2Kernels();
-const Kernels& Avx512Kernels();
-bool ProcessorHasAvx2();
-bool ProcessorHasAvx512();
+// Floats of Kernels::attend's scratch.
+constexpr int64_t AttentionScratch(int64_t end, int64_t head_dim) {
+  constexpr int64_t kMostRows = 12;
+  return kMostRows * (RoundUp(end, kLanes) + 2 * RoundUp(head_dim, kLanes));
+}
 
-// Number of floats of a packed weight of [columns, depth].
+// Number of weights of a packed weight of [columns, depth]; pairs are half as many.
 constexpr int64_t PackedSize(int64_t columns, int64_t depth) {
   return RoundUp(columns, kPanelColumns) * depth;
 }
 
-// weight [columns, depth] row-major -> panels [depth][kPanelColumns], the last padded with zeros.
-void PackPanels(const float* weight, int64_t columns, int64_t depth, float* packed);
+// Rows [column, column + count) of a weight that is packed, [count, depth] row-major -> panels
+// [depth][kPanelColumns] of `packed`. Parts of a weight may be packed one after another; `packed`
+// is zero where nothing was.
+void PackPanels(const float* rows, int64_t column, int64_t count, int64_t depth, float* packed);
+
+// Likewise as bfloat16, rounded to nearest, ties to even: columns j and kLanes + j of a panel are
+// a pair.
+void PackBf16Panels(const float* rows, int64_t column, int64_t count, int64_t depth,
+                    Bf16Pair* packed);
+
+// Whether every one of the values is a bfloat16, so that PackBf16Panels loses nothing.
+bool AreBf16(const float* values, int64_t count);
 
 }  // namespace rwku::engine

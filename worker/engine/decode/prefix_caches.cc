@@ -12,12 +12,13 @@
 namespace rwku::engine {
 
 PrefixCaches::PrefixCaches(Runner& runner, absl::Span<const CachedSequence> sequences,
-                           const PrefixPlan& plan, int64_t bytes, OnNode on_node,
+                           const PrefixPlan& plan, const CacheOptions& options, OnNode on_node,
                            evaluate::Usage& usage)
     : runner_(runner),
       sequences_(sequences),
       plan_(plan),
-      bytes_(bytes),
+      bytes_(options.bytes),
+      pass_tokens_(options.pass_tokens),
       on_node_(std::move(on_node)),
       usage_(usage),
       nodes_(plan.nodes.size()),
@@ -207,7 +208,7 @@ absl::StatusOr<std::vector<StartedSequence>> PrefixCaches::Take(size_t most,
   std::vector<size_t> taken;
   std::vector<int> chosen;
   int64_t tokens = 0;
-  while (!done() && taken.size() < most && tokens < kPassTokens) {
+  while (!done() && taken.size() < most && tokens < pass_tokens_) {
     const size_t sequence = plan_.order[next_];
     const size_t chosen_before = chosen.size();
     const bool is_alone = in_flight_ == 0 && taken.empty();

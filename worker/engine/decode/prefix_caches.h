@@ -23,10 +23,8 @@ namespace rwku::engine {
 struct CacheOptions {
   int64_t bytes = int64_t{4} << 30;  // of all caches in use together
   bool share_prefixes = true;        // false: every sequence is computed whole
+  int64_t pass_tokens = 1024;        // of prompts that pass through the model together, about
 };
-
-// Tokens that pass through the model together, about.
-inline constexpr int64_t kPassTokens = 1024;
 
 struct CachedSequence {
   absl::Span<const int32_t> tokens;
@@ -68,16 +66,16 @@ class PrefixCaches {
   // or of shorter beginnings of them. All arguments must outlive this. Counts prompt tokens in
   // `usage`, those that the caller is left to compute included. `on_node` may be empty.
   PrefixCaches(Runner& runner, absl::Span<const CachedSequence> sequences, const PrefixPlan& plan,
-               int64_t bytes, OnNode on_node, evaluate::Usage& usage);
+               const CacheOptions& options, OnNode on_node, evaluate::Usage& usage);
 
   // Whether every sequence was handed out.
   bool done() const { return next_ == plan_.order.size(); }
 
-  // The next sequences, at most `most` and about kPassTokens, after their nodes were computed.
-  // None where they must wait for a GiveBack. The cancel token's reason; INVALID_ARGUMENT for a
-  // sequence of a longrope model that outgrows original_max_position_embeddings on its way, which
-  // would change the factors of the tokens that it has; RESOURCE_EXHAUSTED for one that fits not
-  // even alone; the errors of `on_node`.
+  // The next sequences, at most `most` and about as many tokens as pass together, after their nodes
+  // were computed. None where they must wait for a GiveBack. The cancel token's reason;
+  // INVALID_ARGUMENT for a sequence of a longrope model that outgrows
+  // original_max_position_embeddings on its way, which would change the factors of the tokens that
+  // it has; RESOURCE_EXHAUSTED for one that fits not even alone; the errors of `on_node`.
   absl::StatusOr<std::vector<StartedSequence>> Take(size_t most, const CancelToken& cancel);
 
   // Frees the cache of a sequence.
@@ -112,6 +110,7 @@ class PrefixCaches {
   const absl::Span<const CachedSequence> sequences_;
   const PrefixPlan& plan_;
   const int64_t bytes_;
+  const int64_t pass_tokens_;
   const OnNode on_node_;
   evaluate::Usage& usage_;
   std::vector<Node> nodes_;

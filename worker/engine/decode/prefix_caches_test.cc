@@ -33,7 +33,7 @@ class PrefixCachesTest : public testing::Test {
   // Every sequence's last hidden state, with at most `bytes` of caches.
   std::vector<std::vector<float>> RunAll(int64_t bytes) {
     usage_ = {};
-    PrefixCaches caches(runner_, cached_, plan_, bytes, nullptr, usage_);
+    PrefixCaches caches(runner_, cached_, plan_, {.bytes = bytes}, nullptr, usage_);
     std::vector<std::vector<float>> hidden(sequences_.size());
     while (!caches.done()) {
       auto started = caches.Take(4, cancel_);
@@ -132,7 +132,7 @@ TEST_F(PrefixCachesTest, WithoutRoomForNodesSequencesAreComputedWhole) {
 }
 
 TEST_F(PrefixCachesTest, SequenceThatDoesNotFitAloneIsAnErrorOfItsRequest) {
-  PrefixCaches caches(runner_, cached_, plan_, 100, nullptr, usage_);
+  PrefixCaches caches(runner_, cached_, plan_, {.bytes = 100}, nullptr, usage_);
   const absl::Status status = caches.Take(4, cancel_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
   EXPECT_EQ(evaluate::RequestOf(status), plan_.order[0] + 100);
@@ -141,7 +141,7 @@ TEST_F(PrefixCachesTest, SequenceThatDoesNotFitAloneIsAnErrorOfItsRequest) {
 TEST_F(PrefixCachesTest, NothingStartsWhileTheRoomIsTaken) {
   const int64_t longest = BytesOfLongest();
   const PrefixPlan plan = PlanWithoutSharing(cached_.size());
-  PrefixCaches caches(runner_, cached_, plan, longest, nullptr, usage_);
+  PrefixCaches caches(runner_, cached_, plan, {.bytes = longest}, nullptr, usage_);
   auto started = caches.Take(1, cancel_);
   ASSERT_TRUE(started.ok()) << started.status();
   ASSERT_EQ(started->size(), 1U);
@@ -156,7 +156,7 @@ TEST_F(PrefixCachesTest, HiddenStatesOfANodeAreThoseThatASequenceBelowWants) {
   }
   size_t nodes = 0;
   PrefixCaches caches(
-      runner_, cached_, plan_, int64_t{1} << 30,
+      runner_, cached_, plan_, {.bytes = int64_t{1} << 30},
       [&](const ComputedNode& node) {
         const int64_t begin = node.from == kNoNode ? 0 : plan_.nodes[node.from].end;
         const int64_t wanted = plan_.nodes[node.node].end - std::max(begin, int64_t{3});

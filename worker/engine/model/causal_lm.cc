@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_flash_attention_forward.h>
+#include <ATen/ops/_fused_rms_norm.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
@@ -16,7 +17,6 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
-#include <ATen/ops/silu.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/tril.h>
 #include <ATen/ops/triu.h>
@@ -26,17 +26,19 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "worker/engine/model/rope.h"
+#include "worker/engine/model/to_device.h"
 
 namespace rwku::engine {
 
 namespace {
 
-// x * cos + rotate_half(x) * sin; x is [T, heads, head_dim], cos and sin [T, 1, head_dim].
+// x * cos + rotate_half(x) * sin in float32, then in x's dtype; x is [T, heads, head_dim], cos and
+// sin [T, 1, head_dim].
 at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
   const int64_t half = x.size(-1) / 2;
   const at::Tensor rotated =
       at::cat({at::neg(x.narrow(-1, half, half)), x.narrow(-1, 0, half)}, -1);
-  return x * cos + rotated * sin;
+  return (x * cos + rotated * sin).to(x.scalar_type());
 }
 
 // [length, length]: whether a query, the row, sees a key, itself and the window - 1 before it.
@@ -49,7 +51,8 @@ at::Tensor WindowMask(int64_t length, int64_t window, at::Device device) {
 // Causal attention of each sequence to itself, to the last `window` keys where it is not 0. q is
 // [T, heads, head_dim], k and v [T, kv_heads, head_dim]; the result is [T, heads * head_dim].
 at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
-                           const std::vector<int64_t>& offsets, int64_t window) {
+                           const PackedSequences& input, int64_t window) {
+  const std::vector<int64_t>& offsets = input.offsets;
   const int64_t tokens = q.size(0);
   if (q.is_cuda() && q.scalar_type() != at::ScalarType::Float) {
     int64_t longest = 0;
@@ -58,11 +61,9 @@ at::Tensor PackedAttention(const at::Tensor& q, const at::Tensor& k, const at::T
     }
     // Unbounded where every sequence fits into the window.
     const int64_t left = window > 0 && window < longest ? window - 1 : -1;
-    const std::vector<int32_t> narrow(offsets.begin(), offsets.end());
-    const at::Tensor bounds = at::tensor(narrow, at::kInt).to(q.device());
     return std::get<0>(at::_flash_attention_forward(
-                           q, k, v, bounds, bounds, longest, longest, /*dropout_p=*/0.0,
-                           /*is_causal=*/true, /*return_debug_mask=*/false,
+                           q, k, v, input.bounds, input.bounds, longest, longest,
+                           /*dropout_p=*/0.0, /*is_causal=*/true, /*return_debug_mask=*/false,
                            /*scale=*/std::nullopt, /*window_size_left=*/left,
                            /*window_size_right=*/left < 0 ? -1 : 0))
         .reshape({tokens, -1});
@@ -117,18 +118,16 @@ auto ProjectionsOf(Layer& layer) {
   return projections;
 }
 
-at::Tensor Weight(const std::vector<int64_t>& shape, at::Device device) {
-  return at::zeros(shape, at::TensorOptions().dtype(at::kFloat).device(device));
-}
-
 }  // namespace
 
 at::Tensor Linear::Forward(const at::Tensor& x) const {
-  const auto dtype = x.scalar_type();
-  at::Tensor y = bias.defined() ? at::linear(x, weight.to(dtype), bias.to(dtype))
-                                : at::linear(x, weight.to(dtype));
+  const auto dtype = weight.scalar_type();
+  const at::Tensor input = x.to(dtype);
+  at::Tensor y =
+      bias.defined() ? at::linear(input, weight, bias.to(dtype)) : at::linear(input, weight);
   if (adapter) {
-    y = y + at::linear(at::linear(x, adapter->a.to(dtype)), adapter->b.to(dtype)) * adapter->scale;
+    y = y +
+        at::linear(at::linear(input, adapter->a.to(dtype)), adapter->b.to(dtype)) * adapter->scale;
   }
   return y;
 }
@@ -152,51 +151,66 @@ PackedSequences MakePacked(absl::Span<const std::vector<int32_t>> sequences, at:
       *position++ = static_cast<int64_t>(i);
     }
   }
-  packed.tokens = packed.tokens.to(device);
-  packed.positions = packed.positions.to(device);
+  packed.tokens = ToDevice(packed.tokens, device);
+  packed.positions = ToDevice(packed.positions, device);
+  const std::vector<int32_t> narrow(packed.offsets.begin(), packed.offsets.end());
+  packed.bounds = ToDevice(at::tensor(narrow, at::kInt), device);
   return packed;
 }
 
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  if (x.scalar_type() == at::kFloat) {
+    return std::get<0>(at::_fused_rms_norm(x, {x.size(-1)}, weight, eps));
+  }
+  // As transformers has it, rounded before it is weighted; the fused operator rounds after.
   const at::Tensor wide = x.to(at::kFloat);
   const at::Tensor scale = at::rsqrt(wide.pow(2).mean(-1, /*keepdim=*/true) + eps);
   return weight.to(x.scalar_type()) * (wide * scale).to(x.scalar_type());
 }
 
-CausalLm::CausalLm(ModelConfig config, at::Device device)
+at::ScalarType DefaultComputeDtype(at::Device device) {
+  return device.is_cuda() ? at::kBFloat16 : at::kFloat;
+}
+
+CausalLm::CausalLm(ModelConfig config, at::Device device, std::optional<at::ScalarType> dtype)
     : config_(std::move(config)),
       device_(device),
-      compute_dtype_(device.is_cuda() ? at::kBFloat16 : at::kFloat) {
+      compute_dtype_(dtype.value_or(DefaultComputeDtype(device))) {
+  const auto vector = [device](int64_t size) {
+    return at::zeros({size}, at::TensorOptions().dtype(at::kFloat).device(device));
+  };
+  const auto matrix = [this](int64_t outputs, int64_t inputs) {
+    return at::zeros({outputs, inputs}, at::TensorOptions().dtype(compute_dtype_).device(device_));
+  };
   const int64_t hidden = config_.hidden_size;
   const int64_t queries = config_.num_attention_heads * config_.head_dim;
   const int64_t keys = config_.num_key_value_heads * config_.head_dim;
   const int64_t inner = config_.intermediate_size;
-  embedding = Weight({config_.vocab_size, hidden}, device_);
+  embedding = matrix(config_.vocab_size, hidden);
   layers.resize(static_cast<size_t>(config_.num_hidden_layers));
   for (CausalLmLayer& layer : layers) {
-    layer.input_norm = Weight({hidden}, device_);
+    layer.input_norm = vector(hidden);
     if (config_.HasFusedProjections()) {
-      layer.qkv_proj.weight = Weight({queries + 2 * keys, hidden}, device_);
-      layer.gate_up_proj.weight = Weight({2 * inner, hidden}, device_);
+      layer.qkv_proj.weight = matrix(queries + 2 * keys, hidden);
+      layer.gate_up_proj.weight = matrix(2 * inner, hidden);
     } else {
-      layer.q_proj.weight = Weight({queries, hidden}, device_);
-      layer.k_proj.weight = Weight({keys, hidden}, device_);
-      layer.v_proj.weight = Weight({keys, hidden}, device_);
-      layer.gate_proj.weight = Weight({inner, hidden}, device_);
-      layer.up_proj.weight = Weight({inner, hidden}, device_);
+      layer.q_proj.weight = matrix(queries, hidden);
+      layer.k_proj.weight = matrix(keys, hidden);
+      layer.v_proj.weight = matrix(keys, hidden);
+      layer.gate_proj.weight = matrix(inner, hidden);
+      layer.up_proj.weight = matrix(inner, hidden);
     }
     if (config_.HasQkvBias()) {
-      layer.q_proj.bias = Weight({queries}, device_);
-      layer.k_proj.bias = Weight({keys}, device_);
-      layer.v_proj.bias = Weight({keys}, device_);
+      layer.q_proj.bias = vector(queries);
+      layer.k_proj.bias = vector(keys);
+      layer.v_proj.bias = vector(keys);
     }
-    layer.o_proj.weight = Weight({hidden, queries}, device_);
-    layer.post_attn_norm = Weight({hidden}, device_);
-    layer.down_proj.weight = Weight({hidden, inner}, device_);
+    layer.o_proj.weight = matrix(hidden, queries);
+    layer.post_attn_norm = vector(hidden);
+    layer.down_proj.weight = matrix(hidden, inner);
   }
-  final_norm = Weight({hidden}, device_);
-  lm_head.weight =
-      config_.tie_word_embeddings ? embedding : Weight({config_.vocab_size, hidden}, device_);
+  final_norm = vector(hidden);
+  lm_head.weight = config_.tie_word_embeddings ? embedding : matrix(config_.vocab_size, hidden);
   const auto frequencies = [&](bool is_long) {
     return at::tensor(RopeInverseFrequencies(config_, is_long), at::kFloat).to(device_);
   };
@@ -205,8 +219,8 @@ CausalLm::CausalLm(ModelConfig config, at::Device device)
 }
 
 std::unique_ptr<CausalLm> CausalLm::Random(const ModelConfig& config, uint64_t seed, double std,
-                                           at::Device device) {
-  auto model = std::make_unique<CausalLm>(config, device);
+                                           at::Device device, std::optional<at::ScalarType> dtype) {
+  auto model = std::make_unique<CausalLm>(config, device, dtype);
   for (auto& [name, parameter] : model->NamedParameters()) {
     if (absl::EndsWith(name, "norm.weight")) {
       parameter.fill_(1);
@@ -235,13 +249,14 @@ std::pair<at::Tensor, at::Tensor> CausalLm::Rotary(const PackedSequences& input)
     is_long.insert(is_long.end(), static_cast<size_t>(length), uses_long ? 1 : 0);
   }
   if (has_long) {
-    const at::Tensor chosen = at::tensor(is_long, at::kLong).to(device_, at::kBool).unsqueeze(1);
+    const at::Tensor chosen =
+        ToDevice(at::tensor(is_long, at::kLong), device_).to(at::kBool).unsqueeze(1);
     frequencies = at::where(chosen, long_inverse_frequencies_.unsqueeze(0), frequencies);
   }
   const at::Tensor angles = input.positions.to(at::kFloat).unsqueeze(1) * frequencies;
   const at::Tensor both = at::cat({angles, angles}, -1).unsqueeze(1);
   const double factor = RopeAttentionFactor(config_);
-  return {(both.cos() * factor).to(compute_dtype_), (both.sin() * factor).to(compute_dtype_)};
+  return {both.cos() * factor, both.sin() * factor};
 }
 
 at::Tensor CausalLm::Hidden(const PackedSequences& input) const {
@@ -260,42 +275,16 @@ std::vector<at::Tensor> CausalLm::LayerOutputs(const PackedSequences& input) con
 
 at::Tensor CausalLm::Residual(const PackedSequences& input, int64_t count,
                               std::vector<at::Tensor>* outputs) const {
-  const int64_t tokens = input.tokens.size(0);
-  const int64_t head_dim = config_.head_dim;
-  const int64_t heads = config_.num_attention_heads;
-  const int64_t kv_heads = config_.num_key_value_heads;
-  const int64_t inner = config_.intermediate_size;
   const auto [cos, sin] = Rotary(input);
-  at::Tensor x = at::embedding(embedding, input.tokens).to(compute_dtype_);
+  at::Tensor x = at::embedding(embedding, input.tokens).to(at::kFloat);
   for (int64_t l = 0; l < count; ++l) {
     const CausalLmLayer& layer = layers[static_cast<size_t>(l)];
-    const at::Tensor normed = RmsNorm(x, layer.input_norm, config_.rms_norm_eps);
-    std::array<at::Tensor, 3> qkv;
-    if (layer.qkv_proj.weight.defined()) {
-      const at::Tensor joined = layer.qkv_proj.Forward(normed).view({tokens, -1, head_dim});
-      qkv = {joined.narrow(1, 0, heads), joined.narrow(1, heads, kv_heads),
-             joined.narrow(1, heads + kv_heads, kv_heads)};
-    } else {
-      const auto split = [&](const Linear& linear) {
-        return linear.Forward(normed).view({tokens, -1, head_dim});
-      };
-      qkv = {split(layer.q_proj), split(layer.k_proj), split(layer.v_proj)};
-    }
-    const at::Tensor attended = PackedAttention(Rotate(qkv[0], cos, sin), Rotate(qkv[1], cos, sin),
-                                                qkv[2], input.offsets, config_.Window(l));
+    const at::Tensor normed = RmsNorm(x, layer.input_norm, config_.rms_norm_eps).to(compute_dtype_);
+    const auto [q, k, v] = layer.QueriesKeysValues(normed, config_);
+    const at::Tensor attended =
+        PackedAttention(Rotate(q, cos, sin), Rotate(k, cos, sin), v, input, config_.Window(l));
     x = x + layer.o_proj.Forward(attended);
-    const at::Tensor narrow = RmsNorm(x, layer.post_attn_norm, config_.rms_norm_eps);
-    at::Tensor gate;
-    at::Tensor up;
-    if (layer.gate_up_proj.weight.defined()) {
-      const at::Tensor joined = layer.gate_up_proj.Forward(narrow);
-      gate = joined.narrow(-1, 0, inner);
-      up = joined.narrow(-1, inner, inner);
-    } else {
-      gate = layer.gate_proj.Forward(narrow);
-      up = layer.up_proj.Forward(narrow);
-    }
-    x = x + layer.down_proj.Forward(at::silu(gate) * up);
+    x = x + layer.Mlp(RmsNorm(x, layer.post_attn_norm, config_.rms_norm_eps).to(compute_dtype_));
     if (outputs != nullptr) {
       outputs->push_back(x);
     }

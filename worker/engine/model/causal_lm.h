@@ -1,8 +1,13 @@
 // Decoder-only transformers of the families of family.h as functions of their weights: forward
 // passes that autograd follows, over packed sequences. It knows no tokenizer, cache, optimizer or
 // loss.
+//
+// Weights are held once, in the dtype that products are computed in. A pass computes what
+// transformers computes under autocast with that dtype: products and attention in it, the residual
+// stream, norms and rotations in float32.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -30,11 +35,11 @@ struct LoraAdapter {
 // A product with a weight, and with its adapter where there is one, plus the bias where there is
 // one.
 struct Linear {
-  at::Tensor weight;  // [out, in] float32; undefined in a projection that the family does not have
+  at::Tensor weight;     // [out, in]; undefined in a projection that the family does not have
   at::Tensor bias = {};  // [out] float32, or undefined
   std::optional<LoraAdapter> adapter = std::nullopt;
 
-  // [..., in] -> [..., out], in x's dtype.
+  // [..., in] of any dtype -> [..., out] in the weight's.
   at::Tensor Forward(const at::Tensor& x) const;
 };
 
@@ -52,6 +57,14 @@ struct CausalLmLayer {
   Linear up_proj;             // [intermediate, hidden]
   Linear gate_up_proj;        // [2 * intermediate, hidden]
   Linear down_proj;           // [hidden, intermediate]
+
+  // [T, hidden] -> queries [T, heads, head_dim], keys and values [T, kv_heads, head_dim], before
+  // rotation.
+  std::array<at::Tensor, 3> QueriesKeysValues(const at::Tensor& normed,
+                                              const ModelConfig& config) const;
+
+  // down(silu(gate(x)) * up(x)): [T, hidden] -> [T, hidden].
+  at::Tensor Mlp(const at::Tensor& normed) const;
 };
 
 // Sequences one after another, without padding.
@@ -59,42 +72,48 @@ struct PackedSequences {
   at::Tensor tokens;             // [T] int64
   at::Tensor positions;          // [T] int64, from 0 in each sequence
   std::vector<int64_t> offsets;  // n + 1 ascending; sequence i is [offsets[i], offsets[i + 1])
+  at::Tensor bounds;             // [n + 1] int32, the offsets where the tokens are
 };
 
-// No sequence may be empty.
+// No sequence may be empty. The host does not wait for the copies to `device`.
 PackedSequences MakePacked(absl::Span<const std::vector<int32_t>> sequences, at::Device device);
 
-// x / rms(x) * weight with the mean in float32, in x's dtype; [..., hidden].
+// x / rms(x) * weight with the mean in float32, in x's dtype; [..., hidden]. `weight` is float32.
 at::Tensor RmsNorm(const at::Tensor& x, const at::Tensor& weight, double eps);
+
+// bfloat16 on a GPU, else float32.
+at::ScalarType DefaultComputeDtype(at::Device device);
 
 using NamedTensor = std::pair<std::string, at::Tensor>;
 
 // Not thread-safe. Methods throw torch's exceptions: callers stand behind CatchTorch.
 class CausalLm {
  public:
-  // All weights float32 and zero on `device`. `config` must be valid (ValidateModelConfig).
-  CausalLm(ModelConfig config, at::Device device);
+  // All weights zero on `device`: matrices of `dtype` (unset: DefaultComputeDtype), float32 or
+  // bfloat16; norms and biases, which are small, of float32. `config` must be valid
+  // (ValidateModelConfig).
+  CausalLm(ModelConfig config, at::Device device,
+           std::optional<at::ScalarType> dtype = std::nullopt);
 
   // Norms one, all else, biases too, normal(0, std): weight `i` of tensor `name` is the i-th draw
-  // of Random(seed, name), the same on every machine.
+  // of Random(seed, name), rounded to its dtype, the same on every machine.
   static std::unique_ptr<CausalLm> Random(const ModelConfig& config, uint64_t seed, double std,
-                                          at::Device device = at::kCPU);
+                                          at::Device device = at::kCPU,
+                                          std::optional<at::ScalarType> dtype = std::nullopt);
 
   const ModelConfig& config() const { return config_; }
   at::Device device() const { return device_; }
 
-  // The dtype of activations and products: float32 on CPUs, bfloat16 on GPUs unless set. Weights
-  // stay float32 and are cast at use.
+  // The dtype of weight matrices and of products.
   at::ScalarType compute_dtype() const { return compute_dtype_; }
-  void set_compute_dtype(at::ScalarType dtype) { compute_dtype_ = dtype; }
 
-  // Final hidden states after the last norm: [T, hidden] in compute_dtype(). Attention is causal
-  // within each sequence, and within the layer's window where it has one. Where the config has
-  // longrope, each sequence takes the factors of its own length.
+  // Final hidden states after the last norm: [T, hidden] float32. Attention is causal within each
+  // sequence, and within the layer's window where it has one. Where the config has longrope, each
+  // sequence takes the factors of its own length.
   at::Tensor Hidden(const PackedSequences& input) const;
 
-  // The output of decoder layer `layer`, from 0, before any further norm: [T, hidden] in
-  // compute_dtype(). The layers after it are not computed.
+  // The output of decoder layer `layer`, from 0, before any further norm: [T, hidden] float32. The
+  // layers after it are not computed.
   at::Tensor LayerOutput(const PackedSequences& input, int64_t layer) const;
 
   // The outputs of all decoder layers, as LayerOutput gives them.
@@ -130,7 +149,7 @@ class CausalLm {
   at::Tensor Residual(const PackedSequences& input, int64_t count,
                       std::vector<at::Tensor>* outputs = nullptr) const;
 
-  // Cosines and sines, [T, 1, head_dim] each in compute_dtype().
+  // Cosines and sines, [T, 1, head_dim] float32 each.
   std::pair<at::Tensor, at::Tensor> Rotary(const PackedSequences& input) const;
 
   ModelConfig config_;
@@ -140,12 +159,16 @@ class CausalLm {
   at::Tensor long_inverse_frequencies_;  // of sequences that UsesLongRope
 };
 
-// Reads config.json and the safetensors of `folder`; stored float16 and bfloat16 become float32.
-// INVALID_ARGUMENT names the file and tensor: missing, unexpected, of another shape or dtype.
-absl::StatusOr<std::unique_ptr<CausalLm>> LoadCausalLm(const std::filesystem::path& folder,
-                                                       at::Device device);
+// Reads config.json and the safetensors of `folder` into a model whose matrices are of `dtype`, as
+// the constructor has it; where `stored` is not null, also into tensors on the host of the dtypes
+// that the files have, in the order of NamedParameters() (for a GPU in pinned memory). Reads and
+// converts with at::get_num_threads() threads. INVALID_ARGUMENT names the file and tensor: missing,
+// unexpected, of another shape or dtype.
+absl::StatusOr<std::unique_ptr<CausalLm>> LoadCausalLm(
+    const std::filesystem::path& folder, at::Device device,
+    std::optional<at::ScalarType> dtype = std::nullopt, std::vector<at::Tensor>* stored = nullptr);
 
-// Writes config.json and model.safetensors (float32) into `folder`, which must exist, as
+// Writes config.json and model.safetensors (float32, whatever the model computes in) into `folder`, which must exist, as
 // transformers' from_pretrained reads them. FAILED_PRECONDITION while there are adapters.
 absl::Status SaveCausalLm(CausalLm& model, const std::filesystem::path& folder);
 

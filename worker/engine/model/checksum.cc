@@ -43,14 +43,14 @@ void XorShift(at::Tensor& x, int64_t shift, at::Tensor& scratch) {
 // The sum over i of SplitMix64's finaliser of bits_i ^ (i + 1) * kWeight, modulo 2^64, on the
 // tensor's device. Signed products wrap there as unsigned ones do.
 uint64_t TensorChecksum(const at::Tensor& tensor) {
-  const at::Tensor bits = tensor.detach().contiguous().view({-1}).view(at::kInt);
-  const auto options = bits.options().dtype(at::kLong);
+  const at::Tensor values = tensor.detach().contiguous().view({-1});
+  const auto options = values.options().dtype(at::kLong);
   const int64_t chunk = tensor.is_cpu() ? kChunkCpu : kChunkGpu;
   at::Tensor sum = at::zeros({}, options);
-  for (int64_t begin = 0; begin < bits.numel(); begin += chunk) {
-    const int64_t end = std::min(begin + chunk, bits.numel());
+  for (int64_t begin = 0; begin < values.numel(); begin += chunk) {
+    const int64_t end = std::min(begin + chunk, values.numel());
     at::Tensor x = at::arange(begin + 1, end + 1, options).mul_(static_cast<int64_t>(kWeight));
-    x.bitwise_xor_(bits.slice(0, begin, end).to(at::kLong));
+    x.bitwise_xor_(values.slice(0, begin, end).to(at::kFloat).view(at::kInt).to(at::kLong));
     at::Tensor scratch = at::empty_like(x);
     XorShift(x, 30, scratch);
     x.mul_(static_cast<int64_t>(kMultiplier1));
@@ -62,17 +62,33 @@ uint64_t TensorChecksum(const at::Tensor& tensor) {
   return static_cast<uint64_t>(sum.item<int64_t>());
 }
 
-std::string WeightsChecksum(const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
-  uint64_t state = tensors.size();
+std::vector<uint64_t> TensorChecksums(
+    const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
+  std::vector<uint64_t> checksums;
+  checksums.reserve(tensors.size());
   for (const auto& [name, tensor] : tensors) {
-    RWKU_CHECK(tensor.scalar_type() == at::kFloat);
+    checksums.push_back(TensorChecksum(tensor));
+  }
+  return checksums;
+}
+
+std::string WeightsChecksum(const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                            const std::vector<uint64_t>& checksums) {
+  RWKU_CHECK(tensors.size() == checksums.size());
+  uint64_t state = tensors.size();
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const auto& [name, tensor] = tensors[i];
     for (const char letter : name) {
       state = Mix(state + kWeight + static_cast<unsigned char>(letter));
     }
     state = Mix(state + kWeight + static_cast<uint64_t>(tensor.numel()));
-    state = Mix(state + kWeight + TensorChecksum(tensor));
+    state = Mix(state + kWeight + checksums[i]);
   }
   return absl::StrCat(absl::Hex(state, absl::kZeroPad16));
+}
+
+std::string WeightsChecksum(const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
+  return WeightsChecksum(tensors, TensorChecksums(tensors));
 }
 
 }  // namespace rwku::engine

@@ -10,12 +10,21 @@
 
 namespace rwku::engine {
 
-// The sum over a float32 tensor's elements of a 64-bit hash of the element's bits and index,
-// computed where it lies; equal on every device. Not for cryptography.
+// The sum over a tensor's elements of a 64-bit hash of the index and of the element's bits in
+// float32, computed where it lies; equal on every device, and for every floating-point dtype that
+// holds the same numbers. Not for cryptography.
 uint64_t TensorChecksum(const at::Tensor& tensor);
 
-// 16 hexadecimal digits over the names, sizes and TensorChecksums of float32 tensors: changes do
-// not compensate one another but by chance. Not for cryptography.
+// The TensorChecksum of each.
+std::vector<uint64_t> TensorChecksums(
+    const std::vector<std::pair<std::string, at::Tensor>>& tensors);
+
+// 16 hexadecimal digits over the names and sizes of tensors and their `checksums`: changes do not
+// compensate one another but by chance. Not for cryptography.
+std::string WeightsChecksum(const std::vector<std::pair<std::string, at::Tensor>>& tensors,
+                            const std::vector<uint64_t>& checksums);
+
+// The same, of their TensorChecksums.
 std::string WeightsChecksum(const std::vector<std::pair<std::string, at::Tensor>>& tensors);
 
 }  // namespace rwku::engine

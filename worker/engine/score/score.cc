@@ -59,7 +59,7 @@ class Scorer {
         plan_(PlanOf(sequences_, options.share_prefixes)),
         nodes_(plan_.nodes.size()),
         caches_(
-            runner, sequences_, plan_, options.bytes,
+            runner, sequences_, plan_, options,
             [this](const ComputedNode& node) { return ScoreNode(node); }, usage) {}
 
   bool done() const { return caches_.done(); }

@@ -1,18 +1,19 @@
-// What a device could still give.
+// What a device has and could still give.
 #pragma once
 
 #include <cstdint>
 
-#include "absl/strings/string_view.h"
 #include <ATen/core/Tensor.h>
 
 namespace rwku::engine {
 
-// Bytes that can be allocated: on a CPU the host's MemAvailable, on a GPU its free memory and what
-// torch's allocator holds unused. 0 where it is not known.
-int64_t AvailableBytes(at::Device device);
+struct DeviceMemory {
+  int64_t total_bytes = 0;      // with nobody else on it; 0 = unknown
+  int64_t available_bytes = 0;  // 0 = unknown
+};
 
-// MemAvailable of the text of /proc/meminfo, in bytes; 0 where it has none.
-int64_t ParseMemAvailable(absl::string_view meminfo);
+// On a CPU what ReadHostMemory() says of this process; on a GPU its memory, and what of it is free
+// or held unused by torch's allocator.
+DeviceMemory ReadDeviceMemory(at::Device device);
 
 }  // namespace rwku::engine

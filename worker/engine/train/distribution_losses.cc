@@ -38,7 +38,7 @@ at::Tensor BackwardAgainst(const CausalLm& model, const at::Tensor& hidden, doub
 // Logits of the original model for rows [begin, begin + n).
 at::Tensor ReferenceLogits(const PackReference& reference, int64_t begin, int64_t rows) {
   const at::Tensor states = reference.states.slice(0, begin, begin + rows);
-  return at::linear(states, reference.head.to(states.scalar_type())).to(at::kFloat);
+  return at::linear(states.to(reference.head.scalar_type()), reference.head).to(at::kFloat);
 }
 
 double MeanWeight(double weight, int64_t count) {

@@ -8,6 +8,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "base/random.h"
+#include "worker/engine/model/to_device.h"
 
 namespace rwku::engine {
 
@@ -32,7 +33,7 @@ at::Tensor BackwardHiddenDistance(const CausalLm& model, const LabelledPack& pac
   const at::Tensor states = LayerStates(model, pack, layer).to(at::kFloat);
   const at::Tensor distances = (states - target.to(at::kFloat)).pow(2).mean(-1);
   const at::Tensor loss =
-      (distances * at::tensor(weights, at::kFloat).to(model.device())).sum(at::kDouble);
+      (distances * ToDevice(at::tensor(weights, at::kFloat), model.device())).sum(at::kDouble);
   loss.backward();
   return loss.detach();
 }

@@ -4,6 +4,8 @@
 
 #include <ATen/ops/cat.h>
 
+#include "worker/engine/model/to_device.h"
+
 namespace rwku::engine {
 namespace {
 
@@ -34,7 +36,7 @@ MicroBatch PackItems(const ReferencedCorpus& corpus, absl::Span<const int> items
   });
   batch.pack = PackSequences(sequences, device);
   if (!states.empty()) {
-    batch.reference.states = at::cat(states).to(device);
+    batch.reference.states = ToDevice(at::cat(states), device);
   }
   batch.reference.head = corpus.head;
   return batch;

@@ -16,12 +16,14 @@ namespace rwku::engine {
 namespace {
 
 bool IsZero(const at::Tensor& tensor) {
-  return !tensor.defined() || tensor.abs().max().item<float>() == 0;
+  return !tensor.defined() || tensor.abs().max().to(at::kFloat).item<float>() == 0;
 }
 
 }  // namespace
 
-MovementCheck::MovementCheck(CausalLm& model, const TrainableWeights& weights) : weights_(weights) {
+MovementCheck::MovementCheck(CausalLm& model, const TrainableWeights& weights,
+                             const AdamW& optimizer)
+    : weights_(weights), optimizer_(optimizer) {
   std::unordered_set<const void*> trained;
   for (const at::Tensor& tensor : weights.tensors()) {
     trained.insert(tensor.unsafeGetTensorImpl());
@@ -39,7 +41,9 @@ MovementCheck::MovementCheck(CausalLm& model, const TrainableWeights& weights) :
     }
   }
   for (size_t i = 0; i < weights.tensors().size(); ++i) {
-    pending_.push_back({.index = i});
+    if (optimizer.IsOwn(i)) {
+      pending_.push_back({.index = i});
+    }
   }
 }
 
@@ -61,7 +65,7 @@ absl::Status MovementCheck::Before(bool attends) {
       return absl::InternalError(absl::StrCat(
           name, ": its gradient is exactly zero, though it trains and the loss is not flat"));
     }
-    pending.checksum = TensorChecksum(tensor);
+    pending.checksum = TensorChecksum(optimizer_.Master(pending.index));
   }
   for (const auto& [name, tensor] : frozen_) {
     frozen_checksums_.push_back(TensorChecksum(tensor));
@@ -69,7 +73,7 @@ absl::Status MovementCheck::Before(bool attends) {
   return absl::OkStatus();
 }
 
-absl::Status MovementCheck::After(const AdamW& optimizer, double learning_rate) {
+absl::Status MovementCheck::After(double learning_rate) {
   const c10::AutoGradMode no_grad(false);
   for (size_t i = 0; i < frozen_.size(); ++i) {
     if (TensorChecksum(frozen_[i].second) != frozen_checksums_[i]) {
@@ -81,14 +85,12 @@ absl::Status MovementCheck::After(const AdamW& optimizer, double learning_rate) 
   frozen_checksums_.clear();
   std::vector<Pending> still;
   for (const Pending& pending : pending_) {
-    const auto& [name, tensor] = weights_.named()[pending.index];
-    if (TensorChecksum(tensor) != pending.checksum) {
+    if (TensorChecksum(optimizer_.Master(pending.index)) != pending.checksum) {
       continue;
     }
-    if (!pending.is_excused && optimizer.IsOwn(pending.index) &&
-        !optimizer.RoundsAway(pending.index, learning_rate)) {
+    if (!pending.is_excused && !optimizer_.RoundsAway(pending.index, learning_rate)) {
       return absl::InternalError(
-          absl::StrCat(name, ": it did not move, though it trains and has a gradient"));
+          absl::StrCat(weights_.named()[pending.index].first, ": it did not move, though it trains and has a gradient"));
     }
     still.push_back(pending);
   }

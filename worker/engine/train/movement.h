@@ -13,9 +13,9 @@
 
 namespace rwku::engine {
 
-// Follows each trainable tensor from the first update with a learning rate above 0 until it has
-// moved: while it has not, its gradient must not be zero and the update must be what float32 rounds
-// away, or one of these holds:
+// Follows each tensor that this optimizer updates, its master where it has one, from the first
+// update with a learning rate above 0 until it has moved: while it has not, its gradient must not be
+// zero and the update must be what float32 rounds away, or one of these holds:
 //
 //   * it is a lora_A whose lora_B is zero: nothing flows through the adapter yet;
 //   * it is a query or key projection, and no label so far was predicted from more than one token:
@@ -26,7 +26,7 @@ namespace rwku::engine {
 // arguments must outlive it.
 class MovementCheck {
  public:
-  MovementCheck(CausalLm& model, const TrainableWeights& weights);
+  MovementCheck(CausalLm& model, const TrainableWeights& weights, const AdamW& optimizer);
 
   bool IsDue(double learning_rate, double gradient_norm) const {
     return !pending_.empty() && learning_rate > 0 && gradient_norm > 0;
@@ -36,9 +36,8 @@ class MovementCheck {
   // predicted from more than one token. INTERNAL names a tensor without a gradient.
   absl::Status Before(bool attends);
 
-  // Just after it. Whether rounding explains what did not move, only the optimizer of its owner
-  // tells: no other rank minds. INTERNAL names the tensor that did not move or should not have.
-  absl::Status After(const AdamW& optimizer, double learning_rate);
+  // Just after it. INTERNAL names the tensor that did not move or should not have.
+  absl::Status After(double learning_rate);
 
  private:
   struct Pending {
@@ -50,6 +49,7 @@ class MovementCheck {
   bool IsExcused(size_t index, bool attends) const;
 
   const TrainableWeights& weights_;
+  const AdamW& optimizer_;
   std::vector<NamedTensor> frozen_;  // empty after the first update
   std::vector<uint64_t> frozen_checksums_;
   std::vector<Pending> pending_;

@@ -1,6 +1,7 @@
 // The model as it was loaded, seen through the one that is resident.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,24 +19,36 @@ namespace rwku::engine {
 // Where the weights as loaded are, and what is known of them. Everything pointed to outlives the
 // training.
 struct OriginalModel {
-  // On the host, in the order of NamedParameters(); null: the model's weights are the original's.
+  // On the host, in the order of NamedParameters(), of the dtypes that the file has; null: the
+  // model's weights are the original's.
   const std::vector<at::Tensor>* weights = nullptr;
   std::string checksum;                // of the weights, WeightsChecksum
   ReferenceNllCache* cache = nullptr;  // null: nothing is kept
 };
 
-// While it lives the model has the original weights. It has no adapters then. Without a second
-// model: on a CPU the tensors change places, on a GPU the present weights wait on the host.
+// While it lives the model has the original weights in place of those that have `changed`. It has
+// no adapters then. The present weights stay where they are, if the device has room for both; else
+// they wait on the host.
 class OriginalWeightsScope {
  public:
-  OriginalWeightsScope(CausalLm& model, const OriginalModel& original);
+  OriginalWeightsScope(CausalLm& model, const OriginalModel& original,
+                       const std::set<std::string>& changed);
+  // Puts the present weights back if PutBack() has not. An error is logged: the model's weights are
+  // undefined then, as whatever left without PutBack() leaves them.
   ~OriginalWeightsScope();
   OriginalWeightsScope(const OriginalWeightsScope&) = delete;
   OriginalWeightsScope& operator=(const OriginalWeightsScope&) = delete;
 
+  // Throws torch's exceptions.
+  void PutBack();
+
  private:
-  std::vector<at::Tensor> parameters_;  // empty where nothing was put aside
-  std::vector<at::Tensor> present_;
+  struct Exchanged {
+    at::Tensor parameter;
+    at::Tensor present;  // on its device, or on the host
+  };
+
+  std::vector<Exchanged> exchanged_;
 };
 
 struct ReferenceNlls {

@@ -2,6 +2,8 @@
 
 #include <ATen/ops/tensor.h>
 
+#include "worker/engine/model/to_device.h"
+
 namespace rwku::engine {
 
 LabelledPack PackSequences(absl::Span<const TrainingSequence* const> sequences, at::Device device) {
@@ -22,8 +24,8 @@ LabelledPack PackSequences(absl::Span<const TrainingSequence* const> sequences, 
     tokens.push_back(sequence->tokens);
   }
   pack.input = MakePacked(tokens, device);
-  pack.positions = at::tensor(positions, at::kLong).to(device);
-  pack.targets = at::tensor(targets, at::kLong).to(device);
+  pack.positions = ToDevice(at::tensor(positions, at::kLong), device);
+  pack.targets = ToDevice(at::tensor(targets, at::kLong), device);
   return pack;
 }
 
@@ -34,7 +36,7 @@ at::Tensor AllButLast(const PackedSequences& input) {
       positions.push_back(p);
     }
   }
-  return at::tensor(positions, at::kLong).to(input.tokens.device());
+  return ToDevice(at::tensor(positions, at::kLong), input.tokens.device());
 }
 
 }  // namespace rwku::engine

@@ -11,6 +11,7 @@
 #include <c10/core/GradMode.h>
 
 #include "base/status_macros.h"
+#include "worker/engine/model/to_device.h"
 #include "worker/engine/torch_status.h"
 #include "worker/engine/train/schedule.h"
 #include "worker/engine/train/token_loss.h"
@@ -68,9 +69,9 @@ absl::StatusOr<WeightedPack> Pack(absl::Span<const PretrainRow> rows, const Caus
   }
   WeightedPack pack;
   pack.input = MakePacked(sequences, model.device());
-  pack.positions = at::tensor(positions, at::kLong).to(model.device());
-  pack.targets = at::tensor(targets, at::kLong).to(model.device());
-  pack.weights = at::tensor(weights, at::kFloat).div_(total).to(model.device());
+  pack.positions = ToDevice(at::tensor(positions, at::kLong), model.device());
+  pack.targets = ToDevice(at::tensor(targets, at::kLong), model.device());
+  pack.weights = ToDevice(at::tensor(weights, at::kFloat).div_(total), model.device());
   return pack;
 }
 
@@ -97,7 +98,7 @@ absl::StatusOr<double> Pretrainer::Step(absl::Span<const PretrainRow> rows) {
                         });
     const int step = steps_done_ + 1;
     const double value = loss.item<double>();
-    const double norm = optimizer_.GradientNorm();
+    const double norm = optimizer_.GradientNorm().item<double>();
     if (!std::isfinite(value) || !std::isfinite(norm)) {
       return absl::DataLossError(absl::StrCat("step ", step, " of ", options_.total_steps,
                                               ": loss ", value, ", gradient norm ", norm));

@@ -6,8 +6,6 @@
 //                                                                      (Rafailov et al., 2023)
 #pragma once
 
-#include <vector>
-
 #include <ATen/core/Tensor.h>
 
 #include "worker/engine/engine.h"
@@ -22,7 +20,7 @@ at::Tensor BackwardSequenceObjective(const CausalLm& model, const LabelledPack& 
                                      const TrainingPlan& plan, const PackReference& reference,
                                      const BatchScale& scale);
 
-// The summed NLL of each sequence of the pack, without gradients.
-std::vector<double> SequenceNll(const CausalLm& model, const LabelledPack& pack);
+// The summed NLL of each sequence of the pack, float64 on the model's device, without gradients.
+at::Tensor SequenceNll(const CausalLm& model, const LabelledPack& pack);
 
 }  // namespace rwku::engine

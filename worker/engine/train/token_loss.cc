@@ -12,14 +12,10 @@
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
+#include "worker/engine/memory/logit_chunk.h"
+
 namespace rwku::engine {
 namespace {
-
-// Logits of a chunk: about a megabyte where a core's cache holds them, large where launching a
-// kernel is what costs.
-constexpr int64_t kChunkElementsCpu = int64_t{1} << 18;
-constexpr int64_t kChunkElementsGpu = int64_t{1} << 28;
-constexpr int64_t kSmallestChunk = 64;
 
 struct ChunkLoss {
   at::Tensor exponentials;  // [n, vocab] float32, exp(logit - largest logit)
@@ -38,7 +34,7 @@ ChunkLoss Evaluate(at::Tensor& logits, const at::Tensor& targets) {
   return loss;
 }
 
-// `weight` is the head's, in hidden's dtype.
+// `hidden` is of the dtype of the head's weight.
 at::Tensor ChunkLogits(const at::Tensor& hidden, const at::Tensor& weight) {
   return at::linear(hidden, weight).to(at::kFloat);
 }
@@ -49,18 +45,13 @@ void AddHeadGradient(const at::Tensor& weight, const at::Tensor& logit_gradient,
   if (!gradient.defined()) {
     gradient = at::zeros_like(weight);
   }
-  if (hidden.scalar_type() == gradient.scalar_type()) {
-    gradient.addmm_(logit_gradient.t(), hidden);
-  } else {
-    gradient.add_(at::mm(logit_gradient.t(), hidden));
-  }
+  gradient.addmm_(logit_gradient.t(), hidden);
 }
 
 }  // namespace
 
 int64_t LogitChunkRows(const CausalLm& model) {
-  const int64_t elements = model.device().is_cuda() ? kChunkElementsGpu : kChunkElementsCpu;
-  return std::max(kSmallestChunk, elements / model.config().vocab_size);
+  return LogitChunkRows(model.device().is_cuda(), model.config().vocab_size);
 }
 
 std::vector<int64_t> ChunkEnds(const CausalLm& model, int64_t count) {
@@ -93,11 +84,12 @@ std::vector<int64_t> WholeGroupChunkEnds(const CausalLm& model,
 
 at::Tensor TokenNll(const CausalLm& model, const at::Tensor& hidden, const at::Tensor& targets) {
   const c10::AutoGradMode no_grad(false);
-  const at::Tensor weight = model.lm_head.weight.detach().to(hidden.scalar_type());
+  const at::Tensor weight = model.lm_head.weight.detach();
+  const at::Tensor values = hidden.detach().to(weight.scalar_type());
   std::vector<at::Tensor> parts;
   int64_t begin = 0;
-  for (const int64_t end : ChunkEnds(model, hidden.size(0))) {
-    at::Tensor logits = ChunkLogits(hidden.detach().slice(0, begin, end), weight);
+  for (const int64_t end : ChunkEnds(model, values.size(0))) {
+    at::Tensor logits = ChunkLogits(values.slice(0, begin, end), weight);
     parts.push_back(Evaluate(logits, targets.slice(0, begin, end).unsqueeze(-1)).nll);
     begin = end;
   }
@@ -109,11 +101,11 @@ void BackwardThroughLogits(const CausalLm& model, const at::Tensor& hidden,
   if (chunk_ends.empty()) {
     return;
   }
-  const at::Tensor values = hidden.detach();
+  const at::Tensor weight = model.lm_head.weight.detach();
+  const at::Tensor values = hidden.detach().to(weight.scalar_type());
   at::Tensor hidden_gradient = at::empty_like(values);
   {
     const c10::AutoGradMode no_grad(false);
-    const at::Tensor weight = model.lm_head.weight.detach().to(values.scalar_type());
     int64_t begin = 0;
     for (const int64_t end : chunk_ends) {
       const at::Tensor rows = values.slice(0, begin, end);
@@ -130,7 +122,7 @@ void BackwardThroughLogits(const CausalLm& model, const at::Tensor& hidden,
   }
   // Where only the head trains, nothing before it wants a gradient.
   if (hidden.requires_grad()) {
-    hidden.backward(hidden_gradient);
+    hidden.backward(hidden_gradient.to(hidden.scalar_type()));
   }
 }
 

@@ -12,11 +12,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 
 #include "base/log.h"
 #include "base/status_macros.h"
+#include "worker/engine/memory/training_memory.h"
 #include "worker/engine/torch_status.h"
 #include "worker/engine/train/adamw.h"
 #include "worker/engine/train/batches.h"
@@ -24,7 +27,6 @@
 #include "worker/engine/train/device_memory.h"
 #include "worker/engine/train/hidden_losses.h"
 #include "worker/engine/train/lora.h"
-#include "worker/engine/train/memory_plan.h"
 #include "worker/engine/train/micro_batches.h"
 #include "worker/engine/train/movement.h"
 #include "worker/engine/train/objective.h"
@@ -33,17 +35,32 @@
 #include "worker/engine/train/schedule.h"
 #include "worker/engine/train/token_loss.h"
 #include "worker/engine/train/trainable.h"
+#include "worker/engine/train/weight_history.h"
 
 namespace rwku::engine {
 namespace {
 
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+int64_t GradientBytes(const TrainableWeights& weights) {
+  int64_t bytes = 0;
+  for (const at::Tensor& tensor : weights.tensors()) {
+    bytes += static_cast<int64_t>(tensor.nbytes());
+  }
+  return bytes;
+}
+
 // This rank's items of one of a batch's two corpora, in the scale of the whole batch.
 struct Pass {
   bool is_retain = false;
   std::vector<int> items;
   BatchScale scale;
+};
+
+// Items that pass through the model at once.
+struct Part {
+  const Pass* pass = nullptr;
+  absl::Span<const int> items;
 };
 
 struct LossAndNorm {
@@ -62,13 +79,14 @@ class Trainer {
         callbacks_(callbacks),
         cancel_(cancel),
         context_(context),
+        history_(context.history == nullptr ? own_history_ : *context.history),
         share_(share) {}
 
   absl::StatusOr<TrainingReport> Run() {
     const c10::AutoGradMode grad(true);
     RWKU_RETURN_IF_ERROR(Tokenize());
     epochs_ = PlanBatches(plan_, forget_.corpus.Items(), retain_.corpus.Items());
-    MergeAdapters(&model_);
+    MergeAdapters(&model_, &history_);
     RWKU_RETURN_IF_ERROR(AskOriginal());
     if (plan_.trained == TrainedWeights::kLora) {
       AttachLora(plan_.lora, plan_.layers, plan_.seed, &model_);
@@ -77,7 +95,7 @@ class Trainer {
     report_.trained_parameters = weights.parameters();
     RWKU_RETURN_IF_ERROR(PlanParts());
     AdamW optimizer = MakeOptimizer(weights);
-    MovementCheck movement(model_, weights);
+    MovementCheck movement(model_, weights, optimizer);
     if (plan_.objective == Objective::kRmu) {
       direction_ = RandomDirection(plan_.seed, model_.config().hidden_size).to(model_.device());
     }
@@ -92,6 +110,11 @@ class Trainer {
       if (verdict == EpochVerdict::kStop) {
         break;
       }
+    }
+    KeepMasters(weights, optimizer, &history_);
+    if (context_.held != nullptr) {
+      *context_.held = {optimizer.StateBytes(),
+                        exchange_ != nullptr ? exchange_->peak_bytes() : GradientBytes(weights)};
     }
     return std::move(report_);
   }
@@ -119,9 +142,11 @@ class Trainer {
       return absl::OkStatus();
     }
     const c10::AutoGradMode no_grad(false);
-    const OriginalWeightsScope scope(model_, context_.original);
+    OriginalWeightsScope scope(model_, context_.original, history_.changed);
     RWKU_RETURN_IF_ERROR(Ask(forget, &forget_));
-    return Ask(retain, &retain_);
+    RWKU_RETURN_IF_ERROR(Ask(retain, &retain_));
+    scope.PutBack();
+    return absl::OkStatus();
   }
 
   absl::Status Ask(ReferenceKind kind, ReferencedCorpus* corpus) {
@@ -167,43 +192,36 @@ class Trainer {
   // Whether the tensor that is the head now will not be the original's: it trains, or it only has
   // the original's values for a while.
   bool HeadChanges() const {
-    return context_.original.weights != nullptr ||
+    return (context_.original.weights != nullptr && !history_.changed.empty()) ||
            (plan_.trained == TrainedWeights::kFull && !plan_.layers.has_value());
   }
 
   absl::Status PlanParts() {
-    MemoryRequest request;
-    request.config = model_.config();
-    for (const auto& [name, tensor] : model_.NamedParameters()) {
-      request.parameters += tensor.numel();
-    }
-    request.trained_parameters = report_.trained_parameters;
-    request.adapter_parameters =
-        plan_.trained == TrainedWeights::kLora ? report_.trained_parameters : 0;
-    request.compute_bytes = static_cast<int>(c10::elementSize(model_.compute_dtype()));
-    request.first_layer = plan_.layers.has_value() ? plan_.layers->begin : 0;
-    request.chunk_rows = LogitChunkRows(model_);
-    request.keeps_items_whole = plan_.objective == Objective::kDpo ||
-                                plan_.objective == Objective::kNpo ||
-                                plan_.objective == Objective::kSimNpo;
-    request.has_reference_logits = plan_.objective == Objective::kCeu ||
-                                   plan_.objective == Objective::kUndial ||
-                                   plan_.retain.term == RetainTerm::kKl;
-    request.copies_head = (forget_.head.defined() || retain_.head.defined()) && HeadChanges();
+    TrainingFacts facts;
+    facts.config = model_.config();
+    facts.on_gpu = model_.device().is_cuda();
+    facts.compute_bytes = static_cast<int>(c10::elementSize(model_.compute_dtype()));
+    facts.ranks = share_.world_size;
+    facts.optimizer_on_host = plan_.optimizer_on_host;
+    facts.original_is_elsewhere = context_.original.weights != nullptr;
     const int per_item = forget_.corpus.sequences_per_item;
     const std::vector<TrainingSequence>& sequences = forget_.corpus.sequences;
-    request.item_tokens.resize(sequences.size() / per_item);
+    facts.item_tokens.resize(sequences.size() / per_item);
     for (size_t i = 0; i < sequences.size(); ++i) {
-      request.item_tokens[i / per_item] += static_cast<int64_t>(sequences[i].tokens.size());
+      facts.item_tokens[i / per_item] += static_cast<int64_t>(sequences[i].tokens.size());
     }
     for (const TrainingSequence& sequence : retain_.corpus.sequences) {
-      request.retain_tokens.push_back(static_cast<int64_t>(sequence.tokens.size()));
+      facts.retain_tokens.push_back(static_cast<int64_t>(sequence.tokens.size()));
     }
-    request.batch_size = static_cast<int>(CeilDivide(plan_.batch_size, share_.world_size));
-    request.optimizer_ranks = ShardsOptimizer() ? share_.world_size : 1;
-    request.smallest_parts = plan_.micro_batch_parts;
-    request.available_bytes = context_.available_bytes.value_or(AvailableBytes(model_.device()));
-    RWKU_ASSIGN_OR_RETURN(const ChosenMemoryPlan chosen, PlanMemory(request));
+    if (context_.available_bytes.has_value()) {
+      facts.available_bytes = *context_.available_bytes;
+      facts.device_bytes = context_.device_bytes;
+    } else {
+      const DeviceMemory memory = ReadDeviceMemory(model_.device());
+      facts.available_bytes = memory.available_bytes;
+      facts.device_bytes = memory.total_bytes;
+    }
+    RWKU_ASSIGN_OR_RETURN(const ChosenMemoryPlan chosen, PlanTrainingMemory(plan_, facts));
     report_.memory = chosen.plan;
     parts_ = chosen.parts;
     return absl::OkStatus();
@@ -214,7 +232,8 @@ class Trainer {
   AdamW MakeOptimizer(const TrainableWeights& weights) {
     AdamWOptions options;
     options.max_gradient_norm = plan_.max_gradient_norm;
-    options.keeps_gradients = share_.gang != nullptr;
+    options.keeps_gradients = share_.gang != nullptr && !ShardsOptimizer();
+    options.on_host = plan_.optimizer_on_host;
     std::vector<bool> is_own;
     if (ShardsOptimizer()) {
       owners_ = OwnersOf(weights.tensors(), share_.world_size);
@@ -222,7 +241,8 @@ class Trainer {
         is_own.push_back(owner == share_.rank);
       }
     }
-    return {weights.tensors(), options, std::move(is_own)};
+    return {weights.tensors(), options, std::move(is_own),
+            TakeMasters(model_, weights, context_.original.weights, &history_)};
   }
 
   // Ranks come here at very different times, from then on they keep step.
@@ -231,7 +251,11 @@ class Trainer {
       return absl::OkStatus();
     }
     RWKU_RETURN_IF_ERROR(AnyRank(share_, false, cancel_).status());
-    RWKU_ASSIGN_OR_RETURN(exchange_, share_.gang->ExchangeGradients(weights.tensors()));
+    if (ShardsOptimizer()) {
+      RWKU_ASSIGN_OR_RETURN(exchange_, share_.gang->ShardGradients(weights.tensors(), owners_));
+    } else {
+      RWKU_ASSIGN_OR_RETURN(exchange_, share_.gang->ExchangeGradients(weights.tensors()));
+    }
     return absl::OkStatus();
   }
 
@@ -254,38 +278,86 @@ class Trainer {
     return passes;
   }
 
-  at::Tensor BackwardPart(const Pass& pass, const MicroBatch& part) const {
+  // Adds a part's gradients, and exchanges them with the other ranks' if it `ends_exchange`.
+  at::Tensor BackwardPart(const Part& part, bool ends_exchange) {
+    const Pass& pass = *part.pass;
+    MicroBatch batch =
+        PackItems(pass.is_retain ? retain_ : forget_, part.items, model_.device());
+    if (ends_exchange) {
+      batch.pack.on_states = [this](const at::Tensor& states) {
+        return exchange_->Attach(states);
+      };
+    }
     return pass.is_retain
-               ? BackwardRetain(model_, part.pack, plan_, part.reference, pass.scale)
-               : BackwardForget(model_, part.pack, plan_, part.reference, direction_, pass.scale);
+               ? BackwardRetain(model_, batch.pack, plan_, batch.reference, pass.scale)
+               : BackwardForget(model_, batch.pack, plan_, batch.reference, direction_, pass.scale);
   }
 
-  // Adds the gradients of a step's batches; returns the mean of their losses. In a gang both are
-  // those of all ranks: the last part of the last pass exchanges the gradients.
-  absl::StatusOr<LossAndNorm> Backward(const StepBatches& batches, const AdamW& optimizer) {
-    at::Tensor loss = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
-    const std::vector<Pass> passes = PassesOf(batches);
+  std::vector<Part> PartsOf(const std::vector<Pass>& passes) const {
+    std::vector<Part> parts;
     for (const Pass& pass : passes) {
       const auto items = absl::MakeConstSpan(pass.items);
       const auto part_size =
           static_cast<size_t>(CeilDivide(static_cast<int64_t>(items.size()), parts_));
       for (size_t begin = 0; begin < items.size(); begin += part_size) {
-        RWKU_RETURN_IF_ERROR(cancel_.Check());
-        MicroBatch part = PackItems(pass.is_retain ? retain_ : forget_,
-                                    items.subspan(begin, part_size), model_.device());
-        if (exchange_ != nullptr && &pass == &passes.back() && begin + part_size >= items.size()) {
-          part.pack.on_states = [this](const at::Tensor& states) {
-            return exchange_->Attach(states);
-          };
-        }
-        loss += BackwardPart(pass, part);
+        parts.push_back({&pass, items.subspan(begin, part_size)});
       }
     }
-    if (exchange_ != nullptr) {
-      exchange_->Finish();
+    return parts;
+  }
+
+  // Adds the gradients of a step's batches; returns the mean of their losses. In a gang both are
+  // those of all ranks.
+  absl::StatusOr<LossAndNorm> Backward(const StepBatches& batches, const AdamW& optimizer) {
+    at::Tensor loss = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
+    const std::vector<Pass> passes = PassesOf(batches);
+    const std::vector<Part> parts = PartsOf(passes);
+    if (ShardsOptimizer()) {
+      RWKU_RETURN_IF_ERROR(BackwardInShards(parts, loss));
+    } else {
+      for (const Part& part : parts) {
+        RWKU_RETURN_IF_ERROR(cancel_.Check());
+        loss += BackwardPart(part, exchange_ != nullptr && &part == &parts.back());
+      }
+      if (exchange_ != nullptr) {
+        exchange_->Finish();
+      }
+    }
+    at::Tensor norm = optimizer.GradientNorm().to(at::kDouble);
+    if (ShardsOptimizer()) {
+      norm = norm.square();
+      RWKU_RETURN_IF_ERROR(share_.gang->Sum(norm));
+      norm = norm.sqrt();
+    }
+    if (share_.gang != nullptr) {
       RWKU_RETURN_IF_ERROR(share_.gang->Sum(loss));
     }
-    return LossAndNorm{loss.item<double>(), optimizer.GradientNorm()};
+    // One read for both: the host waits for the device once a step.
+    const at::Tensor both = at::stack({loss, norm}).to(at::kCPU);
+    return LossAndNorm{both[0].item<double>(), both[1].item<double>()};
+  }
+
+  // Exchanges after every part; a rank without one takes part while another has any.
+  absl::Status BackwardInShards(const std::vector<Part>& parts, at::Tensor& loss) {
+    for (size_t next = 0;; ++next) {
+      const bool has_part = next < parts.size();
+      // A step that is repeated has agreed on its first exchange already.
+      if (!exchange_is_agreed_) {
+        at::Tensor left = at::full({}, has_part ? 1.0 : 0.0, loss.options());
+        RWKU_RETURN_IF_ERROR(share_.gang->Sum(left));
+        if (left.item<double>() == 0) {
+          return absl::OkStatus();
+        }
+        exchange_is_agreed_ = true;
+      }
+      RWKU_RETURN_IF_ERROR(cancel_.Check());
+      if (has_part) {
+        loss += BackwardPart(parts[next], /*ends_exchange=*/true);
+      }
+      has_exchanged_ = true;
+      exchange_->Finish();
+      exchange_is_agreed_ = false;
+    }
   }
 
   // Backward, in smaller and smaller parts while memory runs out. What has been handed to other
@@ -295,9 +367,10 @@ class Trainer {
     for (const Batch& own : ShareOf(batches, share_.rank, share_.world_size)) {
       largest = std::max(largest, static_cast<int>(own.items.size()));
     }
+    has_exchanged_ = false;
     while (true) {
       auto result = CatchTorch([&] { return Backward(batches, *optimizer); });
-      const bool is_final = exchange_ != nullptr && exchange_->has_begun();
+      const bool is_final = exchange_ != nullptr && (has_exchanged_ || exchange_->has_begun());
       if (!absl::IsResourceExhausted(result.status()) || parts_ >= largest || is_final) {
         return result;
       }
@@ -335,7 +408,7 @@ class Trainer {
       RWKU_RETURN_IF_ERROR(share_.gang->Share(weights.tensors(), owners_));
     }
     if (is_due) {
-      RWKU_RETURN_IF_ERROR(movement->After(*optimizer, step.learning_rate));
+      RWKU_RETURN_IF_ERROR(movement->After(step.learning_rate));
     }
     report_.steps.push_back(step);
     if (callbacks_.on_step) {
@@ -379,10 +452,14 @@ class Trainer {
   const TrainingCallbacks& callbacks_;
   const CancelToken& cancel_;
   const TrainingContext& context_;
+  WeightHistory own_history_;  // where nobody asks
+  WeightHistory& history_;
   const RankShare share_;
   std::vector<std::vector<StepBatches>> epochs_;
   std::vector<int> owners_;  // of the weights' optimizer state, where it is sharded
   std::unique_ptr<GradientExchange> exchange_;
+  bool exchange_is_agreed_ = false;  // the next one of gradients in shards
+  bool has_exchanged_ = false;       // gradients in shards, in this step
   ReferencedCorpus forget_;
   ReferencedCorpus retain_;
   at::Tensor direction_;  // of kRmu

@@ -1,0 +1,112 @@
+#include "worker/engine/decode/torch_runner.h"
+
+#include <memory>
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/host_runner.h"
+#include "worker/engine/decode/sample.h"
+#include "worker/engine/decode/tiny_model_fixture.h"
+
+namespace rwku::engine {
+namespace {
+
+using testing::FloatNear;
+using testing::Pointwise;
+
+constexpr int64_t kCacheBytes = int64_t{1} << 20;
+
+class TorchRunnerTest : public testing::Test {
+ protected:
+  std::vector<GreedyRequest> Requests() const {
+    std::vector<GreedyRequest> requests;
+    for (std::vector<int32_t>& prompt : FewShotSequences(20)) {
+      requests.push_back({std::move(prompt), static_cast<int>(1 + 7 * requests.size() % 23), {30}});
+    }
+    return requests;
+  }
+
+  const std::unique_ptr<CausalLm> model_ = CausalLm::Random(TinyConfig(), 1, 0.3);
+  TorchRunner runner_{*model_, {}, kCacheBytes};
+  HostRunner host_{*model_};
+  const CancelToken cancel_;
+  evaluate::Usage usage_;
+};
+
+TEST_F(TorchRunnerTest, LogitsAreTheHostRunnersUpToRounding) {
+  for (const std::vector<int32_t>& tokens : FewShotSequences(4)) {
+    EXPECT_THAT(LogitsOf(runner_, tokens, 0),
+                Pointwise(FloatNear(2e-5), LogitsOf(host_, tokens, 0)));
+  }
+}
+
+TEST_F(TorchRunnerTest, SteeringIsAddedToTheLayersThatHaveAVector) {
+  const std::vector<int32_t> tokens = FewShotSequences(2)[0];
+  LayerVectors steering(2);
+  steering[1].assign(32, 0.25F);
+  TorchRunner steered(*model_, steering, kCacheBytes);
+  HostRunner expected(*model_, steering);
+  EXPECT_THAT(LogitsOf(steered, tokens, 0),
+              Pointwise(FloatNear(2e-5), LogitsOf(expected, tokens, 0)));
+}
+
+TEST_F(TorchRunnerTest, TokensAreTheHostRunnersWhateverBatchAndMemory) {
+  const std::vector<GreedyRequest> requests = Requests();
+  const auto expected = GenerateGreedy(host_, requests, {}, nullptr, cancel_, usage_);
+  ASSERT_TRUE(expected.ok()) << expected.status();
+  for (const int batch : {64, 3, 1}) {
+    // 120 positions hold one sequence at a time: ranges are reused and moved together.
+    for (const int64_t positions : {4000, 700, 300, 120}) {
+      const int64_t bytes = runner_.CacheBytes(positions);
+      TorchRunner runner(*model_, {}, bytes);
+      const auto tokens =
+          GenerateGreedy(runner, requests, {.max_batch = batch, .caches = {.bytes = bytes}},
+                         nullptr, cancel_, usage_);
+      ASSERT_TRUE(tokens.ok()) << tokens.status();
+      EXPECT_EQ(*tokens, *expected) << batch << " in a batch, " << positions << " positions";
+    }
+  }
+}
+
+TEST_F(TorchRunnerTest, SampledTokensAreTheHostRunners) {
+  const std::vector<GreedyRequest> requests = Requests();
+  std::vector<Sampling> samplings;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    samplings.push_back({.top_p = 0.9, .stream = std::to_string(i)});
+  }
+  const auto expected = GenerateSampled(host_, requests, samplings, {}, nullptr, cancel_, usage_);
+  const auto tokens = GenerateSampled(runner_, requests, samplings,
+                                      {.caches = {.bytes = kCacheBytes}}, nullptr, cancel_, usage_);
+  ASSERT_TRUE(expected.ok() && tokens.ok()) << tokens.status();
+  EXPECT_EQ(*tokens, *expected);
+}
+
+TEST_F(TorchRunnerTest, CachesThatMoveKeepWhatTheyHold) {
+  const std::vector<std::vector<int32_t>> sequences = FewShotSequences(3);
+  TorchRunner runner(*model_, {}, runner_.CacheBytes(220));
+  auto first = runner.NewCache(70);
+  const auto second = runner.NewCache(100);
+  const std::vector<float> expected = LogitsOf(host_, sequences[1], sequences[1].size() - 1);
+  const absl::Span<const int32_t> tokens = sequences[1];
+  HiddenAfter(runner, *second, tokens.first(40), 40);
+  first.reset();
+  const auto third = runner.NewCache(120);  // fits only once the second has moved
+  const auto rows =
+      runner.Forward({{second.get(), tokens.subspan(40), tokens.size() - 41}}, cancel_);
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_THAT(runner.Logits(AllOf(**rows)), Pointwise(FloatNear(2e-5), expected));
+}
+
+TEST_F(TorchRunnerTest, CancelEndsAPass) {
+  CancelToken cancel;
+  const auto cache = runner_.NewCache(8);
+  cancel.Cancel(absl::CancelledError("enough"));
+  EXPECT_EQ(runner_.Forward({{cache.get(), {1, 2, 3}, 0}}, cancel).status(),
+            absl::CancelledError("enough"));
+}
+
+}  // namespace
+}  // namespace rwku::engine
