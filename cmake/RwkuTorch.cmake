@@ -34,8 +34,14 @@ get_filename_component(_packages "${LibTorch_INCLUDE_DIR}/../.." ABSOLUTE)
 find_path(RWKU_NCCL_INCLUDE_DIR NAMES nccl.h PATHS "${_packages}/nvidia/nccl/include" NO_DEFAULT_PATH)
 find_path(RWKU_CUDA_INCLUDE_DIR NAMES cuda_runtime_api.h PATHS "${_packages}/nvidia/cu13/include"
   NO_DEFAULT_PATH)
+find_program(RWKU_NVCC nvcc PATHS "${_packages}/nvidia/cu13/bin" NO_DEFAULT_PATH
+  DOC "The CUDA compiler of the wheels (scripts/setup --cuda)")
+find_library(RWKU_CUDART_LIBRARY NAMES libcudart.so.13 PATHS "${_packages}/nvidia/cu13/lib" NO_DEFAULT_PATH)
 if(RWKU_WITH_CUDA AND NOT (RWKU_NCCL_INCLUDE_DIR AND RWKU_CUDA_INCLUDE_DIR))
   message(FATAL_ERROR "RWKU_WITH_CUDA: headers of NCCL or CUDA not found below ${_packages}/nvidia: run scripts/setup --cuda")
+endif()
+if(RWKU_WITH_CUDA AND NOT (RWKU_NVCC AND RWKU_CUDART_LIBRARY))
+  message(FATAL_ERROR "RWKU_WITH_CUDA: nvcc or libcudart.so.13 not found below ${_packages}/nvidia/cu13: run scripts/setup --cuda")
 endif()
 
 # rwku_use_c10d(target): compile against c10d with Gloo.
@@ -50,4 +56,11 @@ function(rwku_use_nccl target)
     "${RWKU_NCCL_INCLUDE_DIR}" "${RWKU_CUDA_INCLUDE_DIR}")
   target_compile_definitions(${target} PRIVATE USE_DISTRIBUTED USE_C10D_NCCL)
   target_link_libraries(${target} PRIVATE "${LibTorch_CUDA_LIBRARY}" "${LibTorch_C10_CUDA_LIBRARY}")
+endfunction()
+
+# rwku_use_cuda(target): compile against the CUDA runtime, linked against it and torch_cuda.
+function(rwku_use_cuda target)
+  target_include_directories(${target} SYSTEM PRIVATE "${RWKU_CUDA_INCLUDE_DIR}")
+  target_link_libraries(${target} PRIVATE "${LibTorch_CUDA_LIBRARY}" "${LibTorch_C10_CUDA_LIBRARY}"
+    "${RWKU_CUDART_LIBRARY}")
 endfunction()
