@@ -459,8 +459,7 @@ TEST_F(CommandLineTest, SubmitSendsGroupsOfTargets) {
 
 TEST_F(CommandLineTest, SubmitSendsDataParallelismAndSaysWhatItWaitsFor) {
   const Outcome outcome = Run({"submit", "--model", "tiny", "--dataset", "people", "--method", "ga",
-                               "--data-parallel", "8", "--shard-optimizer",
-                               "--optimizer-on-host"});
+                               "--data-parallel", "8", "--shard-optimizer", "--optimizer-on-host"});
   EXPECT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(service_.created.spec().data_parallel(), 8);
   EXPECT_TRUE(service_.created.spec().shard_optimizer_state());

@@ -127,9 +127,8 @@ class TrainOracleTest : public testing::TestWithParam<const char*> {
   void Compare(const std::string& name) {
     const Json expected = Json::parse(*ReadFile(folder_ / (name + ".json")));
     std::vector<at::Tensor> stored;
-    absl::StatusOr<std::unique_ptr<CausalLm>> model =
-        LoadCausalLm(folder_ / GetParam(), at::kCPU, IsNarrow() ? at::kBFloat16 : at::kFloat,
-                     &stored);
+    absl::StatusOr<std::unique_ptr<CausalLm>> model = LoadCausalLm(
+        folder_ / GetParam(), at::kCPU, IsNarrow() ? at::kBFloat16 : at::kFloat, &stored);
     ASSERT_TRUE(model.ok()) << model.status();
     const NumberTokenizer tokenizer(static_cast<int>((*model)->config().vocab_size),
                                     expected["eos"].get<int32_t>());
