@@ -14,9 +14,9 @@ namespace rwku::engine {
 namespace {
 
 TEST(HostBlockTest, TensorsShareBlocksWithoutOverlap) {
-  const std::vector<at::Tensor> like = {
-      at::empty({3, 5}, at::kFloat), at::empty({7}, at::kBFloat16), at::empty({40}, at::kFloat),
-      at::empty({1, 1}, at::kHalf), at::empty({100}, at::kFloat)};
+  const std::vector<at::Tensor> like = {at::empty({3, 5}, at::kFloat),
+                                        at::empty({7}, at::kBFloat16), at::empty({40}, at::kFloat),
+                                        at::empty({1, 1}, at::kHalf), at::empty({100}, at::kFloat)};
   const std::vector<at::Tensor> placed = EmptyInBlocks(like, /*block_bytes=*/256, /*pinned=*/false);
   ASSERT_EQ(placed.size(), like.size());
   std::vector<std::pair<uintptr_t, uintptr_t>> ranges;

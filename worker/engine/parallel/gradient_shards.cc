@@ -166,8 +166,8 @@ class GradientShards final : public GradientExchange {
   std::vector<Hook> hooks_;
   int64_t largest_bytes_ = 0;
   std::vector<bool> is_ready_;
-  size_t launched_ = 0;               // of the parameters, from the last
-  std::deque<Reduction> in_flight_;   // together no larger than the largest weight
+  size_t launched_ = 0;              // of the parameters, from the last
+  std::deque<Reduction> in_flight_;  // together no larger than the largest weight
   int64_t in_flight_bytes_ = 0;
   std::vector<c10::intrusive_ptr<c10d::Work>> works_;  // of this pass, on CUDA
   int64_t peak_bytes_ = 0;

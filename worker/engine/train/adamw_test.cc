@@ -26,7 +26,8 @@ AdamWOptions Options(bool on_host) {
 }
 
 // `parameter` after `steps` with random gradients, the same for every call.
-AdamW Stepped(const at::Tensor& parameter, AdamWOptions options, const std::vector<at::Tensor>& steps) {
+AdamW Stepped(const at::Tensor& parameter, AdamWOptions options,
+              const std::vector<at::Tensor>& steps) {
   AdamW optimizer({parameter}, options);
   for (const at::Tensor& gradient : steps) {
     parameter.mutable_grad() = gradient.to(parameter.scalar_type());

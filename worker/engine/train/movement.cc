@@ -90,7 +90,8 @@ absl::Status MovementCheck::After(double learning_rate) {
     }
     if (!pending.is_excused && !optimizer_.RoundsAway(pending.index, learning_rate)) {
       return absl::InternalError(
-          absl::StrCat(weights_.named()[pending.index].first, ": it did not move, though it trains and has a gradient"));
+          absl::StrCat(weights_.named()[pending.index].first,
+                       ": it did not move, though it trains and has a gradient"));
     }
     still.push_back(pending);
   }

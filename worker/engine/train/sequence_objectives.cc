@@ -123,8 +123,8 @@ at::Tensor BackwardSequenceObjective(const CausalLm& model, const LabelledPack& 
         facts.labels.narrow(0, first, count)};
     const at::Tensor sums =
         Sums(nll, begin, first == 0 ? 0 : pack.ends[static_cast<size_t>(first) - 1],
-             absl::MakeConstSpan(pack.ends)
-                 .subspan(static_cast<size_t>(first), static_cast<size_t>(count)));
+             absl::MakeConstSpan(pack.ends).subspan(static_cast<size_t>(first),
+                                                    static_cast<size_t>(count)));
     const ItemLosses losses = Evaluate(plan, sums, own);
     loss.add_(losses.values.sum(), weight);
     return (losses.by_nll * weight)

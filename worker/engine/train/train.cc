@@ -281,12 +281,9 @@ class Trainer {
   // Adds a part's gradients, and exchanges them with the other ranks' if it `ends_exchange`.
   at::Tensor BackwardPart(const Part& part, bool ends_exchange) {
     const Pass& pass = *part.pass;
-    MicroBatch batch =
-        PackItems(pass.is_retain ? retain_ : forget_, part.items, model_.device());
+    MicroBatch batch = PackItems(pass.is_retain ? retain_ : forget_, part.items, model_.device());
     if (ends_exchange) {
-      batch.pack.on_states = [this](const at::Tensor& states) {
-        return exchange_->Attach(states);
-      };
+      batch.pack.on_states = [this](const at::Tensor& states) { return exchange_->Attach(states); };
     }
     return pass.is_retain
                ? BackwardRetain(model_, batch.pack, plan_, batch.reference, pass.scale)
