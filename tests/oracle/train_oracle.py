@@ -1,6 +1,9 @@
 """Runs 20 steps of every objective and retain term, full, LoRA (peft) and of some layers, on a tiny model of every family
 (transformers), in straightforward padded PyTorch; the loss of DPO is trl's.
 
+Beside float32 there are trainings in bfloat16: products under torch.autocast, weights, gradients and AdamW in float32. They begin
+with weights that bfloat16 holds exactly, as published ones do.
+
 Usage: train_oracle.py OUT_FOLDER. Texts are padded with eos and labels equal to eos are masked, as the reference's collator
 does. worker/engine/train/train_oracle_test.cc repeats the trainings.
 """
@@ -34,6 +37,8 @@ TARGETS = {
 # Objective and retain term; "rt" is "lm" on chats.
 CASES = [("lm", "none"), ("rt", "none"), ("ga", "none"), ("npo", "none"), ("dpo", "none"), ("simnpo", "none"), ("wga", "none"),
          ("satimp", "none"), ("ceu", "none"), ("undial", "none"), ("rmu", "none"), ("ga", "nll"), ("npo", "kl"), ("rmu", "hidden")]
+# Of those, what families beside the first train in bfloat16.
+FEW_CASES = [("ga", "none"), ("npo", "none")]
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 
@@ -106,10 +111,11 @@ class Forward:
 
     def __init__(self, model, sequences):
         ids, attention, labels = collate(sequences)
-        out = model(input_ids=ids, attention_mask=attention, output_hidden_states=True)
+        with torch.autocast("cpu", torch.bfloat16, enabled=model.in_bfloat16):
+            out = model(input_ids=ids, attention_mask=attention, output_hidden_states=True)
         self.hidden_states = out.hidden_states
         self.own_labels = labels
-        self.logits = out.logits[:, :-1]
+        self.logits = out.logits[:, :-1].float()
         self.labels = labels[:, 1:]
         self.mask = self.labels != -100
         self.index = self.labels.clamp_min(0).unsqueeze(-1)
@@ -295,6 +301,7 @@ def make_models(out):
             if name.endswith(".bias"):
                 parameter.data.normal_(std=0.15)
         model.save_pretrained(os.path.join(out, family))
+        model.in_bfloat16 = False
         models[family] = model
     return models
 
@@ -318,27 +325,43 @@ def make_case(rng, family, objective, retain, tuning):
     }
 
 
+def in_bfloat16(model):
+    """The same model with weights rounded to what bfloat16 holds, for passes under autocast."""
+    model = copy.deepcopy(model).bfloat16().float()
+    model.set_attn_implementation("sdpa")  # as transformers chooses by itself
+    model.in_bfloat16 = True
+    return model
+
+
+def write_trainings(out, prefix, family, model, cases):
+    names = []
+    rng = random.Random(11)
+    for objective, retain in cases:
+        for tuning in ("full", "lora", "partial"):
+            case = make_case(rng, family, objective, retain, tuning)
+            result, weights = train(model, case)
+            name = f"{prefix}_{objective}_{retain}_{tuning}"
+            print(f"{name}: losses {result['losses'][0]:.5f} {result['losses'][-1]:.5f}, norms {min(result['norms']):.4f} to "
+                  f"{max(result['norms']):.4f}", flush=True)
+            save_file(weights, os.path.join(out, name + ".safetensors"))
+            with open(os.path.join(out, name + ".json"), "w", encoding="utf-8") as file:
+                json.dump({**case, **result}, file)
+            names.append(name)
+    with open(os.path.join(out, prefix + ".json"), "w", encoding="utf-8") as file:
+        json.dump(names, file)
+
+
 def main():
     out = sys.argv[1]
     os.makedirs(out, exist_ok=True)
     torch.set_num_threads(1)
     models = make_models(out)
     for family in FAMILIES:
-        names = []
-        rng = random.Random(11)
-        for objective, retain in CASES:
-            for tuning in ("full", "lora", "partial"):
-                case = make_case(rng, family, objective, retain, tuning)
-                result, weights = train(models[family], case)
-                name = f"{family}_{objective}_{retain}_{tuning}"
-                print(f"{name}: losses {result['losses'][0]:.5f} {result['losses'][-1]:.5f}, norms {min(result['norms']):.4f} to "
-                      f"{max(result['norms']):.4f}", flush=True)
-                save_file(weights, os.path.join(out, name + ".safetensors"))
-                with open(os.path.join(out, name + ".json"), "w", encoding="utf-8") as file:
-                    json.dump({**case, **result}, file)
-                names.append(name)
-        with open(os.path.join(out, family + ".json"), "w", encoding="utf-8") as file:
-            json.dump(names, file)
+        write_trainings(out, family, family, models[family], CASES)
+        prefix = family + "_bfloat16"
+        model = in_bfloat16(models[family])
+        copy.deepcopy(model).bfloat16().save_pretrained(os.path.join(out, prefix))
+        write_trainings(out, prefix, family, model, CASES if family == FAMILIES[0] else FEW_CASES)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 // The model that an engine holds, with all that belongs to it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include "worker/engine/engine.h"
 #include "worker/engine/memory/inference_memory.h"
 #include "worker/engine/model/causal_lm.h"
+#include "worker/engine/train/weight_history.h"
 
 namespace rwku::engine {
 
@@ -22,7 +24,11 @@ struct Resident {
   std::filesystem::path folder;
   std::unique_ptr<text::Tokenizer> tokenizer;
   std::unique_ptr<CausalLm> model;
-  std::vector<at::Tensor> pristine;  // on the host, in the order of NamedParameters()
+  // The weights as stored, in the dtypes of the files, on the host, in the order of
+  // NamedParameters().
+  std::vector<at::Tensor> pristine;
+  std::vector<uint64_t> checksums;  // of the model's weights as loaded, in the same order
+  WeightHistory history;            // since the last restore
   ModelInfo info;
   bool is_changed = false;         // trained since the last restore
   LayerVectors steering;           // since the last restore

@@ -153,9 +153,10 @@ class TorchEngine final : public Engine {
     }
     resident_.runner.reset();
     TrainingContext context;
-    context.original.weights = resident_.is_changed ? &resident_.pristine : nullptr;
+    context.original.weights = &resident_.pristine;
     context.original.checksum = resident_.info.weights_checksum;
     context.original.cache = &reference_nlls_;
+    context.history = &resident_.history;
     resident_.is_changed = true;
     TrainingCallbacks wrapped = callbacks;
     if (callbacks.on_epoch) {
@@ -213,7 +214,7 @@ class TorchEngine final : public Engine {
     }
     return CatchTorch([&] {
       const at::AutoGradMode no_grad(false);
-      std::vector<NamedTensor> parameters = resident_.model->NamedParameters();
+      const std::vector<NamedTensor> parameters = resident_.model->NamedParameters();
       if (!resident_.steering.empty()) {
         resident_.steering.clear();
         resident_.runner.reset();
@@ -221,20 +222,31 @@ class TorchEngine final : public Engine {
       if (resident_.is_changed) {
         resident_.runner.reset();
         resident_.model->RemoveAdapters();
-        RWKU_CHECK(parameters.size() == resident_.pristine.size());
-        for (size_t i = 0; i < parameters.size(); ++i) {
-          at::Tensor& parameter = parameters[i].second;
-          parameter.copy_(resident_.pristine[i]);
-          parameter.requires_grad_(false);
-          parameter.mutable_grad().reset();
-        }
+        RestoreWeights(parameters);
         resident_.is_changed = false;
       }
-      return WeightsChecksum(parameters);
+      return WeightsChecksum(parameters, resident_.checksums);
     });
   }
 
  private:
+  // Of those that have changed alone, and their checksums.
+  void RestoreWeights(const std::vector<NamedTensor>& parameters) {
+    RWKU_CHECK(parameters.size() == resident_.pristine.size());
+    // Before the copies: masters may take up the device's memory.
+    resident_.history.masters.clear();
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      const auto& [name, parameter] = parameters[i];
+      parameter.requires_grad_(false);
+      parameter.mutable_grad().reset();
+      if (resident_.history.changed.contains(name)) {
+        parameter.copy_(resident_.pristine[i].to(parameter.device(), /*non_blocking=*/true));
+        resident_.checksums[i] = TensorChecksum(parameter);
+      }
+    }
+    resident_.history.changed.clear();
+  }
+
   absl::StatusOr<Resident> LoadResident(const std::filesystem::path& folder, std::string identity,
                                         const CancelToken& cancel) const {
     Resident resident;
@@ -249,17 +261,18 @@ class TorchEngine final : public Engine {
     RWKU_RETURN_IF_ERROR(cancel.Check());
     RWKU_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(device_));
     RWKU_ASSIGN_OR_RETURN(const std::optional<at::ScalarType> dtype, ParseDtype(dtype_));
-    RWKU_ASSIGN_OR_RETURN(resident.model, LoadCausalLm(folder, device, dtype));
+    RWKU_ASSIGN_OR_RETURN(resident.model,
+                          LoadCausalLm(folder, device, dtype, &resident.pristine));
     RWKU_RETURN_IF_ERROR(cancel.Check());
     const std::vector<NamedTensor> parameters = resident.model->NamedParameters();
     for (const auto& [name, parameter] : parameters) {
-      resident.pristine.push_back(parameter.detach().to(at::kCPU).clone());
       resident.info.parameters += parameter.numel();
       resident.info.bytes += static_cast<int64_t>(parameter.nbytes());
     }
     resident.info.family = resident.model->config().model_type;
     resident.info.layers = resident.model->config().num_hidden_layers;
-    resident.info.weights_checksum = WeightsChecksum(parameters);
+    resident.checksums = TensorChecksums(parameters);
+    resident.info.weights_checksum = WeightsChecksum(parameters, resident.checksums);
     return resident;
   }
 

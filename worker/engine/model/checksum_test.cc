@@ -62,6 +62,12 @@ TEST(ChecksumTest, ChangesThatCompensateInAWeightedSumShow) {
   EXPECT_NE(Checksum(changed), before);
 }
 
+TEST(ChecksumTest, ANarrowDtypeThatHoldsTheSameNumbersHasTheSameChecksum) {
+  const at::Tensor narrow = Values().to(at::kBFloat16);
+  EXPECT_EQ(Checksum(narrow), Checksum(narrow.to(at::kFloat)));
+  EXPECT_NE(Checksum(narrow), Checksum(Values()));
+}
+
 TEST(ChecksumTest, MinusZeroIsNotZero) {
   const at::Tensor zeros = at::zeros({5}, at::kFloat);
   at::Tensor other = zeros.clone();

@@ -52,8 +52,7 @@ std::vector<at::Tensor> EmptyInBlocks(absl::Span<const at::Tensor> tensors, int6
       block = at::empty({block_bytes}, at::TensorOptions().dtype(at::kByte).pinned_memory(pinned));
       used = 0;
     }
-    placed.push_back(
-        block.narrow(0, used, bytes).view(tensor.scalar_type()).view(tensor.sizes()));
+    placed.push_back(block.narrow(0, used, bytes).view(tensor.scalar_type()).view(tensor.sizes()));
     used += (bytes + kAlignment - 1) / kAlignment * kAlignment;
   }
   return placed;
@@ -71,8 +70,10 @@ void CopyInParallel(absl::Span<const at::Tensor> from, absl::Span<const at::Tens
     const c10::AutoGradMode no_grad(false);
     for (int64_t i = begin; i < end; ++i) {
       const Piece& piece = pieces[static_cast<size_t>(i)];
-      to[piece.tensor].view({-1}).slice(0, piece.begin, piece.end).copy_(
-          from[piece.tensor].view({-1}).slice(0, piece.begin, piece.end));
+      to[piece.tensor]
+          .view({-1})
+          .slice(0, piece.begin, piece.end)
+          .copy_(from[piece.tensor].view({-1}).slice(0, piece.begin, piece.end));
     }
   });
 }

@@ -18,6 +18,7 @@
 #include "base/status_macros.h"
 #include "worker/engine/parallel/gang_link.h"
 #include "worker/engine/parallel/gradient_buckets.h"
+#include "worker/engine/parallel/gradient_shards.h"
 #include "worker/engine/parallel/join_store.h"
 #include "worker/engine/parallel/process_group.h"
 #include "worker/engine/parallel/rendezvous.h"
@@ -112,6 +113,15 @@ class C10dGang final : public TensorGang {
     std::unique_ptr<GradientExchange> exchange;
     RWKU_RETURN_IF_ERROR(Guard("exchange of gradients", [&] {
       exchange = MakeGradientBuckets(std::move(parameters), group_, link_);
+    }));
+    return exchange;
+  }
+
+  absl::StatusOr<std::unique_ptr<GradientExchange>> ShardGradients(
+      std::vector<at::Tensor> parameters, std::vector<int> owners) override {
+    std::unique_ptr<GradientExchange> exchange;
+    RWKU_RETURN_IF_ERROR(Guard("exchange of gradients", [&] {
+      exchange = MakeGradientShards(std::move(parameters), std::move(owners), group_, link_);
     }));
     return exchange;
   }

@@ -1,7 +1,6 @@
 #include "worker/engine/parallel/gradient_buckets.h"
 
 #include <algorithm>
-#include <functional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -10,10 +9,10 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
 #include <c10/util/Exception.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
 #include <torch/csrc/distributed/c10d/comm.hpp>
 #include <torch/csrc/distributed/c10d/reducer.hpp>
+
+#include "worker/engine/parallel/reach_all.h"
 
 namespace rwku::engine {
 namespace {
@@ -60,25 +59,6 @@ class SumBuckets final : public c10d::CommHookInterface {
   Works* const works_;  // the exchange's
 };
 
-// Passes on the gradient of the states, and reaches every weight with none: each weight's turn in
-// the backward pass comes exactly once, after all that the states' own graph gives it.
-class ReachAll final : public torch::autograd::Node {
- public:
-  ReachAll(size_t weights, std::function<void()> begin)
-      : weights_(weights), begin_(std::move(begin)) {}
-
-  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
-    begin_();
-    torch::autograd::variable_list passed(1 + weights_);
-    passed.front() = std::move(gradients.front());
-    return passed;
-  }
-
- private:
-  const size_t weights_;
-  const std::function<void()> begin_;
-};
-
 class GradientBuckets final : public GradientExchange {
  public:
   GradientBuckets(std::vector<at::Tensor> parameters,
@@ -102,14 +82,7 @@ class GradientBuckets final : public GradientExchange {
   }
 
   at::Tensor Attach(const at::Tensor& states) override {
-    torch::autograd::variable_list inputs = {states};
-    inputs.insert(inputs.end(), parameters_.begin(), parameters_.end());
-    const std::shared_ptr<torch::autograd::Node> node(
-        new ReachAll(parameters_.size(), [this] { Begin(); }), torch::autograd::deleteNode);
-    node->set_next_edges(torch::autograd::collect_next_edges(inputs));
-    at::Tensor attached = states.detach();
-    torch::autograd::set_history(attached, node);
-    return attached;
+    return ReachAll(states, parameters_, [this] { Begin(); });
   }
 
   void Finish() override {
@@ -127,6 +100,14 @@ class GradientBuckets final : public GradientExchange {
   }
 
   bool has_begun() const override { return has_begun_; }
+
+  int64_t peak_bytes() const override {
+    int64_t bytes = 0;
+    for (const at::Tensor& parameter : parameters_) {
+      bytes += static_cast<int64_t>(parameter.nbytes());
+    }
+    return bytes;
+  }
 
  private:
   void Begin() {

@@ -132,6 +132,31 @@ double LargestDifference(const std::vector<float>& a, const std::vector<float>& 
   return largest;
 }
 
+// Ranks that shard hold together what one rank holds, each its share of the numbers; of gradients
+// beside it no more than what is on its way and what a pass has just made.
+void ExpectMemoryOf(const std::vector<std::vector<std::string>>& lines, size_t index,
+                    const CaseResult& alone, const TrainingCase& one, int world_size) {
+  constexpr int64_t kLargestWeight = 640;  // numbers, of CaseModel
+  const int64_t bytes = c10::elementSize(one.dtype);
+  int64_t together = 0;
+  for (const auto& rank_lines : lines) {
+    const CaseResult rank = FromText(rank_lines[index]);
+    together += rank.held_optimizer_bytes;
+    if (!one.plan.shard_optimizer_state) {
+      EXPECT_EQ(rank.held_optimizer_bytes, alone.held_optimizer_bytes);
+      EXPECT_EQ(rank.held_gradient_bytes, alone.held_gradient_bytes);
+      continue;
+    }
+    EXPECT_LE(rank.held_optimizer_bytes,
+              alone.held_optimizer_bytes / world_size + 12 * kLargestWeight);
+    EXPECT_LE(rank.held_gradient_bytes,
+              alone.held_gradient_bytes / world_size + 3 * bytes * kLargestWeight);
+  }
+  if (one.plan.shard_optimizer_state) {
+    EXPECT_EQ(together, alone.held_optimizer_bytes);
+  }
+}
+
 // Every rank's results are those of one rank, and bit for bit each other's.
 void ExpectResultsOfOneRank(Ranks& ranks, int world_size) {
   for (int rank = 0; rank < world_size; ++rank) {
@@ -149,12 +174,15 @@ void ExpectResultsOfOneRank(Ranks& ranks, int world_size) {
     SCOPED_TRACE(cases[i].name);
     const CaseResult& expected = OneRank()[i];
     const CaseResult found = FromText(lines[0][i]);
-    ExpectNear(found.losses, expected.losses, 1e-5, "loss");
-    ExpectNear(found.norms, expected.norms, 1e-4, "gradient norm");
-    EXPECT_LE(LargestDifference(found.weights, expected.weights), 1e-5);
+    // In bfloat16 sums of gradients are rounded wherever they are added.
+    const bool is_exact = cases[i].dtype == at::kFloat;
+    ExpectNear(found.losses, expected.losses, is_exact ? 1e-5 : 1e-3, "loss");
+    ExpectNear(found.norms, expected.norms, is_exact ? 1e-4 : 1e-2, "gradient norm");
+    EXPECT_LE(LargestDifference(found.weights, expected.weights), is_exact ? 1e-5 : 2e-3);
     EXPECT_EQ(found.reference_texts, expected.reference_texts);
     const int64_t ranks_of_moments = cases[i].plan.shard_optimizer_state ? world_size : 1;
     EXPECT_EQ(found.optimizer_bytes, expected.optimizer_bytes / ranks_of_moments);
+    ExpectMemoryOf(lines, i, expected, cases[i], world_size);
     for (int rank = 1; rank < world_size; ++rank) {
       const CaseResult other = FromText(lines[static_cast<size_t>(rank)][i]);
       EXPECT_EQ(found.losses, other.losses) << rank;

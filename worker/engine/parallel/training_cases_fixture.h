@@ -26,17 +26,20 @@ struct TrainingCase {
   std::string name;
   TrainingPlan plan;
   bool ties_head = true;
+  at::ScalarType dtype = at::kFloat;  // that the model computes in
 };
 
 struct CaseResult {
   std::vector<double> losses;
   std::vector<double> norms;
   int64_t reference_texts = 0;
-  int64_t optimizer_bytes = 0;
+  int64_t optimizer_bytes = 0;  // as planned
+  int64_t held_optimizer_bytes = 0;
+  int64_t held_gradient_bytes = 0;
   std::vector<float> weights;  // of the model and its adapters
 };
 
-inline std::unique_ptr<CausalLm> CaseModel(bool ties_head) {
+inline std::unique_ptr<CausalLm> CaseModel(bool ties_head, at::ScalarType dtype = at::kFloat) {
   ModelConfig config;
   config.hidden_size = 16;
   config.intermediate_size = 40;
@@ -46,7 +49,7 @@ inline std::unique_ptr<CausalLm> CaseModel(bool ties_head) {
   config.head_dim = 4;
   config.vocab_size = 32;
   config.tie_word_embeddings = ties_head;
-  return CausalLm::Random(config, /*seed=*/1, /*std=*/0.1);
+  return CausalLm::Random(config, /*seed=*/1, /*std=*/0.1, at::kCPU, dtype);
 }
 
 // Seven items in batches of three, two a step: neither divides by two or four ranks, and an epoch's
@@ -119,17 +122,37 @@ inline std::vector<TrainingCase> TrainingCases() {
     c.plan.max_gradient_norm = 0.01;
   });
   add("rmu", Objective::kRmu, [](TrainingCase& c) { c.plan.strength = 3; });
+  // Retain passes of one rank meet forget passes of another, and ranks that have none left.
+  add("npo and hidden sharded", Objective::kNpo, [&](TrainingCase& c) {
+    retain(c.plan, RetainTerm::kHidden);
+    c.plan.shard_optimizer_state = true;
+    c.plan.micro_batch_parts = 2;
+  });
+  add("a head of its own, sharded, on the host", Objective::kGradientAscent, [](TrainingCase& c) {
+    c.ties_head = false;
+    c.plan.shard_optimizer_state = true;
+    c.plan.optimizer_on_host = true;
+  });
+  add("bfloat16", Objective::kNpo, [](TrainingCase& c) { c.dtype = at::kBFloat16; });
+  add("bfloat16 sharded", Objective::kNpo, [](TrainingCase& c) {
+    c.dtype = at::kBFloat16;
+    c.plan.shard_optimizer_state = true;
+  });
   add("one layer", Objective::kCeu, [](TrainingCase& c) { c.plan.layers = LayerRange{1, 2}; });
   return cases;
 }
 
 inline absl::StatusOr<CaseResult> RunCase(const TrainingCase& one, Gang* gang,
                                           const CancelToken& cancel) {
-  const auto model = CaseModel(one.ties_head);
+  const auto model = CaseModel(one.ties_head, one.dtype);
   TrainingPlan plan = one.plan;
   plan.gang = gang;
-  RWKU_ASSIGN_OR_RETURN(const TrainingReport report,
-                        TrainModel(*model, NumberTokenizer(32, /*eos_id=*/4), plan, {}, cancel));
+  HeldMemory held;
+  TrainingContext context;
+  context.held = &held;
+  RWKU_ASSIGN_OR_RETURN(
+      const TrainingReport report,
+      TrainModel(*model, NumberTokenizer(32, /*eos_id=*/4), plan, {}, cancel, context));
   CaseResult result;
   for (const TrainingStep& step : report.steps) {
     result.losses.push_back(step.loss);
@@ -137,6 +160,8 @@ inline absl::StatusOr<CaseResult> RunCase(const TrainingCase& one, Gang* gang,
   }
   result.reference_texts = report.reference_texts_computed;
   result.optimizer_bytes = report.memory.optimizer_bytes;
+  result.held_optimizer_bytes = held.optimizer_bytes;
+  result.held_gradient_bytes = held.gradient_bytes;
   std::vector<at::Tensor> tensors;
   for (const auto& [name, tensor] : model->NamedParameters()) {
     tensors.push_back(tensor);
@@ -148,7 +173,7 @@ inline absl::StatusOr<CaseResult> RunCase(const TrainingCase& one, Gang* gang,
     }
   }
   for (const at::Tensor& tensor : tensors) {
-    const at::Tensor values = tensor.detach().contiguous();
+    const at::Tensor values = tensor.detach().to(at::kFloat).contiguous();
     const auto* const data = values.const_data_ptr<float>();
     result.weights.insert(result.weights.end(), data, data + values.numel());
   }
@@ -159,6 +184,7 @@ inline absl::StatusOr<CaseResult> RunCase(const TrainingCase& one, Gang* gang,
 inline std::string ToText(const CaseResult& result) {
   std::ostringstream out;
   out << std::hexfloat << result.reference_texts << ' ' << result.optimizer_bytes << ' '
+      << result.held_optimizer_bytes << ' ' << result.held_gradient_bytes << ' '
       << result.losses.size() << ' ' << result.weights.size();
   for (size_t i = 0; i < result.losses.size(); ++i) {
     out << ' ' << result.losses[i] << ' ' << result.norms[i];
@@ -180,7 +206,8 @@ inline CaseResult FromText(const std::string& text) {
   CaseResult result;
   size_t steps = 0;
   size_t weights = 0;
-  in >> result.reference_texts >> result.optimizer_bytes >> steps >> weights;
+  in >> result.reference_texts >> result.optimizer_bytes >> result.held_optimizer_bytes >>
+      result.held_gradient_bytes >> steps >> weights;
   for (size_t i = 0; i < steps; ++i) {
     result.losses.push_back(number());
     result.norms.push_back(number());

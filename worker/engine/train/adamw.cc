@@ -29,6 +29,33 @@ std::optional<at::Tensor> Divisor(double scale, const at::TensorOptions& options
   return scale < 1.0 ? std::optional<at::Tensor>(at::full({}, 1.0 / scale, options)) : std::nullopt;
 }
 
+// Memory on the host that a GPU copies to and from at the bus's speed, like `other`.
+at::Tensor Staging(const at::Tensor& other, bool for_gpu) {
+  return at::empty(other.sizes(),
+                   at::TensorOptions().dtype(other.scalar_type()).pinned_memory(for_gpu));
+}
+
+// A piece of a gradient, where its master is.
+at::Tensor BesideMaster(const at::Tensor& gradient, const at::Tensor& master) {
+  if (gradient.device() == master.device()) {
+    return gradient;
+  }
+  at::Tensor staged = Staging(gradient, gradient.is_cuda());
+  staged.copy_(gradient);
+  return staged;
+}
+
+// A piece of a weight becomes its master, rounded.
+void RoundInto(const at::Tensor& master, const at::Tensor& weight) {
+  if (weight.device() == master.device()) {
+    weight.copy_(master);
+    return;
+  }
+  at::Tensor staged = Staging(weight, weight.is_cuda());
+  staged.copy_(master);
+  weight.copy_(staged, /*non_blocking=*/true);
+}
+
 }  // namespace
 
 AdamW::AdamW(std::vector<at::Tensor> parameters, AdamWOptions options, std::vector<bool> is_own,
@@ -166,7 +193,7 @@ void AdamW::StepMaster(size_t index, double learning_rate, double scale) {
     // A copy, which the kernel writes over.
     at::Tensor piece = at::empty({end - begin}, options);
     if (gradient.defined()) {
-      piece.copy_(gradient.view({-1}).slice(0, begin, end).to(master.device()));
+      piece.copy_(BesideMaster(gradient.view({-1}).slice(0, begin, end), master));
     } else {
       piece.zero_();
     }
@@ -176,7 +203,7 @@ void AdamW::StepMaster(size_t index, double learning_rate, double scale) {
                       learning_rate, options_.beta1, options_.beta2, options_.weight_decay,
                       options_.epsilon, /*amsgrad=*/false, /*maximize=*/false, divisor,
                       /*found_inf=*/std::nullopt);
-    parameter.slice(0, begin, end).copy_(updated.to(parameter.scalar_type()));
+    RoundInto(updated, parameter.slice(0, begin, end));
   }
 }
 

@@ -3,15 +3,14 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include <ATen/ops/cat.h>
 #include <c10/core/GradMode.h>
-#include <c10/core/ScalarType.h>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "base/status_macros.h"
 #include "worker/engine/torch_status.h"
+#include "worker/engine/train/computed_in.h"
 #include "worker/engine/train/device_memory.h"
 #include "worker/engine/train/pack.h"
 #include "worker/engine/train/sequence_objectives.h"
@@ -74,8 +73,7 @@ absl::StatusOr<ReferenceNlls> ComputeReferenceNlls(const CausalLm& model,
                                                    const std::vector<TrainingSequence>& sequences,
                                                    const OriginalModel& original,
                                                    const CancelToken& cancel) {
-  const std::string computed_in = absl::StrCat(model.device().is_cpu() ? "cpu" : "cuda", " ",
-                                               c10::toString(model.compute_dtype()));
+  const std::string computed_in = ComputedIn(model.device(), model.compute_dtype());
   ReferenceNllCache only_here;
   ReferenceNllCache& cache = original.cache == nullptr ? only_here : *original.cache;
   cache.Open(original.checksum);

@@ -29,7 +29,7 @@ class ReferenceNllCache {
   // No folder: in memory alone.
   explicit ReferenceNllCache(std::filesystem::path folder = {}) : folder_(std::move(folder)) {}
 
-  // SHA-256 of all that the value depends on. `computed_in` names the device's kind and dtype.
+  // SHA-256 of all that the value depends on. `computed_in` is ComputedIn's.
   static std::string Key(absl::string_view weights_checksum, absl::string_view computed_in,
                          const TrainingSequence& sequence);
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/GradMode.h>
@@ -41,11 +42,25 @@ namespace {
 
 int64_t CeilDivide(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
+int64_t GradientBytes(const TrainableWeights& weights) {
+  int64_t bytes = 0;
+  for (const at::Tensor& tensor : weights.tensors()) {
+    bytes += static_cast<int64_t>(tensor.nbytes());
+  }
+  return bytes;
+}
+
 // This rank's items of one of a batch's two corpora, in the scale of the whole batch.
 struct Pass {
   bool is_retain = false;
   std::vector<int> items;
   BatchScale scale;
+};
+
+// Items that pass through the model at once.
+struct Part {
+  const Pass* pass = nullptr;
+  absl::Span<const int> items;
 };
 
 struct LossAndNorm {
@@ -97,6 +112,10 @@ class Trainer {
       }
     }
     KeepMasters(weights, optimizer, &history_);
+    if (context_.held != nullptr) {
+      *context_.held = {optimizer.StateBytes(),
+                        exchange_ != nullptr ? exchange_->peak_bytes() : GradientBytes(weights)};
+    }
     return std::move(report_);
   }
 
@@ -213,7 +232,7 @@ class Trainer {
   AdamW MakeOptimizer(const TrainableWeights& weights) {
     AdamWOptions options;
     options.max_gradient_norm = plan_.max_gradient_norm;
-    options.keeps_gradients = share_.gang != nullptr;
+    options.keeps_gradients = share_.gang != nullptr && !ShardsOptimizer();
     options.on_host = plan_.optimizer_on_host;
     std::vector<bool> is_own;
     if (ShardsOptimizer()) {
@@ -232,7 +251,11 @@ class Trainer {
       return absl::OkStatus();
     }
     RWKU_RETURN_IF_ERROR(AnyRank(share_, false, cancel_).status());
-    RWKU_ASSIGN_OR_RETURN(exchange_, share_.gang->ExchangeGradients(weights.tensors()));
+    if (ShardsOptimizer()) {
+      RWKU_ASSIGN_OR_RETURN(exchange_, share_.gang->ShardGradients(weights.tensors(), owners_));
+    } else {
+      RWKU_ASSIGN_OR_RETURN(exchange_, share_.gang->ExchangeGradients(weights.tensors()));
+    }
     return absl::OkStatus();
   }
 
@@ -255,41 +278,86 @@ class Trainer {
     return passes;
   }
 
-  at::Tensor BackwardPart(const Pass& pass, const MicroBatch& part) const {
+  // Adds a part's gradients, and exchanges them with the other ranks' if it `ends_exchange`.
+  at::Tensor BackwardPart(const Part& part, bool ends_exchange) {
+    const Pass& pass = *part.pass;
+    MicroBatch batch =
+        PackItems(pass.is_retain ? retain_ : forget_, part.items, model_.device());
+    if (ends_exchange) {
+      batch.pack.on_states = [this](const at::Tensor& states) {
+        return exchange_->Attach(states);
+      };
+    }
     return pass.is_retain
-               ? BackwardRetain(model_, part.pack, plan_, part.reference, pass.scale)
-               : BackwardForget(model_, part.pack, plan_, part.reference, direction_, pass.scale);
+               ? BackwardRetain(model_, batch.pack, plan_, batch.reference, pass.scale)
+               : BackwardForget(model_, batch.pack, plan_, batch.reference, direction_, pass.scale);
   }
 
-  // Adds the gradients of a step's batches; returns the mean of their losses. In a gang both are
-  // those of all ranks: the last part of the last pass exchanges the gradients.
-  absl::StatusOr<LossAndNorm> Backward(const StepBatches& batches, const AdamW& optimizer) {
-    at::Tensor loss = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
-    const std::vector<Pass> passes = PassesOf(batches);
+  std::vector<Part> PartsOf(const std::vector<Pass>& passes) const {
+    std::vector<Part> parts;
     for (const Pass& pass : passes) {
       const auto items = absl::MakeConstSpan(pass.items);
       const auto part_size =
           static_cast<size_t>(CeilDivide(static_cast<int64_t>(items.size()), parts_));
       for (size_t begin = 0; begin < items.size(); begin += part_size) {
-        RWKU_RETURN_IF_ERROR(cancel_.Check());
-        MicroBatch part = PackItems(pass.is_retain ? retain_ : forget_,
-                                    items.subspan(begin, part_size), model_.device());
-        if (exchange_ != nullptr && &pass == &passes.back() && begin + part_size >= items.size()) {
-          part.pack.on_states = [this](const at::Tensor& states) {
-            return exchange_->Attach(states);
-          };
-        }
-        loss += BackwardPart(pass, part);
+        parts.push_back({&pass, items.subspan(begin, part_size)});
       }
     }
-    if (exchange_ != nullptr) {
-      exchange_->Finish();
+    return parts;
+  }
+
+  // Adds the gradients of a step's batches; returns the mean of their losses. In a gang both are
+  // those of all ranks.
+  absl::StatusOr<LossAndNorm> Backward(const StepBatches& batches, const AdamW& optimizer) {
+    at::Tensor loss = at::zeros({}, at::TensorOptions(model_.device()).dtype(at::kDouble));
+    const std::vector<Pass> passes = PassesOf(batches);
+    const std::vector<Part> parts = PartsOf(passes);
+    if (ShardsOptimizer()) {
+      RWKU_RETURN_IF_ERROR(BackwardInShards(parts, loss));
+    } else {
+      for (const Part& part : parts) {
+        RWKU_RETURN_IF_ERROR(cancel_.Check());
+        loss += BackwardPart(part, exchange_ != nullptr && &part == &parts.back());
+      }
+      if (exchange_ != nullptr) {
+        exchange_->Finish();
+      }
+    }
+    at::Tensor norm = optimizer.GradientNorm().to(at::kDouble);
+    if (ShardsOptimizer()) {
+      norm = norm.square();
+      RWKU_RETURN_IF_ERROR(share_.gang->Sum(norm));
+      norm = norm.sqrt();
+    }
+    if (share_.gang != nullptr) {
       RWKU_RETURN_IF_ERROR(share_.gang->Sum(loss));
     }
     // One read for both: the host waits for the device once a step.
-    const at::Tensor both =
-        at::stack({loss, optimizer.GradientNorm().to(at::kDouble)}).to(at::kCPU);
+    const at::Tensor both = at::stack({loss, norm}).to(at::kCPU);
     return LossAndNorm{both[0].item<double>(), both[1].item<double>()};
+  }
+
+  // Exchanges after every part; a rank without one takes part while another has any.
+  absl::Status BackwardInShards(const std::vector<Part>& parts, at::Tensor& loss) {
+    for (size_t next = 0;; ++next) {
+      const bool has_part = next < parts.size();
+      // A step that is repeated has agreed on its first exchange already.
+      if (!exchange_is_agreed_) {
+        at::Tensor left = at::full({}, has_part ? 1.0 : 0.0, loss.options());
+        RWKU_RETURN_IF_ERROR(share_.gang->Sum(left));
+        if (left.item<double>() == 0) {
+          return absl::OkStatus();
+        }
+        exchange_is_agreed_ = true;
+      }
+      RWKU_RETURN_IF_ERROR(cancel_.Check());
+      if (has_part) {
+        loss += BackwardPart(parts[next], /*ends_exchange=*/true);
+      }
+      has_exchanged_ = true;
+      exchange_->Finish();
+      exchange_is_agreed_ = false;
+    }
   }
 
   // Backward, in smaller and smaller parts while memory runs out. What has been handed to other
@@ -299,9 +367,10 @@ class Trainer {
     for (const Batch& own : ShareOf(batches, share_.rank, share_.world_size)) {
       largest = std::max(largest, static_cast<int>(own.items.size()));
     }
+    has_exchanged_ = false;
     while (true) {
       auto result = CatchTorch([&] { return Backward(batches, *optimizer); });
-      const bool is_final = exchange_ != nullptr && exchange_->has_begun();
+      const bool is_final = exchange_ != nullptr && (has_exchanged_ || exchange_->has_begun());
       if (!absl::IsResourceExhausted(result.status()) || parts_ >= largest || is_final) {
         return result;
       }
@@ -389,6 +458,8 @@ class Trainer {
   std::vector<std::vector<StepBatches>> epochs_;
   std::vector<int> owners_;  // of the weights' optimizer state, where it is sharded
   std::unique_ptr<GradientExchange> exchange_;
+  bool exchange_is_agreed_ = false;  // the next one of gradients in shards
+  bool has_exchanged_ = false;       // gradients in shards, in this step
   ReferencedCorpus forget_;
   ReferencedCorpus retain_;
   at::Tensor direction_;  // of kRmu

@@ -15,6 +15,12 @@
 
 namespace rwku::engine {
 
+// What a training held in fact, on this rank.
+struct HeldMemory {
+  int64_t optimizer_bytes = 0;  // masters and moments
+  int64_t gradient_bytes = 0;   // the most at a time
+};
+
 struct TrainingContext {
   OriginalModel original;
   // What earlier trainings did to the weights, and where this one writes down what it does; null:
@@ -22,6 +28,7 @@ struct TrainingContext {
   WeightHistory* history = nullptr;
   // Memory of the device beyond the weights; unset: as it is when the training begins.
   std::optional<int64_t> available_bytes = std::nullopt;
+  HeldMemory* held = nullptr;  // null: nobody asks
   // With it: all that the device has; 0 = unknown.
   int64_t device_bytes = 0;
 };

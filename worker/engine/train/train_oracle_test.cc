@@ -1,5 +1,6 @@
 // Equality with straightforward PyTorch loops, as tests/oracle/train_oracle.py ran them: every
-// objective and retain term, full, LoRA and of some layers, for every family.
+// objective and retain term, full, LoRA and of some layers, for every family in float32; the same
+// under autocast to bfloat16, for one family, and two objectives of the others.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -11,8 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
@@ -119,18 +122,27 @@ class TrainOracleTest : public testing::TestWithParam<const char*> {
     folder_ = root == nullptr ? "" : root;
   }
 
+  static bool IsNarrow() { return absl::EndsWith(GetParam(), "_bfloat16"); }
+
   void Compare(const std::string& name) {
     const Json expected = Json::parse(*ReadFile(folder_ / (name + ".json")));
-    absl::StatusOr<std::unique_ptr<CausalLm>> model = LoadCausalLm(folder_ / GetParam(), at::kCPU);
+    std::vector<at::Tensor> stored;
+    absl::StatusOr<std::unique_ptr<CausalLm>> model =
+        LoadCausalLm(folder_ / GetParam(), at::kCPU, IsNarrow() ? at::kBFloat16 : at::kFloat,
+                     &stored);
     ASSERT_TRUE(model.ok()) << model.status();
     const NumberTokenizer tokenizer(static_cast<int>((*model)->config().vocab_size),
                                     expected["eos"].get<int32_t>());
     const CancelToken cancel;
+    WeightHistory history;
+    TrainingContext context;
+    context.original.weights = &stored;
+    context.history = &history;
     const absl::StatusOr<TrainingReport> report =
-        TrainModel(**model, tokenizer, PlanOf(expected), {}, cancel);
+        TrainModel(**model, tokenizer, PlanOf(expected), {}, cancel, context);
     ASSERT_TRUE(report.ok()) << report.status();
     CompareSteps(name, expected, *report);
-    CompareWeights(name, **model);
+    CompareWeights(name, **model, history);
   }
 
   void CompareSteps(const std::string& name, const Json& expected, const TrainingReport& report) {
@@ -150,7 +162,7 @@ class TrainOracleTest : public testing::TestWithParam<const char*> {
     EXPECT_GT(clipped, 0) << "clipping was not at work";
   }
 
-  void CompareWeights(const std::string& name, CausalLm& model) {
+  void CompareWeights(const std::string& name, CausalLm& model, const WeightHistory& history) {
     const absl::StatusOr<SafetensorsFile> expected =
         SafetensorsFile::Open(folder_ / (name + ".safetensors"));
     ASSERT_TRUE(expected.ok()) << expected.status();
@@ -162,7 +174,7 @@ class TrainOracleTest : public testing::TestWithParam<const char*> {
       }
     }
     const absl::StatusOr<std::unique_ptr<CausalLm>> start =
-        LoadCausalLm(folder_ / GetParam(), at::kCPU);
+        LoadCausalLm(folder_ / GetParam(), at::kCPU, model.compute_dtype());
     ASSERT_TRUE(start.ok()) << start.status();
     const std::vector<NamedTensor> before = (*start)->NamedParameters();
     size_t compared = 0;
@@ -175,7 +187,15 @@ class TrainOracleTest : public testing::TestWithParam<const char*> {
       }
       const absl::StatusOr<at::Tensor> other = expected->Get(tensor_name);
       ASSERT_TRUE(other.ok()) << other.status();
-      worst_weight_.Take(LargestDifference(tensor, *other), absl::StrCat(name, " ", tensor_name));
+      const auto master = history.masters.find(tensor_name);
+      EXPECT_EQ(master != history.masters.end(), tensor.scalar_type() != at::kFloat);
+      const at::Tensor trained_values =
+          master == history.masters.end() ? tensor.detach() : master->second;
+      if (master != history.masters.end()) {
+        EXPECT_TRUE(at::equal(tensor, trained_values.to(tensor.scalar_type()))) << tensor_name;
+      }
+      worst_weight_.Take(LargestDifference(trained_values, *other),
+                         absl::StrCat(name, " ", tensor_name));
       ++compared;
     }
     EXPECT_EQ(compared, expected->header().entries.size());
@@ -196,9 +216,13 @@ TEST_P(TrainOracleTest, LossesAndFinalWeightsAreThoseOfThePaddedPyTorchLoop) {
   for (const std::string& name : names) {
     SCOPED_TRACE(name);
     Compare(name);
-    EXPECT_LT(worst_loss_.value, 1e-4);
-    EXPECT_LT(worst_norm_.value, 1e-3);
-    EXPECT_LT(worst_weight_.value, 1e-4);
+    EXPECT_LT(worst_loss_.value, IsNarrow() ? 2e-3 : 1e-4);
+    EXPECT_LT(worst_norm_.value, IsNarrow() ? 5e-2 : 1e-3);
+    if (!IsNarrow()) {
+      // Adam divides by the gradient's size: in bfloat16 a small one may turn its sign, and its
+      // weight goes the other way at full speed.
+      EXPECT_LT(worst_weight_.value, 1e-4);
+    }
   }
   std::cout << GetParam() << ": " << names.size() << " trainings, loss off by at most "
             << worst_loss_ << ", norm by " << worst_norm_ << ", both relative, weights by "
@@ -206,7 +230,8 @@ TEST_P(TrainOracleTest, LossesAndFinalWeightsAreThoseOfThePaddedPyTorchLoop) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Families, TrainOracleTest,
-                         testing::Values("llama", "mistral", "phi3", "qwen2"),
+                         testing::Values("llama", "mistral", "phi3", "qwen2", "llama_bfloat16",
+                                         "mistral_bfloat16", "phi3_bfloat16", "qwen2_bfloat16"),
                          [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
