@@ -20,14 +20,14 @@
 
 #include "base/cancel.h"
 #include "base/file.h"
-#include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/generate.h"
 #include "worker/engine/decode/host_runner.h"
 #include "worker/engine/model/causal_lm.h"
 
 int main(int argc, char** argv) {
-  using rwku::engine::GreedyOptions;
-  using rwku::engine::GreedyRequest;
-  GreedyOptions options;
+  using rwku::engine::DecodeOptions;
+  using rwku::engine::DecodeRequest;
+  DecodeOptions options;
   int new_tokens = 0;
   int repetitions = 0;
   int threads = 1;
@@ -58,7 +58,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "%s\n", status.ToString().c_str());
     return 1;
   }
-  std::vector<GreedyRequest> requests;
+  std::vector<DecodeRequest> requests;
   for (auto& prompt : nlohmann::json::parse(*text).get<std::vector<std::vector<int32_t>>>()) {
     requests.push_back({std::move(prompt), new_tokens, {}});
   }
@@ -70,7 +70,7 @@ int main(int argc, char** argv) {
     rwku::evaluate::Usage usage;
     const rwku::bench::Stopwatch watch;
     const auto outputs =
-        rwku::engine::GenerateGreedy(runner, requests, options, nullptr, cancel, usage);
+        rwku::engine::GenerateTokens(runner, requests, options, nullptr, cancel, usage);
     if (!outputs.ok()) {
       std::fprintf(stderr, "%s\n", outputs.status().ToString().c_str());
       return 1;

@@ -1,10 +1,12 @@
 #include "benchmark/evaluate/evaluate.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 
+#include "base/check.h"
 #include "base/status_macros.h"
 #include "benchmark/evaluate/probe_plan.h"
 #include "benchmark/evaluate/request_error.h"
@@ -54,130 +56,107 @@ absl::Status TakeContinuations(std::vector<ContinuationScores> scores, Predictio
   return absl::OkStatus();
 }
 
-// Makes the calls of a plan and puts the answers in their places.
-class Questioner {
- public:
-  Questioner(LanguageModel& model, const EvaluateOptions& options, const ProgressCallback& progress,
-             const CancelToken& cancel, ProbePlan* plan)
-      : model_(model),
-        options_({.single_bos = options.single_bos}),
-        stop_at_newline_(options.stop_at_newline),
-        progress_(progress),
-        cancel_(cancel),
-        plan_(*plan),
-        total_(plan->request_count()) {}
+absl::Status Named(const ProbePlan& plan, const Place& place, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(NameOf(plan, place), ": ", status.message()));
+}
 
-  absl::Status Generate() {
-    return Ask(
-        plan_.generate,
-        [this](absl::Span<const GenerateRequest> requests, const ProgressCallback& progress) {
-          return model_.Generate(requests, options_, progress, cancel_);
-        },
-        [this](const GenerateRequest& /*request*/, absl::string_view text, Prediction* prediction) {
-          if (stop_at_newline_ && dataset::IsQuestionSet(prediction->probe_set)) {
-            text = text.substr(0, text.find('\n'));
-          }
-          prediction->output = std::string(metrics::StripWhitespace(text));
-          return absl::OkStatus();
-        });
+absl::Status CheckCount(absl::string_view what, size_t found, size_t expected) {
+  if (found != expected) {
+    return absl::InternalError(
+        absl::StrCat("the model gave ", found, " answers for ", expected, " ", what));
   }
+  return absl::OkStatus();
+}
 
-  absl::Status ScoreContinuations() {
-    return Ask(
-        plan_.continuations,
-        [this](absl::Span<const ContinuationRequest> requests, const ProgressCallback& progress) {
-          return model_.ScoreContinuations(requests, options_, progress, cancel_);
-        },
-        [](const ContinuationRequest& request, std::vector<ContinuationScores> scores,
-           Prediction* prediction) {
-          RWKU_RETURN_IF_ERROR(
-              CheckCount("continuations", scores.size(), request.continuations.size()));
-          return TakeContinuations(std::move(scores), prediction);
-        });
-  }
-
-  absl::Status ScoreNextTokens() {
-    return Ask(
-        plan_.next_tokens,
-        [this](absl::Span<const NextTokenRequest> requests, const ProgressCallback& progress) {
-          return model_.ScoreNextTokens(requests, options_, progress, cancel_);
-        },
-        [](const NextTokenRequest& request, const std::vector<float>& scores,
-           Prediction* prediction) {
-          RWKU_RETURN_IF_ERROR(CheckCount("candidates", scores.size(), request.candidates.size()));
-          for (size_t i = 0; i < scores.size(); ++i) {
-            prediction->choices[i].log_probability = scores[i];
-          }
-          return absl::OkStatus();
-        });
-  }
-
-  absl::Status ScoreTexts() {
-    return Ask(
-        plan_.texts,
-        [this](absl::Span<const std::string> texts, const ProgressCallback& progress) {
-          return model_.ScoreTexts(texts, progress, cancel_);
-        },
-        [](const std::string& /*text*/, TokenScores scores, Prediction* prediction) {
-          prediction->token_log_probabilities = std::move(scores.log_probabilities);
-          prediction->token_means = std::move(scores.means);
-          prediction->token_variances = std::move(scores.variances);
-          return absl::OkStatus();
-        });
-  }
-
- private:
-  static absl::Status CheckCount(absl::string_view what, size_t found, size_t expected) {
-    if (found != expected) {
-      return absl::InternalError(
-          absl::StrCat("the model gave ", found, " answers for ", expected, " ", what));
+// `take` puts one answer into its prediction.
+template <typename Request, typename Reply, typename Take>
+absl::Status TakeAll(absl::string_view what, const PlannedRequests<Request>& planned,
+                     std::vector<Reply>& answers, ProbePlan& plan, const Take& take) {
+  RWKU_RETURN_IF_ERROR(CheckCount(what, answers.size(), planned.requests.size()));
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const Place& place = planned.places[i];
+    if (absl::Status status = take(planned.requests[i], std::move(answers[i]), &plan.At(place));
+        !status.ok()) {
+      return Named(plan, place, status);
     }
+  }
+  return absl::OkStatus();
+}
+
+// Puts the answers in their places.
+absl::Status TakeAnswers(Answers answers, bool stop_at_newline, ProbePlan& plan) {
+  RWKU_RETURN_IF_ERROR(
+      TakeAll("prompts", plan.generate, answers.generate, plan,
+              [&](const GenerateRequest& /*request*/, absl::string_view text, Prediction* to) {
+                if (stop_at_newline && dataset::IsQuestionSet(to->probe_set)) {
+                  text = text.substr(0, text.find('\n'));
+                }
+                to->output = std::string(metrics::StripWhitespace(text));
+                return absl::OkStatus();
+              }));
+  RWKU_RETURN_IF_ERROR(TakeAll("prompts with continuations", plan.continuations,
+                               answers.continuations, plan,
+                               [](const ContinuationRequest& request,
+                                  std::vector<ContinuationScores> scores, Prediction* to) {
+                                 RWKU_RETURN_IF_ERROR(CheckCount("continuations", scores.size(),
+                                                                 request.continuations.size()));
+                                 return TakeContinuations(std::move(scores), to);
+                               }));
+  RWKU_RETURN_IF_ERROR(TakeAll(
+      "prompts with candidates", plan.next_tokens, answers.next_tokens, plan,
+      [](const NextTokenRequest& request, const std::vector<float>& scores, Prediction* to) {
+        RWKU_RETURN_IF_ERROR(CheckCount("candidates", scores.size(), request.candidates.size()));
+        for (size_t i = 0; i < scores.size(); ++i) {
+          to->choices[i].log_probability = scores[i];
+        }
+        return absl::OkStatus();
+      }));
+  return TakeAll("texts", plan.texts, answers.texts, plan,
+                 [](const std::string& /*text*/, TokenScores scores, Prediction* to) {
+                   to->token_log_probabilities = std::move(scores.log_probabilities);
+                   to->token_means = std::move(scores.means);
+                   to->token_variances = std::move(scores.variances);
+                   return absl::OkStatus();
+                 });
+}
+
+const Place& PlaceIn(const ProbePlan& plan, const Questions::Place& asked) {
+  switch (asked.kind) {
+    case Questions::Kind::kGenerate:
+      return plan.generate.places[asked.index];
+    case Questions::Kind::kContinuations:
+      return plan.continuations.places[asked.index];
+    case Questions::Kind::kNextTokens:
+      return plan.next_tokens.places[asked.index];
+    case Questions::Kind::kTexts:
+      return plan.texts.places[asked.index];
+    case Questions::Kind::kSample:
+      break;
+  }
+  RWKU_CHECK(false);  // a plan samples nothing
+}
+
+// Asks the model all of a plan, and puts the answers in their places.
+absl::Status AskAll(LanguageModel& model, const EvaluateOptions& options,
+                    const ProgressCallback& progress, const CancelToken& cancel, ProbePlan& plan) {
+  const Questions questions{.generate = plan.generate.requests,
+                            .continuations = plan.continuations.requests,
+                            .next_tokens = plan.next_tokens.requests,
+                            .texts = plan.texts.requests};
+  if (questions.size() == 0) {
     return absl::OkStatus();
   }
-
-  // `call` asks the model, `take` puts one answer into its prediction.
-  template <typename Request, typename Call, typename Take>
-  absl::Status Ask(const PlannedCall<Request>& planned, const Call& call, const Take& take) {
-    if (planned.requests.empty()) {
-      return absl::OkStatus();
-    }
-    auto answers = call(planned.requests, [this](size_t done, size_t /*of_this_call*/) {
-      if (progress_) {
-        progress_(done_ + done, total_);
-      }
-    });
-    if (!answers.ok()) {
-      const std::optional<size_t> request = RequestOf(answers.status());
-      return request.has_value() && *request < planned.places.size()
-                 ? Named(planned.places[*request], answers.status())
-                 : answers.status();
-    }
-    RWKU_RETURN_IF_ERROR(CheckCount("requests", answers->size(), planned.requests.size()));
-    for (size_t i = 0; i < planned.requests.size(); ++i) {
-      const Place& place = planned.places[i];
-      if (absl::Status status =
-              take(planned.requests[i], std::move((*answers)[i]), &plan_.At(place));
-          !status.ok()) {
-        return Named(place, status);
-      }
-    }
-    done_ += planned.requests.size();
-    return cancel_.Check();
+  absl::StatusOr<Answers> answers =
+      model.Answer(questions, {.single_bos = options.single_bos}, progress, cancel);
+  if (!answers.ok()) {
+    const std::optional<size_t> request = RequestOf(answers.status());
+    return request.has_value() && *request < questions.size()
+               ? Named(plan, PlaceIn(plan, questions.PlaceOf(*request)), answers.status())
+               : answers.status();
   }
-
-  absl::Status Named(const Place& place, const absl::Status& status) const {
-    return absl::Status(status.code(), absl::StrCat(NameOf(plan_, place), ": ", status.message()));
-  }
-
-  LanguageModel& model_;
-  const PromptOptions options_;
-  const bool stop_at_newline_;
-  const ProgressCallback& progress_;
-  const CancelToken& cancel_;
-  ProbePlan& plan_;
-  const size_t total_;
-  size_t done_ = 0;
-};
+  RWKU_RETURN_IF_ERROR(TakeAnswers(*std::move(answers), options.stop_at_newline, plan));
+  return cancel.Check();
+}
 
 Usage Difference(const Usage& after, const Usage& before) {
   return {after.prompt_tokens - before.prompt_tokens,
@@ -204,19 +183,14 @@ absl::StatusOr<EvaluationSummary> Evaluation::Run(LanguageModel& model, const Pr
                                                   const ProgressCallback& progress,
                                                   const CancelToken& cancel) && {
   const Usage before = model.usage();
-  Questioner questioner(model, options_, progress, cancel, &plan_);
-  RWKU_RETURN_IF_ERROR(questioner.Generate());
-  RWKU_RETURN_IF_ERROR(questioner.ScoreContinuations());
-  RWKU_RETURN_IF_ERROR(questioner.ScoreNextTokens());
-  RWKU_RETURN_IF_ERROR(questioner.ScoreTexts());
+  RWKU_RETURN_IF_ERROR(AskAll(model, options_, progress, cancel, plan_));
 
   const ScoringContext scoring{&words_, text_prefix_};
   for (size_t set = 0; set < plan_.sets.size(); ++set) {
     for (size_t probe = 0; probe < plan_.sets[set].predictions.size(); ++probe) {
       const Place place{set, probe};
       if (absl::Status status = ScorePrediction(scoring, &plan_.At(place)); !status.ok()) {
-        return absl::Status(status.code(),
-                            absl::StrCat(NameOf(plan_, place), ": ", status.message()));
+        return Named(plan_, place, status);
       }
     }
     RWKU_RETURN_IF_ERROR(cancel.Check());

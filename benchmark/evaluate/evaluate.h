@@ -57,9 +57,9 @@ class Evaluation {
                                             const CancelToken& cancel);
 
   // Asks `model` every probe, scores what it did (see score_prediction.h) and gives the predictions
-  // to `sink`, set by set in the order of Prepare's. Each kind of call is made once over all sets,
-  // so that the engine can fill its batches and share prefixes. Predictions do not depend on which
-  // other sets are asked for. `progress` (may be null) counts requests over all calls.
+  // to `sink`, set by set in the order of Prepare's. One call asks all sets, so that the engine can
+  // fill its batches and share prefixes. Predictions do not depend on which other sets are asked
+  // for. `progress` (may be null) counts requests over all sets.
   //
   // An error of the model is an error of the evaluation, never an answer; it names the probe
   // ("bbh 17: ...") if it is about one. When `cancel` fires, its reason is returned.

@@ -183,10 +183,10 @@ TEST_F(EvaluateTest, AnswersEndAtTheFirstLineBreakWhereThatIsAskedFor) {
   EXPECT_EQ(batches_[1][0].output, "One.\nTwo.");
 }
 
-TEST_F(EvaluateTest, EachKindOfCallIsMadeOnceOverAllSetsAndSetsComeInTheOrderAskedFor) {
+TEST_F(EvaluateTest, OneCallAsksAllSetsAndSetsComeInTheOrderAskedFor) {
   options_.single_bos = true;
   ASSERT_TRUE(Run(AllSets()).ok());
-  EXPECT_EQ(model_.calls, 4);
+  EXPECT_EQ(model_.calls, 1);
   EXPECT_TRUE(model_.last_options.single_bos);
   ASSERT_THAT(batches_, SizeIs(12));
   for (size_t i = 0; i < batches_.size(); ++i) {
@@ -370,6 +370,35 @@ TEST_F(EvaluateTest, AFailingProbeAmongManySetsIsNamedByItsOwn) {
                                       ProbeSet::kNeighborLevel2, ProbeSet::kBbh,
                                       ProbeSet::kTriviaQa};
   EXPECT_EQ(Run(sets).message(), "triviaqa 0: broken");
+}
+
+TEST_F(EvaluateTest, AFailingProbeIsNamedWhateverIsAskedAboutIt) {
+  // Of 19 requests: 9 texts to write, 7 continuations, mmlu, two texts to score.
+  const std::vector<std::pair<size_t, std::string>> cases = {
+      {8, "fluency 0"}, {9, "forget_level1 0"}, {11, "forget_level2 1"}, {15, "truthfulqa 0"},
+      {16, "mmlu 0"},   {17, "forget_mia 0"},   {18, "retain_mia 0"}};
+  for (const auto& [number, name] : cases) {
+    model_.failing_request = {number, absl::InternalError("broken")};
+    EXPECT_EQ(Run(AllSets()).message(), absl::StrCat(name, ": broken"));
+  }
+}
+
+TEST(QuestionsTest, NumbersCountThroughTheKinds) {
+  const std::vector<GenerateRequest> generate(2);
+  const std::vector<ContinuationRequest> continuations(1);
+  const std::vector<std::string> texts(3);
+  const Questions questions{.generate = generate, .continuations = continuations, .texts = texts};
+  ASSERT_EQ(questions.size(), 6U);
+  using Kind = Questions::Kind;
+  const std::vector<std::pair<Kind, size_t>> places = {
+      {Kind::kGenerate, 0}, {Kind::kGenerate, 1}, {Kind::kContinuations, 0},
+      {Kind::kTexts, 0},    {Kind::kTexts, 1},    {Kind::kTexts, 2}};
+  for (size_t number = 0; number < places.size(); ++number) {
+    const Questions::Place place = questions.PlaceOf(number);
+    EXPECT_EQ(place.kind, places[number].first) << number;
+    EXPECT_EQ(place.index, places[number].second) << number;
+    EXPECT_EQ(questions.NumberOf(place), number);
+  }
 }
 
 TEST_F(EvaluateTest, AChoiceWithoutTokensOfItsOwnFailsItsProbe) {

@@ -2,6 +2,7 @@
 // texts. Tests implement it with a scripted model; the worker's engine with the real one.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -74,51 +75,86 @@ struct TokenScores {
 struct Usage {
   int64_t prompt_tokens = 0;           // of all sequences: what a run without sharing computes
   int64_t computed_prompt_tokens = 0;  // that went through the model; prefixes that sequences of
-                                       // one call share count once
+                                       // one call generate after or score share count once
   int64_t generated_tokens = 0;
+};
+
+// Everything that is asked in one call; whoever asks owns it.
+struct Questions {
+  // In the order in which their requests are numbered.
+  enum class Kind { kGenerate, kSample, kContinuations, kNextTokens, kTexts };
+
+  struct Place {
+    Kind kind = Kind::kGenerate;
+    size_t index = 0;  // within the kind
+  };
+
+  // Greedy continuations.
+  absl::Span<const GenerateRequest> generate = {};
+  // Sampled continuations, ended as greedy ones are at the end of a turn. A text depends on its
+  // request and the weights alone.
+  absl::Span<const SampleRequest> sample = {};
+  absl::Span<const ContinuationRequest> continuations = {};
+  absl::Span<const NextTokenRequest> next_tokens = {};
+  // Raw texts, no template, tokenized with special tokens (one BOS).
+  absl::Span<const std::string> texts = {};
+
+  // Over all kinds.
+  size_t size() const;
+
+  // Requests of all kinds are numbered one after another, from 0. `number` is below size().
+  Place PlaceOf(size_t number) const;
+  size_t NumberOf(Place place) const;
+};
+
+// One answer a request, in order.
+struct Answers {
+  std::vector<std::string> generate;  // special tokens left out, not stripped
+  std::vector<std::string> sample;    // likewise
+  std::vector<std::vector<ContinuationScores>> continuations;  // one entry a continuation
+  std::vector<std::vector<float>> next_tokens;  // one natural log-probability a candidate
+  std::vector<TokenScores> texts;               // a text of fewer than two tokens has no entries
 };
 
 // Called with the number of finished items, from the calling thread.
 using ProgressCallback = std::function<void(size_t done, size_t total)>;
 
-// Answers come one a request, in order. Calls come from one thread at a time. Results depend on the
-// inputs only, not on what else comes in one call.
+// Calls come from one thread at a time. Results depend on the inputs only, not on what else comes
+// in one call; but one call takes less time than several, because what is left of long
+// continuations shares its passes with the rest.
 //
 // Errors: CANCELLED (the token's reason) when `cancel` fires; RESOURCE_EXHAUSTED when memory runs
-// out; others say what is wrong with which request (see RequestError).
+// out; others say what is wrong with which request (see RequestError), by its number among all.
 class LanguageModel {
  public:
   virtual ~LanguageModel() = default;
 
-  // Greedy continuations; special tokens left out, not stripped.
-  virtual absl::StatusOr<std::vector<std::string>> Generate(
-      absl::Span<const GenerateRequest> requests, const PromptOptions& options,
-      const ProgressCallback& progress, const CancelToken& cancel) = 0;
-
-  // Sampled continuations, ended as Generate ends them at the end of a turn; special tokens left
-  // out, not stripped. A text depends on its request and the weights alone.
-  virtual absl::StatusOr<std::vector<std::string>> Sample(absl::Span<const SampleRequest> requests,
-                                                          const PromptOptions& options,
-                                                          const ProgressCallback& progress,
-                                                          const CancelToken& cancel) = 0;
-
-  // One entry a continuation.
-  virtual absl::StatusOr<std::vector<std::vector<ContinuationScores>>> ScoreContinuations(
-      absl::Span<const ContinuationRequest> requests, const PromptOptions& options,
-      const ProgressCallback& progress, const CancelToken& cancel) = 0;
-
-  // One natural log-probability a candidate.
-  virtual absl::StatusOr<std::vector<std::vector<float>>> ScoreNextTokens(
-      absl::Span<const NextTokenRequest> requests, const PromptOptions& options,
-      const ProgressCallback& progress, const CancelToken& cancel) = 0;
-
-  // Scores raw texts, no template, tokenized with special tokens (one BOS). A text of fewer than
-  // two tokens has no entries.
-  virtual absl::StatusOr<std::vector<TokenScores>> ScoreTexts(absl::Span<const std::string> texts,
-                                                              const ProgressCallback& progress,
-                                                              const CancelToken& cancel) = 0;
+  // Answers everything. `options` are for all prompts, not for texts; `progress` (may be null)
+  // counts requests of all kinds.
+  virtual absl::StatusOr<Answers> Answer(const Questions& questions, const PromptOptions& options,
+                                         const ProgressCallback& progress,
+                                         const CancelToken& cancel) = 0;
 
   virtual Usage usage() const = 0;
+
+  // Answer for questions of one kind.
+  absl::StatusOr<std::vector<std::string>> Generate(absl::Span<const GenerateRequest> requests,
+                                                    const PromptOptions& options,
+                                                    const ProgressCallback& progress,
+                                                    const CancelToken& cancel);
+  absl::StatusOr<std::vector<std::string>> Sample(absl::Span<const SampleRequest> requests,
+                                                  const PromptOptions& options,
+                                                  const ProgressCallback& progress,
+                                                  const CancelToken& cancel);
+  absl::StatusOr<std::vector<std::vector<ContinuationScores>>> ScoreContinuations(
+      absl::Span<const ContinuationRequest> requests, const PromptOptions& options,
+      const ProgressCallback& progress, const CancelToken& cancel);
+  absl::StatusOr<std::vector<std::vector<float>>> ScoreNextTokens(
+      absl::Span<const NextTokenRequest> requests, const PromptOptions& options,
+      const ProgressCallback& progress, const CancelToken& cancel);
+  absl::StatusOr<std::vector<TokenScores>> ScoreTexts(absl::Span<const std::string> texts,
+                                                      const ProgressCallback& progress,
+                                                      const CancelToken& cancel);
 };
 
 }  // namespace rwku::evaluate

@@ -1,5 +1,5 @@
-// What a model is asked about the probes of a target, as the four calls of a LanguageModel, and
-// where each answer belongs.
+// What a model is asked about the probes of a target, by the kinds of a LanguageModel's questions,
+// and where each answer belongs.
 #pragma once
 
 #include <string>
@@ -28,9 +28,9 @@ struct Place {
   size_t probe = 0;
 };
 
-// Requests of one call and, at equal positions, their places.
+// Requests of one kind and, at equal positions, their places.
 template <typename Request>
-struct PlannedCall {
+struct PlannedRequests {
   std::vector<Request> requests;
   std::vector<Place> places;
 
@@ -42,13 +42,13 @@ struct PlannedCall {
 
 struct ProbePlan {
   std::vector<PlannedSet> sets;
-  PlannedCall<GenerateRequest> generate;
-  PlannedCall<ContinuationRequest> continuations;
-  PlannedCall<NextTokenRequest> next_tokens;
-  PlannedCall<std::string> texts;
+  PlannedRequests<GenerateRequest> generate;
+  PlannedRequests<ContinuationRequest> continuations;
+  PlannedRequests<NextTokenRequest> next_tokens;
+  PlannedRequests<std::string> texts;
 
   Prediction& At(const Place& place) { return sets[place.set].predictions[place.probe]; }
-  // Over all calls.
+  // Over all kinds.
   size_t request_count() const {
     return generate.requests.size() + continuations.requests.size() + next_tokens.requests.size() +
            texts.requests.size();

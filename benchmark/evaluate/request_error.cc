@@ -28,4 +28,9 @@ std::optional<size_t> RequestOf(const absl::Status& status) {
   return static_cast<size_t>(index);
 }
 
+absl::Status AfterRequests(size_t before, const absl::Status& status) {
+  const std::optional<size_t> request = RequestOf(status);
+  return request.has_value() ? RequestError(before + *request, status) : status;
+}
+
 }  // namespace rwku::evaluate

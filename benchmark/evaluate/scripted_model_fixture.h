@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 
+#include "base/status_macros.h"
 #include "benchmark/evaluate/language_model.h"
 #include "benchmark/evaluate/request_error.h"
 
@@ -16,79 +17,61 @@ namespace rwku::evaluate {
 
 class ScriptedModel final : public LanguageModel {
  public:
-  absl::StatusOr<std::vector<std::string>> Generate(absl::Span<const GenerateRequest> requests,
-                                                    const PromptOptions& options,
-                                                    const ProgressCallback& progress,
-                                                    const CancelToken& cancel) override {
+  absl::StatusOr<Answers> Answer(const Questions& questions, const PromptOptions& options,
+                                 const ProgressCallback& progress,
+                                 const CancelToken& cancel) override {
+    ++calls;
     last_options = options;
-    return Answer<std::string>(requests, progress, cancel, [&](const GenerateRequest& request) {
-      generated.push_back(request);
-      std::string answer = " \n";
-      for (const auto& [part, reply] : replies) {
-        if (absl::StrContains(request.prompt.user, part)) {
-          answer = reply;
+    if (!error.ok()) {
+      return error;
+    }
+    size_t done = 0;
+    Answers answers;
+    // Answers the requests of one kind by `ask`.
+    const auto answer = [&](const auto& requests, auto& to, const auto& ask) -> absl::Status {
+      for (const auto& request : requests) {
+        RWKU_RETURN_IF_ERROR(cancel.Check());
+        if (failing_request && failing_request->first == done) {
+          return RequestError(done, failing_request->second);
+        }
+        to.push_back(ask(request));
+        used.prompt_tokens += 10;
+        used.computed_prompt_tokens += 4;
+        ++done;
+        if (progress) {
+          progress(done, questions.size());
         }
       }
-      return answer;
-    });
-  }
-
-  absl::StatusOr<std::vector<std::string>> Sample(absl::Span<const SampleRequest> requests,
-                                                  const PromptOptions& options,
-                                                  const ProgressCallback& progress,
-                                                  const CancelToken& cancel) override {
-    last_options = options;
-    return Answer<std::string>(requests, progress, cancel, [&](const SampleRequest& request) {
-      sampled.push_back(request);
-      std::string answer = " \n";
-      for (const auto& [part, reply] : replies) {
-        if (absl::StrContains(request.prompt.user, part)) {
-          answer = reply;
-        }
+      if (drop_one && !to.empty()) {
+        to.pop_back();
       }
-      return answer;
-    });
-  }
-
-  absl::StatusOr<std::vector<std::vector<ContinuationScores>>> ScoreContinuations(
-      absl::Span<const ContinuationRequest> requests, const PromptOptions& options,
-      const ProgressCallback& progress, const CancelToken& cancel) override {
-    last_options = options;
-    return Answer<std::vector<ContinuationScores>>(
-        requests, progress, cancel, [&](const ContinuationRequest& request) {
-          continued.push_back(request);
-          std::vector<ContinuationScores> scores;
-          for (const std::string& text : request.continuations) {
-            ContinuationScores one = continuation;
-            for (const auto& [choice, value] : likely) {
-              if (choice == text) {
-                one = {{value}, {true}};
-              }
-            }
-            scores.push_back(std::move(one));
-          }
-          return scores;
-        });
-  }
-
-  absl::StatusOr<std::vector<std::vector<float>>> ScoreNextTokens(
-      absl::Span<const NextTokenRequest> requests, const PromptOptions& options,
-      const ProgressCallback& progress, const CancelToken& cancel) override {
-    last_options = options;
-    return Answer<std::vector<float>>(requests, progress, cancel,
-                                      [&](const NextTokenRequest& request) {
-                                        next_asked.push_back(request);
-                                        return next_tokens;
-                                      });
-  }
-
-  absl::StatusOr<std::vector<TokenScores>> ScoreTexts(absl::Span<const std::string> texts,
-                                                      const ProgressCallback& progress,
-                                                      const CancelToken& cancel) override {
-    return Answer<TokenScores>(texts, progress, cancel, [&](const std::string& text) {
+      return absl::OkStatus();
+    };
+    RWKU_RETURN_IF_ERROR(
+        answer(questions.generate, answers.generate, [&](const GenerateRequest& request) {
+          generated.push_back(request);
+          return ReplyTo(request.prompt);
+        }));
+    RWKU_RETURN_IF_ERROR(
+        answer(questions.sample, answers.sample, [&](const SampleRequest& request) {
+          sampled.push_back(request);
+          return ReplyTo(request.prompt);
+        }));
+    RWKU_RETURN_IF_ERROR(answer(questions.continuations, answers.continuations,
+                                [&](const ContinuationRequest& request) {
+                                  continued.push_back(request);
+                                  return ScoresOf(request);
+                                }));
+    RWKU_RETURN_IF_ERROR(
+        answer(questions.next_tokens, answers.next_tokens, [&](const NextTokenRequest& request) {
+          next_asked.push_back(request);
+          return next_tokens;
+        }));
+    RWKU_RETURN_IF_ERROR(answer(questions.texts, answers.texts, [&](const std::string& text) {
       scored.push_back(text);
       return tokens;
-    });
+    }));
+    return answers;
   }
 
   Usage usage() const override { return used; }
@@ -99,10 +82,10 @@ class ScriptedModel final : public LanguageModel {
   std::vector<std::pair<std::string, float>> likely;  // continuations of one token
   std::vector<float> next_tokens = {-4.0F, -3.0F, -1.0F, -2.0F};
   TokenScores tokens{{-1.0F, -3.0F}, {-2.0F, -2.0F}, {1.0F, 4.0F}};
-  // Every call that has a request of this number fails at it.
+  // Every call that has a request of this number (over all kinds) fails at it.
   std::optional<std::pair<size_t, absl::Status>> failing_request;
   absl::Status error;     // of every call
-  bool drop_one = false;  // every call leaves out its last answer
+  bool drop_one = false;  // every call leaves out the last answer of each kind
 
   // --- What it was asked. ---
   int calls = 0;
@@ -114,31 +97,28 @@ class ScriptedModel final : public LanguageModel {
   std::vector<std::string> scored;
 
  private:
-  template <typename Reply, typename Requests, typename Ask>
-  absl::StatusOr<std::vector<Reply>> Answer(const Requests& requests,
-                                            const ProgressCallback& progress,
-                                            const CancelToken& cancel, const Ask& ask) {
-    ++calls;
-    if (!error.ok()) {
-      return error;
-    }
-    std::vector<Reply> answers;
-    for (size_t i = 0; i < requests.size(); ++i) {
-      if (const absl::Status status = cancel.Check(); !status.ok()) {
-        return status;
+  std::string ReplyTo(const ChatPrompt& prompt) const {
+    std::string answer = " \n";
+    for (const auto& [part, reply] : replies) {
+      if (absl::StrContains(prompt.user, part)) {
+        answer = reply;
       }
-      if (failing_request && failing_request->first == i) {
-        return RequestError(i, failing_request->second);
+    }
+    return answer;
+  }
+
+  std::vector<ContinuationScores> ScoresOf(const ContinuationRequest& request) const {
+    std::vector<ContinuationScores> scores;
+    for (const std::string& text : request.continuations) {
+      ContinuationScores one = continuation;
+      for (const auto& [choice, value] : likely) {
+        if (choice == text) {
+          one = {{value}, {true}};
+        }
       }
-      answers.push_back(ask(requests[i]));
-      used.prompt_tokens += 10;
-      used.computed_prompt_tokens += 4;
-      progress(answers.size(), requests.size());
+      scores.push_back(std::move(one));
     }
-    if (drop_one) {
-      answers.pop_back();
-    }
-    return answers;
+    return scores;
   }
 
   Usage used;

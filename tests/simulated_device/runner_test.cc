@@ -8,8 +8,7 @@
 
 #include "tests/simulated_device/simulated_device.h"
 #include "tests/simulated_device/synchronisations.h"
-#include "worker/engine/decode/greedy.h"
-#include "worker/engine/decode/sample.h"
+#include "worker/engine/decode/generate.h"
 #include "worker/engine/decode/tiny_model_fixture.h"
 #include "worker/engine/decode/torch_runner.h"
 #include "worker/engine/score/score.h"
@@ -29,8 +28,8 @@ class RunnerOnDeviceTest : public testing::TestWithParam<at::ScalarType> {
     return CausalLm::Random(TinyConfig(), 1, 0.3, device, GetParam());
   }
 
-  static std::vector<GreedyRequest> Requests() {
-    std::vector<GreedyRequest> requests;
+  static std::vector<DecodeRequest> Requests() {
+    std::vector<DecodeRequest> requests;
     for (std::vector<int32_t>& prompt : FewShotSequences(20)) {
       requests.push_back({std::move(prompt), static_cast<int>(1 + 7 * requests.size() % 23), {30}});
     }
@@ -41,7 +40,7 @@ class RunnerOnDeviceTest : public testing::TestWithParam<at::ScalarType> {
   const std::unique_ptr<CausalLm> on_cpu_ = Model(at::kCPU);
   TorchRunner runner_{*model_, {}, kCacheBytes};
   TorchRunner expected_{*on_cpu_, {}, kCacheBytes};
-  const GreedyOptions options_{.caches = {.bytes = kCacheBytes}};
+  const DecodeOptions options_{.caches = {.bytes = kCacheBytes}};
   const CancelToken cancel_;
   evaluate::Usage usage_;
 };
@@ -58,23 +57,23 @@ TEST_P(RunnerOnDeviceTest, TokensAreTheCpusWhateverTheMemory) {
     const int64_t bytes = runner_.CacheBytes(positions);
     TorchRunner here(*model_, {}, bytes);
     TorchRunner there(*on_cpu_, {}, bytes);
-    const GreedyOptions options{.max_batch = 7, .caches = {.bytes = bytes}};
-    const auto tokens = GenerateGreedy(here, Requests(), options, nullptr, cancel_, usage_);
+    const DecodeOptions options{.max_batch = 7, .caches = {.bytes = bytes}};
+    const auto tokens = GenerateTokens(here, Requests(), options, nullptr, cancel_, usage_);
     ASSERT_TRUE(tokens.ok()) << tokens.status();
-    EXPECT_EQ(*tokens, *GenerateGreedy(there, Requests(), options, nullptr, cancel_, usage_))
+    EXPECT_EQ(*tokens, *GenerateTokens(there, Requests(), options, nullptr, cancel_, usage_))
         << positions << " positions";
   }
 }
 
 TEST_P(RunnerOnDeviceTest, SampledTokensAndScoresAreTheCpus) {
-  std::vector<Sampling> samplings;
+  std::vector<DecodeRequest> requests = Requests();
   std::vector<ScoreQuery> queries;
-  for (const GreedyRequest& request : Requests()) {
-    samplings.push_back({.top_p = 0.9, .stream = std::to_string(samplings.size())});
+  for (DecodeRequest& request : requests) {
+    request.sampling = Sampling{.top_p = 0.9, .stream = std::to_string(queries.size())};
     queries.push_back({.context = request.prompt, .next = {3, 4}, .request = queries.size()});
   }
   const auto draw = [&](Runner& runner) {
-    return GenerateSampled(runner, Requests(), samplings, options_, nullptr, cancel_, usage_);
+    return GenerateTokens(runner, requests, options_, nullptr, cancel_, usage_);
   };
   const auto tokens = draw(runner_);
   ASSERT_TRUE(tokens.ok()) << tokens.status();

@@ -138,7 +138,35 @@ Random RandomOf(absl::string_view weights, const evaluate::PromptOptions& option
   return {options.single_bos ? uint64_t{1} : uint64_t{2}, label};
 }
 
-// Counts the sequences of one call: beginnings that they share are computed once.
+std::string Words(int count, Random& random) {
+  std::string words;
+  for (int i = 0; i < count; ++i) {
+    absl::StrAppend(&words, " ", kWords[random.Below(kWords.size())]);
+  }
+  return words;
+}
+
+evaluate::ContinuationScores ScoresOf(const std::string& continuation, Random random) {
+  evaluate::ContinuationScores scores;
+  for (size_t i = 0; i < WordsOf(continuation).size(); ++i) {
+    scores.log_probabilities.push_back(static_cast<float>(-6.0 * random.Uniform() - 0.01));
+    scores.is_most_likely.push_back(scores.log_probabilities.back() > -1);
+  }
+  return scores;
+}
+
+// One token a word after a start token: a text of n words has n entries.
+evaluate::TokenScores TextScoresOf(const std::string& text, Random random) {
+  evaluate::TokenScores scores;
+  for (size_t i = 0; i < WordsOf(text).size(); ++i) {
+    scores.log_probabilities.push_back(static_cast<float>(-6.0 * random.Uniform() - 0.01));
+    scores.means.push_back(static_cast<float>(-4.0 * random.Uniform() - 0.01));
+    scores.variances.push_back(static_cast<float>(3.0 * random.Uniform() + 0.01));
+  }
+  return scores;
+}
+
+// Counts the sequences of one kind of a call: beginnings that they share are computed once.
 class UsageCounter {
  public:
   explicit UsageCounter(evaluate::Usage& usage) : usage_(usage) {}
@@ -308,127 +336,80 @@ absl::StatusOr<std::string> FakeEngine::Restore() {
   return weights_;
 }
 
-absl::StatusOr<std::vector<std::string>> FakeEngine::Model::Generate(
-    absl::Span<const evaluate::GenerateRequest> requests, const evaluate::PromptOptions& options,
-    const evaluate::ProgressCallback& progress, const CancelToken& cancel) {
-  UsageCounter counter(engine_->usage_);
-  std::vector<std::string> outputs;
-  outputs.reserve(requests.size());
-  for (const evaluate::GenerateRequest& request : requests) {
-    RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
-    counter.Count(TextOf(request.prompt));
-    Random random = RandomOf(engine_->weights_, options, request.prompt);
-    const auto words = std::min(static_cast<int>(1 + random.Below(5)), request.max_new_tokens);
-    std::string output;
-    for (int i = 0; i < words; ++i) {
-      absl::StrAppend(&output, " ", kWords[random.Below(kWords.size())]);
-    }
-    engine_->usage_.generated_tokens += words;
-    outputs.push_back(engine_->mute_ ? "" : std::move(output));
-    if (progress) {
-      progress(outputs.size(), requests.size());
-    }
-  }
-  return outputs;
+std::string FakeEngine::Model::Generate(const evaluate::GenerateRequest& request,
+                                        const evaluate::PromptOptions& options) {
+  Random random = RandomOf(engine_->weights_, options, request.prompt);
+  const auto words = std::min(static_cast<int>(1 + random.Below(5)), request.max_new_tokens);
+  engine_->usage_.generated_tokens += words;
+  std::string output = Words(words, random);
+  return engine_->mute_ ? "" : output;
 }
 
-absl::StatusOr<std::vector<std::string>> FakeEngine::Model::Sample(
-    absl::Span<const evaluate::SampleRequest> requests, const evaluate::PromptOptions& options,
-    const evaluate::ProgressCallback& progress, const CancelToken& cancel) {
-  UsageCounter counter(engine_->usage_);
-  std::vector<std::string> outputs;
-  outputs.reserve(requests.size());
-  for (const evaluate::SampleRequest& request : requests) {
-    RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
-    counter.Count(TextOf(request.prompt));
-    Random random = RandomOf(engine_->weights_, options, request.prompt,
-                             absl::StrCat(request.seed, "|", request.stream, "|",
-                                          request.temperature, "|", request.top_p));
-    const auto words = std::min(static_cast<int>(3 + random.Below(8)), request.max_new_tokens);
-    std::string output;
-    for (int i = 0; i < words; ++i) {
-      absl::StrAppend(&output, " ", kWords[random.Below(kWords.size())]);
-    }
-    engine_->usage_.generated_tokens += words;
-    outputs.push_back(std::move(output));
-    if (progress) {
-      progress(outputs.size(), requests.size());
-    }
-  }
-  return outputs;
+std::string FakeEngine::Model::Sample(const evaluate::SampleRequest& request,
+                                      const evaluate::PromptOptions& options) {
+  Random random = RandomOf(engine_->weights_, options, request.prompt,
+                           absl::StrCat(request.seed, "|", request.stream, "|", request.temperature,
+                                        "|", request.top_p));
+  const auto words = std::min(static_cast<int>(3 + random.Below(8)), request.max_new_tokens);
+  engine_->usage_.generated_tokens += words;
+  return Words(words, random);
 }
 
-absl::StatusOr<std::vector<std::vector<evaluate::ContinuationScores>>>
-FakeEngine::Model::ScoreContinuations(absl::Span<const evaluate::ContinuationRequest> requests,
-                                      const evaluate::PromptOptions& options,
-                                      const evaluate::ProgressCallback& progress,
-                                      const CancelToken& cancel) {
-  UsageCounter counter(engine_->usage_);
-  std::vector<std::vector<evaluate::ContinuationScores>> answers;
-  answers.reserve(requests.size());
-  for (const evaluate::ContinuationRequest& request : requests) {
-    RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
-    std::vector<evaluate::ContinuationScores>& answer = answers.emplace_back();
-    for (const std::string& continuation : request.continuations) {
-      counter.Count(absl::StrCat(TextOf(request.prompt), " ", continuation));
-      Random random = RandomOf(engine_->weights_, options, request.prompt, continuation);
-      evaluate::ContinuationScores& scores = answer.emplace_back();
-      for (size_t i = 0; i < WordsOf(continuation).size(); ++i) {
-        scores.log_probabilities.push_back(static_cast<float>(-6.0 * random.Uniform() - 0.01));
-        scores.is_most_likely.push_back(scores.log_probabilities.back() > -1);
+absl::StatusOr<evaluate::Answers> FakeEngine::Model::Answer(
+    const evaluate::Questions& questions, const evaluate::PromptOptions& options,
+    const evaluate::ProgressCallback& progress, const CancelToken& cancel) {
+  size_t done = 0;
+  evaluate::Answers answers;
+  // Answers the requests of one kind by `ask`, which counts what it computes.
+  const auto answer = [&](const auto& requests, auto& to, const auto& ask) -> absl::Status {
+    UsageCounter counter(engine_->usage_);
+    for (const auto& request : requests) {
+      RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
+      to.push_back(ask(request, counter));
+      if (progress) {
+        progress(++done, questions.size());
       }
     }
-    if (progress) {
-      progress(answers.size(), requests.size());
-    }
-  }
+    return absl::OkStatus();
+  };
+  RWKU_RETURN_IF_ERROR(answer(questions.generate, answers.generate,
+                              [&](const evaluate::GenerateRequest& request, UsageCounter& counter) {
+                                counter.Count(TextOf(request.prompt));
+                                return Generate(request, options);
+                              }));
+  RWKU_RETURN_IF_ERROR(answer(questions.sample, answers.sample,
+                              [&](const evaluate::SampleRequest& request, UsageCounter& counter) {
+                                counter.Count(TextOf(request.prompt));
+                                return Sample(request, options);
+                              }));
+  RWKU_RETURN_IF_ERROR(answer(
+      questions.continuations, answers.continuations,
+      [&](const evaluate::ContinuationRequest& request, UsageCounter& counter) {
+        std::vector<evaluate::ContinuationScores> scores;
+        for (const std::string& continuation : request.continuations) {
+          counter.Count(absl::StrCat(TextOf(request.prompt), " ", continuation));
+          scores.push_back(ScoresOf(
+              continuation, RandomOf(engine_->weights_, options, request.prompt, continuation)));
+        }
+        return scores;
+      }));
+  RWKU_RETURN_IF_ERROR(
+      answer(questions.next_tokens, answers.next_tokens,
+             [&](const evaluate::NextTokenRequest& request, UsageCounter& counter) {
+               counter.Count(TextOf(request.prompt));
+               std::vector<float> scores;
+               for (const std::string& candidate : request.candidates) {
+                 Random random = RandomOf(engine_->weights_, options, request.prompt, candidate);
+                 scores.push_back(static_cast<float>(-6.0 * random.Uniform() - 0.01));
+               }
+               return scores;
+             }));
+  RWKU_RETURN_IF_ERROR(
+      answer(questions.texts, answers.texts, [&](const std::string& text, UsageCounter& counter) {
+        counter.Count(text);
+        return TextScoresOf(text, Random(3, absl::StrCat(engine_->weights_, "|", text)));
+      }));
   return answers;
-}
-
-absl::StatusOr<std::vector<std::vector<float>>> FakeEngine::Model::ScoreNextTokens(
-    absl::Span<const evaluate::NextTokenRequest> requests, const evaluate::PromptOptions& options,
-    const evaluate::ProgressCallback& progress, const CancelToken& cancel) {
-  UsageCounter counter(engine_->usage_);
-  std::vector<std::vector<float>> answers;
-  answers.reserve(requests.size());
-  for (const evaluate::NextTokenRequest& request : requests) {
-    RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
-    counter.Count(TextOf(request.prompt));
-    std::vector<float>& answer = answers.emplace_back();
-    for (const std::string& candidate : request.candidates) {
-      Random random = RandomOf(engine_->weights_, options, request.prompt, candidate);
-      answer.push_back(static_cast<float>(-6.0 * random.Uniform() - 0.01));
-    }
-    if (progress) {
-      progress(answers.size(), requests.size());
-    }
-  }
-  return answers;
-}
-
-absl::StatusOr<std::vector<evaluate::TokenScores>> FakeEngine::Model::ScoreTexts(
-    absl::Span<const std::string> texts, const evaluate::ProgressCallback& progress,
-    const CancelToken& cancel) {
-  UsageCounter counter(engine_->usage_);
-  std::vector<evaluate::TokenScores> scores;
-  scores.reserve(texts.size());
-  for (const std::string& text : texts) {
-    RWKU_RETURN_IF_ERROR(Spend(engine_->options_.item_time, cancel));
-    counter.Count(text);
-    // One token a word after a start token: a text of n words has n entries.
-    Random random(3, absl::StrCat(engine_->weights_, "|", text));
-    evaluate::TokenScores item;
-    for (size_t i = 0; i < WordsOf(text).size(); ++i) {
-      item.log_probabilities.push_back(static_cast<float>(-6.0 * random.Uniform() - 0.01));
-      item.means.push_back(static_cast<float>(-4.0 * random.Uniform() - 0.01));
-      item.variances.push_back(static_cast<float>(3.0 * random.Uniform() + 0.01));
-    }
-    scores.push_back(std::move(item));
-    if (progress) {
-      progress(scores.size(), texts.size());
-    }
-  }
-  return scores;
 }
 
 absl::Status WriteFakeModel(const std::filesystem::path& folder, int seed) {

@@ -78,27 +78,18 @@ class FakeEngine final : public engine::Engine {
   class Model final : public evaluate::LanguageModel {
    public:
     explicit Model(FakeEngine* engine) : engine_(engine) {}
-    absl::StatusOr<std::vector<std::string>> Generate(
-        absl::Span<const evaluate::GenerateRequest> requests,
-        const evaluate::PromptOptions& options, const evaluate::ProgressCallback& progress,
-        const CancelToken& cancel) override;
-    absl::StatusOr<std::vector<std::string>> Sample(
-        absl::Span<const evaluate::SampleRequest> requests, const evaluate::PromptOptions& options,
-        const evaluate::ProgressCallback& progress, const CancelToken& cancel) override;
-    absl::StatusOr<std::vector<std::vector<evaluate::ContinuationScores>>> ScoreContinuations(
-        absl::Span<const evaluate::ContinuationRequest> requests,
-        const evaluate::PromptOptions& options, const evaluate::ProgressCallback& progress,
-        const CancelToken& cancel) override;
-    absl::StatusOr<std::vector<std::vector<float>>> ScoreNextTokens(
-        absl::Span<const evaluate::NextTokenRequest> requests,
-        const evaluate::PromptOptions& options, const evaluate::ProgressCallback& progress,
-        const CancelToken& cancel) override;
-    absl::StatusOr<std::vector<evaluate::TokenScores>> ScoreTexts(
-        absl::Span<const std::string> texts, const evaluate::ProgressCallback& progress,
-        const CancelToken& cancel) override;
+    absl::StatusOr<evaluate::Answers> Answer(const evaluate::Questions& questions,
+                                             const evaluate::PromptOptions& options,
+                                             const evaluate::ProgressCallback& progress,
+                                             const CancelToken& cancel) override;
     evaluate::Usage usage() const override { return engine_->usage_; }
 
    private:
+    std::string Generate(const evaluate::GenerateRequest& request,
+                         const evaluate::PromptOptions& options);
+    std::string Sample(const evaluate::SampleRequest& request,
+                       const evaluate::PromptOptions& options);
+
     FakeEngine* engine_;  // owns this
   };
 

@@ -23,7 +23,7 @@
 
 #include "benchmark/evaluate/request_error.h"
 #include "text/tokenizer.h"
-#include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/generate.h"
 #include "worker/engine/decode/host_runner.h"
 #include "worker/engine/decode/tiny_model_fixture.h"
 #include "worker/engine/decode/torch_runner.h"
@@ -85,9 +85,9 @@ class ParityTest : public testing::TestWithParam<std::tuple<const char*, RunnerK
 
   // Of some prompts only, where the oracle left out those whose answers would change the factors of
   // longrope on their way.
-  static void Filter(const json& generated, std::vector<GreedyRequest>& requests,
+  static void Filter(const json& generated, std::vector<DecodeRequest>& requests,
                      Sequences& expected) {
-    std::vector<GreedyRequest> kept;
+    std::vector<DecodeRequest> kept;
     for (size_t i = 0; i < generated.size(); ++i) {
       if (!generated[i].is_null()) {
         kept.push_back(requests[i]);
@@ -124,9 +124,9 @@ class ParityTest : public testing::TestWithParam<std::tuple<const char*, RunnerK
     RecordProperty("largest_difference", absl::StrCat(largest_of_all));
   }
 
-  Sequences Generate(const std::vector<GreedyRequest>& requests, const GreedyOptions& options) {
+  Sequences Generate(const std::vector<DecodeRequest>& requests, const DecodeOptions& options) {
     const auto runner = MakeRunner();
-    const auto generated = GenerateGreedy(*runner, requests, options, nullptr, cancel_, usage_);
+    const auto generated = GenerateTokens(*runner, requests, options, nullptr, cancel_, usage_);
     EXPECT_TRUE(generated.ok()) << generated.status();
     return generated.value_or(Sequences{});
   }
@@ -183,7 +183,7 @@ TEST_P(ParityTest, LogitsEqualTransformers) {
 }
 
 TEST_P(ParityTest, GreedyTokensEqualTransformersAtEveryBatchSize) {
-  std::vector<GreedyRequest> requests;
+  std::vector<DecodeRequest> requests;
   for (const std::vector<int32_t>& prompt : prompts_) {
     requests.push_back({prompt, expected_["new_tokens"].get<int>(), {4}});
   }
@@ -198,7 +198,7 @@ TEST_P(ParityTest, GreedyTokensOfSharedPrefixesEqualTransformers) {
   const json& shared = expected_["shared"];
   const auto prompts = shared["prompts"].get<Sequences>();
   const auto end_ids = shared["end_ids"].get<Sequences>();
-  std::vector<GreedyRequest> requests;
+  std::vector<DecodeRequest> requests;
   for (size_t i = 0; i < prompts.size(); ++i) {
     requests.push_back({prompts[i], shared["limits"][i].get<int>(), end_ids[i]});
   }
@@ -294,7 +294,7 @@ TEST_P(ParityTest, SteeredLogitsScoresAndGreedyTokensEqualForwardHooksOfTransfor
   ASSERT_TRUE(vectors.ok()) << vectors.status();
   const auto runner = MakeRunner(*vectors);
   ExpectRunnerLogits(*runner, "steered", kSteeredPrompts);
-  std::vector<GreedyRequest> requests;
+  std::vector<DecodeRequest> requests;
   std::vector<ScoreQuery> queries;
   for (size_t i = 0; i < steering["generated"].size(); ++i) {
     requests.push_back({prompts_[i], expected_["new_tokens"].get<int>(), {4}});
@@ -303,7 +303,7 @@ TEST_P(ParityTest, SteeredLogitsScoresAndGreedyTokensEqualForwardHooksOfTransfor
   Sequences expected;
   Filter(steering["generated"], requests, expected);
   const auto generated =
-      GenerateGreedy(*runner, requests, DecodeOptionsOf(64), nullptr, cancel_, usage_);
+      GenerateTokens(*runner, requests, DecodeOptionsOf(64), nullptr, cancel_, usage_);
   ASSERT_TRUE(generated.ok()) << generated.status();
   EXPECT_EQ(*generated, expected);
   const auto scores =
@@ -395,7 +395,7 @@ TEST_P(Bfloat16ParityTest, LogitsEqualTransformersUpToAFewRoundings) {
 
 // Two continuations are one until the first choice between tokens that are as good as equal.
 TEST_P(Bfloat16ParityTest, GreedyTokensEqualTransformersUpToNearTies) {
-  std::vector<GreedyRequest> requests;
+  std::vector<DecodeRequest> requests;
   Sequences expected;
   std::vector<size_t> numbers;
   for (size_t i = 0; i < generated_.size(); ++i) {
@@ -461,7 +461,7 @@ TEST_P(LongRopeTest, AnAnswerThatWouldChangeTheFactorsIsRefused) {
   const std::vector<int32_t> prompt(original - 3, 7);
   const auto runner = MakeRunner();
   const auto generate = [&](int tokens) {
-    return GenerateGreedy(*runner, {{prompt, 1}, {prompt, tokens}}, DecodeOptionsOf(64), nullptr,
+    return GenerateTokens(*runner, {{prompt, 1}, {prompt, tokens}}, DecodeOptionsOf(64), nullptr,
                           cancel_, usage_);
   };
   EXPECT_TRUE(generate(4).ok());

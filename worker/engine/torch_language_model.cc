@@ -12,9 +12,7 @@
 
 #include "base/status_macros.h"
 #include "benchmark/evaluate/request_error.h"
-#include "worker/engine/decode/greedy.h"
 #include "worker/engine/decode/host_runner.h"
-#include "worker/engine/decode/sample.h"
 #include "worker/engine/decode/torch_runner.h"
 #include "worker/engine/memory/inference_memory.h"
 #include "worker/engine/torch_status.h"
@@ -24,6 +22,7 @@ namespace rwku::engine {
 
 namespace {
 
+using evaluate::Answers;
 using evaluate::ChatPrompt;
 using evaluate::ContinuationRequest;
 using evaluate::ContinuationScores;
@@ -31,11 +30,16 @@ using evaluate::GenerateRequest;
 using evaluate::NextTokenRequest;
 using evaluate::ProgressCallback;
 using evaluate::PromptOptions;
+using evaluate::Questions;
 using evaluate::RequestError;
 using evaluate::SampleRequest;
 using evaluate::TokenScores;
 
 constexpr size_t kNoQuery = std::numeric_limits<size_t>::max();
+
+absl::Span<const TokenScore> ScoresOf(const TokenAnswers& answers, size_t query) {
+  return query == kNoQuery ? absl::Span<const TokenScore>() : answers.scores[query];
+}
 
 // As the reference joins a prompt and what follows it.
 std::string JoinedApart(absl::string_view text, absl::string_view next) {
@@ -134,76 +138,20 @@ absl::Status TorchLanguageModel::MakeRunner() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<std::vector<TokenScore>>> TorchLanguageModel::Score(
-    absl::Span<const ScoreQuery> queries, size_t requests, const ProgressCallback& progress,
-    const CancelToken& cancel) {
-  RWKU_ASSIGN_OR_RETURN(const Ready ready, GetReady());
-  return ScoreTokens(ready.runner, queries, requests, ready.caches, progress, cancel,
-                     resident_.usage);
+absl::StatusOr<DecodeRequest> TorchLanguageModel::ToDecode(const GenerateRequest& request,
+                                                           bool single_bos) const {
+  RWKU_ASSIGN_OR_RETURN(std::vector<int32_t> ids, Encode(request.prompt, single_bos));
+  return DecodeRequest{std::move(ids), request.max_new_tokens,
+                       request.stop_at_end_of_turn
+                           ? resident_.tokenizer->end_ids()
+                           : std::vector<int32_t>{resident_.tokenizer->eos_id()}};
 }
 
-absl::StatusOr<std::vector<std::string>> TorchLanguageModel::Generate(
-    absl::Span<const GenerateRequest> requests, const PromptOptions& options,
-    const ProgressCallback& progress, const CancelToken& cancel) {
-  std::vector<GreedyRequest> greedy;
-  greedy.reserve(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    auto ids = Encode(requests[i].prompt, options.single_bos);
-    if (!ids.ok()) {
-      return RequestError(i, ids.status());
-    }
-    greedy.push_back({*std::move(ids), requests[i].max_new_tokens,
-                      requests[i].stop_at_end_of_turn
-                          ? resident_.tokenizer->end_ids()
-                          : std::vector<int32_t>{resident_.tokenizer->eos_id()}});
-  }
-  RWKU_ASSIGN_OR_RETURN(const Ready ready, GetReady());
-  const GreedyOptions greedy_options{ready.decode_batch, ready.caches};
-  RWKU_ASSIGN_OR_RETURN(const auto outputs, GenerateGreedy(ready.runner, greedy, greedy_options,
-                                                           progress, cancel, resident_.usage));
-  std::vector<std::string> texts;
-  texts.reserve(outputs.size());
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    auto decoded = resident_.tokenizer->Decode(outputs[i]);
-    if (!decoded.ok()) {
-      return RequestError(i, decoded.status());
-    }
-    texts.push_back(*std::move(decoded));
-  }
-  return texts;
-}
-
-absl::StatusOr<std::vector<std::string>> TorchLanguageModel::Sample(
-    absl::Span<const SampleRequest> requests, const PromptOptions& options,
-    const ProgressCallback& progress, const CancelToken& cancel) {
-  std::vector<DecodeRequest> decode;
-  std::vector<Sampling> samplings;
-  decode.reserve(requests.size());
-  samplings.reserve(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    const SampleRequest& request = requests[i];
-    auto ids = Encode(request.prompt, options.single_bos);
-    if (!ids.ok()) {
-      return RequestError(i, ids.status());
-    }
-    decode.push_back({*std::move(ids), request.max_new_tokens, resident_.tokenizer->end_ids()});
-    samplings.push_back({request.temperature, request.top_p, request.seed, request.stream});
-  }
-  RWKU_ASSIGN_OR_RETURN(const Ready ready, GetReady());
-  const DecodeOptions decode_options{ready.decode_batch, ready.caches};
-  RWKU_ASSIGN_OR_RETURN(const auto outputs,
-                        GenerateSampled(ready.runner, decode, samplings, decode_options, progress,
-                                        cancel, resident_.usage));
-  std::vector<std::string> texts;
-  texts.reserve(outputs.size());
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    auto text = DecodeAfter(decode[i].prompt, outputs[i]);
-    if (!text.ok()) {
-      return RequestError(i, text.status());
-    }
-    texts.push_back(*std::move(text));
-  }
-  return texts;
+absl::StatusOr<DecodeRequest> TorchLanguageModel::ToDecode(const SampleRequest& request,
+                                                           bool single_bos) const {
+  RWKU_ASSIGN_OR_RETURN(std::vector<int32_t> ids, Encode(request.prompt, single_bos));
+  return DecodeRequest{std::move(ids), request.max_new_tokens, resident_.tokenizer->end_ids(),
+                       Sampling{request.temperature, request.top_p, request.seed, request.stream}};
 }
 
 absl::StatusOr<std::string> TorchLanguageModel::DecodeAfter(
@@ -218,9 +166,8 @@ absl::StatusOr<std::string> TorchLanguageModel::DecodeAfter(
   return resident_.tokenizer->Decode(tokens);
 }
 
-absl::StatusOr<std::vector<size_t>> TorchLanguageModel::AddContinuations(
-    const ContinuationRequest& request, bool single_bos, size_t number,
-    std::vector<ScoreQuery>& queries) const {
+absl::StatusOr<std::vector<size_t>> TorchLanguageModel::AddQueries(
+    const ContinuationRequest& request, bool single_bos, std::vector<ScoreQuery>& queries) const {
   RWKU_ASSIGN_OR_RETURN(const std::string prompt, TextOf(request.prompt));
   RWKU_ASSIGN_OR_RETURN(const std::vector<int32_t> prompt_ids, Encode(prompt, single_bos));
   if (prompt_ids.empty()) {
@@ -239,7 +186,7 @@ absl::StatusOr<std::vector<size_t>> TorchLanguageModel::AddContinuations(
         ids.pop_back();
         found->second = queries.size();
         const size_t length = ids.size() + 1;
-        queries.push_back({std::move(ids), prompt_ids.size(), {last}, number, length});
+        queries.push_back({std::move(ids), prompt_ids.size(), {last}, 0, length});
       }
     }
     numbers.push_back(found->second);
@@ -247,37 +194,8 @@ absl::StatusOr<std::vector<size_t>> TorchLanguageModel::AddContinuations(
   return numbers;
 }
 
-absl::StatusOr<std::vector<std::vector<ContinuationScores>>> TorchLanguageModel::ScoreContinuations(
-    absl::Span<const ContinuationRequest> requests, const PromptOptions& options,
-    const ProgressCallback& progress, const CancelToken& cancel) {
-  std::vector<ScoreQuery> queries;
-  std::vector<std::vector<size_t>> numbers;  // of the query of every continuation
-  for (size_t i = 0; i < requests.size(); ++i) {
-    auto added = AddContinuations(requests[i], options.single_bos, i, queries);
-    if (!added.ok()) {
-      return RequestError(i, added.status());
-    }
-    numbers.push_back(*std::move(added));
-  }
-  RWKU_ASSIGN_OR_RETURN(const auto scores, Score(queries, requests.size(), progress, cancel));
-  std::vector<std::vector<ContinuationScores>> answers(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    for (const size_t query : numbers[i]) {
-      ContinuationScores& answer = answers[i].emplace_back();
-      if (query == kNoQuery) {
-        continue;
-      }
-      for (const TokenScore& score : scores[query]) {
-        answer.log_probabilities.push_back(score.log_probability);
-        answer.is_most_likely.push_back(score.is_most_likely);
-      }
-    }
-  }
-  return answers;
-}
-
-absl::StatusOr<ScoreQuery> TorchLanguageModel::NextTokenQuery(const NextTokenRequest& request,
-                                                              bool single_bos) const {
+absl::StatusOr<std::vector<size_t>> TorchLanguageModel::AddQueries(
+    const NextTokenRequest& request, bool single_bos, std::vector<ScoreQuery>& queries) const {
   ScoreQuery query;
   RWKU_ASSIGN_OR_RETURN(query.context, Encode(request.prompt, single_bos));
   query.first = query.context.size();
@@ -290,60 +208,114 @@ absl::StatusOr<ScoreQuery> TorchLanguageModel::NextTokenQuery(const NextTokenReq
     }
     query.next.push_back(ids.back());
   }
-  return query;
+  queries.push_back(std::move(query));
+  return std::vector<size_t>{queries.size() - 1};
 }
 
-absl::StatusOr<std::vector<std::vector<float>>> TorchLanguageModel::ScoreNextTokens(
-    absl::Span<const NextTokenRequest> requests, const PromptOptions& options,
-    const ProgressCallback& progress, const CancelToken& cancel) {
-  std::vector<ScoreQuery> queries;
-  queries.reserve(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    auto query = NextTokenQuery(requests[i], options.single_bos);
-    if (!query.ok()) {
-      return RequestError(i, query.status());
-    }
-    query->request = i;
-    queries.push_back(*std::move(query));
+absl::StatusOr<std::vector<size_t>> TorchLanguageModel::AddQueries(
+    const std::string& text, bool /*single_bos*/, std::vector<ScoreQuery>& queries) const {
+  RWKU_ASSIGN_OR_RETURN(std::vector<int32_t> ids,
+                        resident_.tokenizer->Encode(text, /*add_special_tokens=*/true));
+  if (ids.size() < 2) {
+    return std::vector<size_t>{kNoQuery};
   }
-  RWKU_ASSIGN_OR_RETURN(const auto scores, Score(queries, requests.size(), progress, cancel));
-  std::vector<std::vector<float>> answers(requests.size());
-  for (size_t i = 0; i < requests.size(); ++i) {
-    for (const TokenScore& score : scores[i]) {
-      answers[i].push_back(score.log_probability);
-    }
-  }
-  return answers;
+  const int32_t last = ids.back();
+  ids.pop_back();
+  const size_t length = ids.size() + 1;
+  queries.push_back({std::move(ids), 1, {last}, 0, length});
+  return std::vector<size_t>{queries.size() - 1};
 }
 
-absl::StatusOr<std::vector<TokenScores>> TorchLanguageModel::ScoreTexts(
-    absl::Span<const std::string> texts, const ProgressCallback& progress,
-    const CancelToken& cancel) {
-  std::vector<ScoreQuery> queries;
-  for (size_t i = 0; i < texts.size(); ++i) {
-    auto ids = resident_.tokenizer->Encode(texts[i], /*add_special_tokens=*/true);
-    if (!ids.ok()) {
-      return RequestError(i, ids.status());
+absl::StatusOr<TorchLanguageModel::Asked> TorchLanguageModel::Encode(const Questions& questions,
+                                                                     bool single_bos) const {
+  Asked asked;
+  const auto add_decode = [&](const auto& requests) -> absl::Status {
+    for (const auto& request : requests) {
+      auto decode = ToDecode(request, single_bos);
+      if (!decode.ok()) {
+        return RequestError(asked.decode.size(), decode.status());
+      }
+      asked.decode.push_back(*std::move(decode));
     }
-    if (ids->size() < 2) {
-      continue;
+    return absl::OkStatus();
+  };
+  const auto add_queries = [&](const auto& requests) -> absl::Status {
+    for (const auto& request : requests) {
+      const size_t number = asked.queries_of.size();
+      const size_t first = asked.queries.size();
+      auto added = AddQueries(request, single_bos, asked.queries);
+      if (!added.ok()) {
+        return RequestError(asked.decode.size() + number, added.status());
+      }
+      for (size_t query = first; query < asked.queries.size(); ++query) {
+        asked.queries[query].request = number;
+      }
+      asked.queries_of.push_back(*std::move(added));
     }
-    const int32_t last = ids->back();
-    ids->pop_back();
-    const size_t length = ids->size() + 1;
-    queries.push_back({*std::move(ids), 1, {last}, i, length});
+    return absl::OkStatus();
+  };
+  RWKU_RETURN_IF_ERROR(add_decode(questions.generate));
+  RWKU_RETURN_IF_ERROR(add_decode(questions.sample));
+  RWKU_RETURN_IF_ERROR(add_queries(questions.continuations));
+  RWKU_RETURN_IF_ERROR(add_queries(questions.next_tokens));
+  RWKU_RETURN_IF_ERROR(add_queries(questions.texts));
+  return asked;
+}
+
+absl::StatusOr<Answers> TorchLanguageModel::Decode(const Questions& questions, const Asked& asked,
+                                                   const TokenAnswers& answers) const {
+  Answers decoded;
+  for (size_t i = 0; i < asked.decode.size(); ++i) {
+    const bool is_greedy = i < questions.generate.size();
+    auto text = is_greedy ? resident_.tokenizer->Decode(answers.tokens[i])
+                          : DecodeAfter(asked.decode[i].prompt, answers.tokens[i]);
+    if (!text.ok()) {
+      return RequestError(i, text.status());
+    }
+    (is_greedy ? decoded.generate : decoded.sample).push_back(*std::move(text));
   }
-  RWKU_ASSIGN_OR_RETURN(const auto scores, Score(queries, texts.size(), progress, cancel));
-  std::vector<TokenScores> answers(texts.size());
-  for (size_t q = 0; q < queries.size(); ++q) {
-    TokenScores& answer = answers[queries[q].request];
-    for (const TokenScore& score : scores[q]) {
-      answer.log_probabilities.push_back(score.log_probability);
-      answer.means.push_back(score.mean);
-      answer.variances.push_back(score.variance);
+  auto queries_of = asked.queries_of.begin();
+  for (size_t i = 0; i < questions.continuations.size(); ++i) {
+    std::vector<ContinuationScores>& scores = decoded.continuations.emplace_back();
+    for (const size_t query : *queries_of++) {
+      ContinuationScores& one = scores.emplace_back();
+      for (const TokenScore& score : ScoresOf(answers, query)) {
+        one.log_probabilities.push_back(score.log_probability);
+        one.is_most_likely.push_back(score.is_most_likely);
+      }
     }
   }
-  return answers;
+  for (size_t i = 0; i < questions.next_tokens.size(); ++i) {
+    std::vector<float>& scores = decoded.next_tokens.emplace_back();
+    for (const TokenScore& score : ScoresOf(answers, (queries_of++)->front())) {
+      scores.push_back(score.log_probability);
+    }
+  }
+  for (size_t i = 0; i < questions.texts.size(); ++i) {
+    TokenScores& scores = decoded.texts.emplace_back();
+    for (const TokenScore& score : ScoresOf(answers, (queries_of++)->front())) {
+      scores.log_probabilities.push_back(score.log_probability);
+      scores.means.push_back(score.mean);
+      scores.variances.push_back(score.variance);
+    }
+  }
+  return decoded;
+}
+
+absl::StatusOr<Answers> TorchLanguageModel::Answer(const Questions& questions,
+                                                   const PromptOptions& options,
+                                                   const ProgressCallback& progress,
+                                                   const CancelToken& cancel) {
+  RWKU_ASSIGN_OR_RETURN(const Asked asked, Encode(questions, options.single_bos));
+  RWKU_ASSIGN_OR_RETURN(const Ready ready, GetReady());
+  RWKU_ASSIGN_OR_RETURN(
+      const TokenAnswers answers,
+      AnswerTokens(ready.runner,
+                   {.decode = asked.decode,
+                    .queries = asked.queries,
+                    .scored_requests = asked.queries_of.size()},
+                   {ready.decode_batch, ready.caches}, progress, cancel, resident_.usage));
+  return Decode(questions, asked, answers);
 }
 
 }  // namespace rwku::engine

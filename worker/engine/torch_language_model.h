@@ -31,26 +31,10 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
   TorchLanguageModel(Resident& resident, const LanguageModelOptions& options)
       : resident_(resident), options_(options) {}
 
-  absl::StatusOr<std::vector<std::string>> Generate(
-      absl::Span<const evaluate::GenerateRequest> requests, const evaluate::PromptOptions& options,
-      const evaluate::ProgressCallback& progress, const CancelToken& cancel) override;
-
-  absl::StatusOr<std::vector<std::string>> Sample(
-      absl::Span<const evaluate::SampleRequest> requests, const evaluate::PromptOptions& options,
-      const evaluate::ProgressCallback& progress, const CancelToken& cancel) override;
-
-  absl::StatusOr<std::vector<std::vector<evaluate::ContinuationScores>>> ScoreContinuations(
-      absl::Span<const evaluate::ContinuationRequest> requests,
-      const evaluate::PromptOptions& options, const evaluate::ProgressCallback& progress,
-      const CancelToken& cancel) override;
-
-  absl::StatusOr<std::vector<std::vector<float>>> ScoreNextTokens(
-      absl::Span<const evaluate::NextTokenRequest> requests, const evaluate::PromptOptions& options,
-      const evaluate::ProgressCallback& progress, const CancelToken& cancel) override;
-
-  absl::StatusOr<std::vector<evaluate::TokenScores>> ScoreTexts(
-      absl::Span<const std::string> texts, const evaluate::ProgressCallback& progress,
-      const CancelToken& cancel) override;
+  absl::StatusOr<evaluate::Answers> Answer(const evaluate::Questions& questions,
+                                           const evaluate::PromptOptions& options,
+                                           const evaluate::ProgressCallback& progress,
+                                           const CancelToken& cancel) override;
 
   evaluate::Usage usage() const override { return resident_.usage; }
 
@@ -63,16 +47,31 @@ class TorchLanguageModel final : public evaluate::LanguageModel {
   // SentencePiece vocabulary lose the space in front.
   absl::StatusOr<std::string> DecodeAfter(const std::vector<int32_t>& prompt,
                                           const std::vector<int32_t>& tokens) const;
-  absl::StatusOr<ScoreQuery> NextTokenQuery(const evaluate::NextTokenRequest& request,
-                                            bool single_bos) const;
-  // The tokens of every distinct continuation after the prompt, as queries at the end of `queries`;
-  // returns the query of every continuation, or kNoQuery where it has no tokens.
-  absl::StatusOr<std::vector<size_t>> AddContinuations(const evaluate::ContinuationRequest& request,
-                                                       bool single_bos, size_t number,
-                                                       std::vector<ScoreQuery>& queries) const;
-  absl::StatusOr<std::vector<std::vector<TokenScore>>> Score(
-      absl::Span<const ScoreQuery> queries, size_t requests,
-      const evaluate::ProgressCallback& progress, const CancelToken& cancel);
+  absl::StatusOr<DecodeRequest> ToDecode(const evaluate::GenerateRequest& request,
+                                         bool single_bos) const;
+  absl::StatusOr<DecodeRequest> ToDecode(const evaluate::SampleRequest& request,
+                                         bool single_bos) const;
+  // What a request needs, as queries at the end of `queries`. Returns the query of every
+  // continuation, each distinct one once, of the candidates or of the text; kNoQuery for what has
+  // no tokens to score.
+  absl::StatusOr<std::vector<size_t>> AddQueries(const evaluate::ContinuationRequest& request,
+                                                 bool single_bos,
+                                                 std::vector<ScoreQuery>& queries) const;
+  absl::StatusOr<std::vector<size_t>> AddQueries(const evaluate::NextTokenRequest& request,
+                                                 bool single_bos,
+                                                 std::vector<ScoreQuery>& queries) const;
+  absl::StatusOr<std::vector<size_t>> AddQueries(const std::string& text, bool single_bos,
+                                                 std::vector<ScoreQuery>& queries) const;
+  // Questions as tokens.
+  struct Asked {
+    std::vector<DecodeRequest> decode;  // greedy and then sampled ones
+    std::vector<ScoreQuery> queries;
+    // The queries of every request that is scored: continuations, candidates, texts.
+    std::vector<std::vector<size_t>> queries_of;
+  };
+  absl::StatusOr<Asked> Encode(const evaluate::Questions& questions, bool single_bos) const;
+  absl::StatusOr<evaluate::Answers> Decode(const evaluate::Questions& questions, const Asked& asked,
+                                           const TokenAnswers& answers) const;
   // The resident model, ready to be asked, with what its memory allows.
   struct Ready {
     Runner& runner;

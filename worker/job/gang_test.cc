@@ -249,46 +249,38 @@ TEST_F(GangTest, ACancelledRankSaysSoAndTheOtherIsNotLeftWaiting) {
   EXPECT_EQ(ranks[0].result.status().code(), absl::StatusCode::kUnavailable);
 }
 
-// Answers "N" to request N; fails at one request.
+// Answers "N" to request N; fails at one request, and at the prompt "fails".
 class CountingModel final : public evaluate::LanguageModel {
  public:
   explicit CountingModel(int fails_at) : fails_at_(fails_at) {}
 
-  absl::StatusOr<std::vector<std::string>> Generate(
-      absl::Span<const evaluate::GenerateRequest> requests, const evaluate::PromptOptions&,
-      const evaluate::ProgressCallback& progress, const CancelToken&) override {
-    std::vector<std::string> answers;
-    for (const evaluate::GenerateRequest& request : requests) {
+  absl::StatusOr<evaluate::Answers> Answer(const evaluate::Questions& questions,
+                                           const evaluate::PromptOptions&,
+                                           const evaluate::ProgressCallback& progress,
+                                           const CancelToken&) override {
+    evaluate::Answers answers;
+    for (const evaluate::GenerateRequest& request : questions.generate) {
       if (request.max_new_tokens == fails_at_) {
-        return evaluate::RequestError(answers.size(), absl::InvalidArgumentError("too long"));
+        return evaluate::RequestError(answers.generate.size(),
+                                      absl::InvalidArgumentError("too long"));
       }
-      answers.push_back(absl::StrCat(request.max_new_tokens));
+      answers.generate.push_back(absl::StrCat(request.max_new_tokens));
       usage_.generated_tokens += 1;
-      progress(answers.size(), requests.size());
+      progress(answers.generate.size(), questions.size());
     }
+    if (!questions.sample.empty()) {
+      return absl::UnimplementedError("sample");
+    }
+    for (const evaluate::ContinuationRequest& request : questions.continuations) {
+      answers.continuations.push_back({{{-1.5F, -0.25F}, {true, false}}, {{}, {}}});
+      if (request.prompt.user == "fails") {
+        return evaluate::RequestError(questions.generate.size() + answers.continuations.size() - 1,
+                                      absl::InvalidArgumentError("too strange"));
+      }
+    }
+    answers.next_tokens.resize(questions.next_tokens.size(), {-0.5F, -2});
+    answers.texts.resize(questions.texts.size(), {{-1}, {-2}, {3}});
     return answers;
-  }
-  absl::StatusOr<std::vector<std::string>> Sample(absl::Span<const evaluate::SampleRequest>,
-                                                  const evaluate::PromptOptions&,
-                                                  const evaluate::ProgressCallback&,
-                                                  const CancelToken&) override {
-    return absl::UnimplementedError("Sample");
-  }
-  absl::StatusOr<std::vector<std::vector<evaluate::ContinuationScores>>> ScoreContinuations(
-      absl::Span<const evaluate::ContinuationRequest> requests, const evaluate::PromptOptions&,
-      const evaluate::ProgressCallback&, const CancelToken&) override {
-    return std::vector<std::vector<evaluate::ContinuationScores>>(
-        requests.size(), {{{-1.5F, -0.25F}, {true, false}}, {{}, {}}});
-  }
-  absl::StatusOr<std::vector<std::vector<float>>> ScoreNextTokens(
-      absl::Span<const evaluate::NextTokenRequest> requests, const evaluate::PromptOptions&,
-      const evaluate::ProgressCallback&, const CancelToken&) override {
-    return std::vector<std::vector<float>>(requests.size(), {-0.5F, -2});
-  }
-  absl::StatusOr<std::vector<evaluate::TokenScores>> ScoreTexts(absl::Span<const std::string> texts,
-                                                                const evaluate::ProgressCallback&,
-                                                                const CancelToken&) override {
-    return std::vector<evaluate::TokenScores>(texts.size(), {{-1}, {-2}, {3}});
   }
   evaluate::Usage usage() const override { return usage_; }
 
@@ -367,6 +359,40 @@ TEST_F(ShardedLanguageModelTest, ScoresComeBackAsTheyWere) {
     const auto texts = model.ScoreTexts(std::vector<std::string>{"a", "b"}, nullptr, CancelToken());
     ASSERT_TRUE(texts.ok()) << texts.status();
     EXPECT_EQ((*texts)[1].variances, std::vector<float>{3});
+  });
+}
+
+TEST_F(ShardedLanguageModelTest, OneCallSharesEveryKind) {
+  const std::vector<evaluate::GenerateRequest> generate = Requests(7);
+  const std::vector<evaluate::ContinuationRequest> continuations(2);
+  const std::vector<std::string> texts = {"a", "b", "c", "d"};
+  OnRanks(3, -1, [&](ShardedLanguageModel& model, int) {
+    std::pair<size_t, size_t> last;
+    const auto answers = model.Answer(
+        {.generate = generate, .continuations = continuations, .texts = texts}, {},
+        [&](size_t done, size_t total) {
+          last = {done, total};
+        },
+        CancelToken());
+    ASSERT_TRUE(answers.ok()) << answers.status();
+    EXPECT_EQ(answers->generate, (std::vector<std::string>{"0", "1", "2", "3", "4", "5", "6"}));
+    EXPECT_EQ(answers->continuations.size(), 2U);
+    EXPECT_TRUE(answers->next_tokens.empty());
+    EXPECT_EQ(answers->texts.size(), 4U);
+    EXPECT_EQ(last, (std::pair<size_t, size_t>(13, 13)));
+    EXPECT_EQ(model.usage().generated_tokens, 7);
+  });
+}
+
+TEST_F(ShardedLanguageModelTest, AnErrorNamesTheRequestAmongAllKinds) {
+  const std::vector<evaluate::GenerateRequest> generate = Requests(5);
+  std::vector<evaluate::ContinuationRequest> continuations(4);
+  continuations[3].prompt.user = "fails";
+  OnRanks(2, -1, [&](ShardedLanguageModel& model, int) {
+    const auto answers = model.Answer({.generate = generate, .continuations = continuations}, {},
+                                      nullptr, CancelToken());
+    EXPECT_THAT(std::string(answers.status().message()), HasSubstr("too strange"));
+    EXPECT_EQ(evaluate::RequestOf(answers.status()), 8U);
   });
 }
 

@@ -4,9 +4,9 @@
 
 #include <gtest/gtest.h>
 
-#include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/forwarding_runner_fixture.h"
+#include "worker/engine/decode/generate.h"
 #include "worker/engine/decode/host_runner.h"
-#include "worker/engine/decode/sample.h"
 #include "worker/engine/decode/tiny_model_fixture.h"
 
 namespace rwku::engine {
@@ -15,35 +15,23 @@ namespace {
 using Outputs = std::vector<std::vector<int32_t>>;
 
 // Refuses passes and choices about nothing.
-class StrictRunner final : public Runner {
+class StrictRunner final : public ForwardingRunner {
  public:
-  explicit StrictRunner(Runner& inner) : inner_(inner) {}
+  using ForwardingRunner::ForwardingRunner;
 
-  const ModelConfig& config() const override { return inner_.config(); }
-  int64_t CacheBytes(int64_t capacity) const override { return inner_.CacheBytes(capacity); }
-  std::unique_ptr<KvCache> NewCache(int64_t capacity) override { return inner_.NewCache(capacity); }
-  void CopyPrefix(const KvCache& from, KvCache& to) override { inner_.CopyPrefix(from, to); }
   absl::StatusOr<std::unique_ptr<Rows>> Forward(absl::Span<const CachePiece> pieces,
                                                 const CancelToken& cancel) override {
     EXPECT_FALSE(pieces.empty());
-    return inner_.Forward(pieces, cancel);
+    return ForwardingRunner::Forward(pieces, cancel);
   }
-  std::unique_ptr<Rows> CopyRow(RowRef row) override { return inner_.CopyRow(row); }
   std::vector<int32_t> Argmax(absl::Span<const RowRef> rows) override {
     EXPECT_FALSE(rows.empty());
-    return inner_.Argmax(rows);
-  }
-  std::vector<TokenScore> Score(absl::Span<const ScoredRow> rows) override {
-    return inner_.Score(rows);
+    return ForwardingRunner::Argmax(rows);
   }
   std::vector<float> Logits(absl::Span<const RowRef> rows) override {
     EXPECT_FALSE(rows.empty());
-    return inner_.Logits(rows);
+    return ForwardingRunner::Logits(rows);
   }
-  std::vector<float> ToHost(const Rows& rows) override { return inner_.ToHost(rows); }
-
- private:
-  Runner& inner_;
 };
 
 class EndsAtOnceTest : public testing::TestWithParam<DecodeOptions> {
@@ -58,13 +46,14 @@ class EndsAtOnceTest : public testing::TestWithParam<DecodeOptions> {
   }
 
   absl::StatusOr<Outputs> Greedy(const std::vector<DecodeRequest>& requests) {
-    return GenerateGreedy(runner_, requests, GetParam(), nullptr, cancel_, usage_);
+    return GenerateTokens(runner_, requests, GetParam(), nullptr, cancel_, usage_);
   }
 
-  absl::StatusOr<Outputs> Sample(const std::vector<DecodeRequest>& requests) {
-    const std::vector<Sampling> samplings(
-        requests.size(), {.temperature = 1, .top_p = 0.9, .seed = 3, .stream = "text"});
-    return GenerateSampled(runner_, requests, samplings, GetParam(), nullptr, cancel_, usage_);
+  absl::StatusOr<Outputs> Sample(std::vector<DecodeRequest> requests) {
+    for (DecodeRequest& request : requests) {
+      request.sampling = Sampling{.temperature = 1, .top_p = 0.9, .seed = 3, .stream = "text"};
+    }
+    return GenerateTokens(runner_, requests, GetParam(), nullptr, cancel_, usage_);
   }
 
   const std::unique_ptr<CausalLm> model_ = CausalLm::Random(TinyConfig(), 1, 0.3);

@@ -1,5 +1,3 @@
-#include "worker/engine/decode/greedy.h"
-
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -9,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "benchmark/evaluate/request_error.h"
+#include "worker/engine/decode/generate.h"
 #include "worker/engine/decode/host_runner.h"
 #include "worker/engine/decode/tiny_model_fixture.h"
 
@@ -19,16 +18,16 @@ using Outputs = std::vector<std::vector<int32_t>>;
 
 class GreedyTest : public testing::Test {
  protected:
-  absl::StatusOr<Outputs> Generate(const std::vector<GreedyRequest>& requests,
-                                   const GreedyOptions& options = {},
+  absl::StatusOr<Outputs> Generate(const std::vector<DecodeRequest>& requests,
+                                   const DecodeOptions& options = {},
                                    const evaluate::ProgressCallback& progress = nullptr) {
     usage_ = {};
-    return GenerateGreedy(runner_, requests, options, progress, cancel_, usage_);
+    return GenerateTokens(runner_, requests, options, progress, cancel_, usage_);
   }
 
   // Prompts that share much, each with a limit of its own.
-  static std::vector<GreedyRequest> FewShotRequests() {
-    std::vector<GreedyRequest> requests;
+  static std::vector<DecodeRequest> FewShotRequests() {
+    std::vector<DecodeRequest> requests;
     for (std::vector<int32_t>& prompt : FewShotSequences(20)) {
       requests.push_back({std::move(prompt),
                           static_cast<int>(1 + 7 * requests.size() % 23),
@@ -41,7 +40,7 @@ class GreedyTest : public testing::Test {
   HostRunner runner_{*model_};
   const CancelToken cancel_;
   evaluate::Usage usage_;
-  const std::vector<GreedyRequest> requests_ = {{{1, 2, 3}}, {{4}}, {{5, 6, 7, 8, 9}}, {{10, 11}}};
+  const std::vector<DecodeRequest> requests_ = {{{1, 2, 3}}, {{4}}, {{5, 6, 7, 8, 9}}, {{10, 11}}};
 };
 
 TEST_F(GreedyTest, LittleCacheMakesPromptsWaitAndChangesNothing) {
@@ -54,7 +53,7 @@ TEST_F(GreedyTest, LittleCacheMakesPromptsWaitAndChangesNothing) {
 }
 
 TEST_F(GreedyTest, SharedPrefixesChangeNothingWhateverBatchAndMemory) {
-  const std::vector<GreedyRequest> requests = FewShotRequests();
+  const std::vector<DecodeRequest> requests = FewShotRequests();
   const auto whole = Generate(requests, {.caches = {.share_prefixes = false}});
   ASSERT_TRUE(whole.ok()) << whole.status();
   EXPECT_EQ(usage_.computed_prompt_tokens, usage_.prompt_tokens);
@@ -73,7 +72,7 @@ TEST_F(GreedyTest, SharedPrefixesChangeNothingWhateverBatchAndMemory) {
 }
 
 TEST_F(GreedyTest, UsageCountsSharedTokensOnceAndEveryNewToken) {
-  const std::vector<GreedyRequest> requests = FewShotRequests();
+  const std::vector<DecodeRequest> requests = FewShotRequests();
   const auto outputs = Generate(requests);
   ASSERT_TRUE(outputs.ok()) << outputs.status();
   int64_t prompt_tokens = 0;
@@ -88,11 +87,11 @@ TEST_F(GreedyTest, UsageCountsSharedTokensOnceAndEveryNewToken) {
 }
 
 TEST_F(GreedyTest, EveryRequestHasItsOwnLimitAndEnds) {
-  std::vector<GreedyRequest> requests = FewShotRequests();
+  std::vector<DecodeRequest> requests = FewShotRequests();
   const auto ended = Generate(requests);
   ASSERT_TRUE(ended.ok()) << ended.status();
-  std::vector<GreedyRequest> endless = requests;
-  for (GreedyRequest& request : endless) {
+  std::vector<DecodeRequest> endless = requests;
+  for (DecodeRequest& request : endless) {
     request.max_new_tokens = 30;
     request.end_ids.clear();
   }
@@ -115,8 +114,8 @@ TEST_F(GreedyTest, PromptBeyondTheCacheIsResourceExhausted) {
 }
 
 TEST_F(GreedyTest, BadRequestsAreRefusedByNumber) {
-  const std::vector<GreedyRequest> bad = {{{}}, {{50}}, {{-1}}, {{1}, 0}};
-  for (const GreedyRequest& request : bad) {
+  const std::vector<DecodeRequest> bad = {{{}}, {{50}}, {{-1}}, {{1}, 0}};
+  for (const DecodeRequest& request : bad) {
     const absl::Status status = Generate({{{1}}, request}).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
     EXPECT_EQ(evaluate::RequestOf(status), 1U);
@@ -128,7 +127,7 @@ TEST_F(GreedyTest, PromptWithoutAFiniteLogitIsNamed) {
     model_->embedding[7].fill_(bad);  // of a token of request 2 alone
     HostRunner runner(*model_);
     const absl::Status status =
-        GenerateGreedy(runner, requests_, {}, nullptr, cancel_, usage_).status();
+        GenerateTokens(runner, requests_, {}, nullptr, cancel_, usage_).status();
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
     EXPECT_EQ(evaluate::RequestOf(status), 2U);
   }
@@ -136,8 +135,8 @@ TEST_F(GreedyTest, PromptWithoutAFiniteLogitIsNamed) {
 
 TEST_F(GreedyTest, ProgressEndsWithEveryPrompt) {
   for (const int limit : {1, 30}) {
-    std::vector<GreedyRequest> requests = requests_;
-    for (GreedyRequest& request : requests) {
+    std::vector<DecodeRequest> requests = requests_;
+    for (DecodeRequest& request : requests) {
       request.max_new_tokens = limit;
     }
     size_t last = 0;

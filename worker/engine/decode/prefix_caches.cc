@@ -12,13 +12,13 @@
 namespace rwku::engine {
 
 PrefixCaches::PrefixCaches(Runner& runner, absl::Span<const CachedSequence> sequences,
-                           const PrefixPlan& plan, const CacheOptions& options, OnNode on_node,
-                           evaluate::Usage& usage)
+                           const PrefixPlan& plan, int64_t pass_tokens, KvBudget& budget,
+                           OnNode on_node, evaluate::Usage& usage)
     : runner_(runner),
       sequences_(sequences),
       plan_(plan),
-      bytes_(options.bytes),
-      pass_tokens_(options.pass_tokens),
+      pass_tokens_(pass_tokens),
+      budget_(budget),
       on_node_(std::move(on_node)),
       usage_(usage),
       nodes_(plan.nodes.size()),
@@ -101,11 +101,24 @@ bool PrefixCaches::FreeComputed() {
     if (nodes_[i].cache) {
       nodes_[i].cache.reset();
       nodes_[i].state = Node::State::kLeftOut;
-      bytes_in_use_ -= BytesOf(static_cast<int>(i));
+      Free(BytesOf(static_cast<int>(i)));
       found = true;
     }
   }
   return found;
+}
+
+bool PrefixCaches::TryTake(int64_t bytes) {
+  if (!budget_.TryTake(bytes)) {
+    return false;
+  }
+  bytes_in_use_ += bytes;
+  return true;
+}
+
+void PrefixCaches::Free(int64_t bytes) {
+  budget_.GiveBack(bytes);
+  bytes_in_use_ -= bytes;
 }
 
 // Room for the sequence and its missing nodes, which join `chosen`; false where it must wait.
@@ -118,8 +131,7 @@ absl::StatusOr<bool> PrefixCaches::Reserve(size_t sequence, bool is_alone,
     for (const int node : missing) {
       bytes += BytesOf(node);
     }
-    if (bytes_in_use_ + bytes <= bytes_) {
-      bytes_in_use_ += bytes;
+    if (TryTake(bytes)) {
       for (const int node : missing) {
         nodes_[node].state = Node::State::kChosen;
         chosen.push_back(node);
@@ -134,8 +146,8 @@ absl::StatusOr<bool> PrefixCaches::Reserve(size_t sequence, bool is_alone,
     } else if (!FreeComputed()) {
       return evaluate::RequestError(
           sequences_[sequence].request,
-          absl::ResourceExhaustedError(
-              absl::StrCat(own, " bytes of key-value cache are needed; allowed is ", bytes_)));
+          absl::ResourceExhaustedError(absl::StrCat(
+              own, " bytes of key-value cache are needed; allowed is ", budget_.bytes())));
     }
   }
 }
@@ -148,7 +160,7 @@ std::unique_ptr<KvCache> PrefixCaches::Begin(int from, int64_t capacity) {
     runner_.CopyPrefix(*parent.cache, *cache);
     if (--parent.children == 0) {
       parent.cache.reset();
-      bytes_in_use_ -= BytesOf(from);
+      Free(BytesOf(from));
     }
   }
   return cache;
@@ -201,17 +213,19 @@ absl::Status PrefixCaches::Compute(const std::vector<int>& chosen, const CancelT
 }
 
 absl::StatusOr<std::vector<StartedSequence>> PrefixCaches::Take(size_t most,
-                                                                const CancelToken& cancel) {
+                                                                const CancelToken& cancel,
+                                                                int64_t beside) {
   if (next_ == 0) {
     RWKU_RETURN_IF_ERROR(CheckRope());
   }
   std::vector<size_t> taken;
   std::vector<int> chosen;
-  int64_t tokens = 0;
+  int64_t tokens = beside;
   while (!done() && taken.size() < most && tokens < pass_tokens_) {
     const size_t sequence = plan_.order[next_];
     const size_t chosen_before = chosen.size();
-    const bool is_alone = in_flight_ == 0 && taken.empty();
+    // Nobody will give back what is missing.
+    const bool is_alone = in_flight_ == 0 && taken.empty() && budget_.in_use() == bytes_in_use_;
     RWKU_ASSIGN_OR_RETURN(const bool is_reserved, Reserve(sequence, is_alone, chosen));
     if (!is_reserved) {
       break;
@@ -241,7 +255,7 @@ absl::StatusOr<std::vector<StartedSequence>> PrefixCaches::Take(size_t most,
 
 void PrefixCaches::GiveBack(StartedSequence& started) {
   started.cache.reset();
-  bytes_in_use_ -= started.bytes;
+  Free(started.bytes);
   --in_flight_;
 }
 

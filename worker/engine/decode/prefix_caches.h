@@ -1,6 +1,6 @@
 // Hands out key-value caches that hold the prefixes of a plan already: a node is computed once,
 // after its parent's keys and values, and freed with its last child. All caches together stay
-// within a number of bytes.
+// within a budget of bytes, which others may share.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +24,29 @@ struct CacheOptions {
   int64_t bytes = int64_t{4} << 30;  // of all caches in use together
   bool share_prefixes = true;        // false: every sequence is computed whole
   int64_t pass_tokens = 1024;        // of prompts that pass through the model together, about
+};
+
+// The bytes of key-value caches in use, and how many are allowed; one for all that are in use
+// together. Not thread-safe.
+class KvBudget {
+ public:
+  explicit KvBudget(int64_t bytes) : bytes_(bytes) {}
+
+  int64_t bytes() const { return bytes_; }
+  int64_t in_use() const { return in_use_; }
+
+  bool TryTake(int64_t bytes) {
+    if (in_use_ + bytes > bytes_) {
+      return false;
+    }
+    in_use_ += bytes;
+    return true;
+  }
+  void GiveBack(int64_t bytes) { in_use_ -= bytes; }
+
+ private:
+  const int64_t bytes_;
+  int64_t in_use_ = 0;
 };
 
 struct CachedSequence {
@@ -63,24 +86,28 @@ class PrefixCaches {
   using OnNode = std::function<absl::Status(const ComputedNode& node)>;
 
   // `sequences` hold valid tokens (CheckTokens), in the plan's numbers; a plan of the same tokens
-  // or of shorter beginnings of them. All arguments must outlive this. Counts prompt tokens in
-  // `usage`, those that the caller is left to compute included. `on_node` may be empty.
+  // or of shorter beginnings of them. About `pass_tokens` pass through the model together. All
+  // arguments must outlive this. Counts prompt tokens in `usage`, those that the caller is left to
+  // compute included. `on_node` may be empty.
   PrefixCaches(Runner& runner, absl::Span<const CachedSequence> sequences, const PrefixPlan& plan,
-               const CacheOptions& options, OnNode on_node, evaluate::Usage& usage);
+               int64_t pass_tokens, KvBudget& budget, OnNode on_node, evaluate::Usage& usage);
 
   // Whether every sequence was handed out.
   bool done() const { return next_ == plan_.order.size(); }
 
-  // The next sequences, at most `most` and about as many tokens as pass together, after their nodes
-  // were computed. None where they must wait for a GiveBack. The cancel token's reason;
+  // The next sequences, at most `most` and about as many tokens as pass together, `beside` of which
+  // others have taken, after their nodes were computed. None where they must wait for a GiveBack,
+  // or for others that share the budget or the pass. The cancel token's reason;
   // INVALID_ARGUMENT for a sequence of a longrope model that outgrows
   // original_max_position_embeddings on its way, which would change the factors of the tokens that
   // it has; RESOURCE_EXHAUSTED for one that fits not even alone; the errors of `on_node`.
-  absl::StatusOr<std::vector<StartedSequence>> Take(size_t most, const CancelToken& cancel);
+  absl::StatusOr<std::vector<StartedSequence>> Take(size_t most, const CancelToken& cancel,
+                                                    int64_t beside = 0);
 
   // Frees the cache of a sequence.
   void GiveBack(StartedSequence& started);
 
+  // By this one alone.
   int64_t bytes_in_use() const { return bytes_in_use_; }
 
  private:
@@ -101,6 +128,8 @@ class PrefixCaches {
   std::vector<int> Missing(size_t sequence) const;
   void LeaveOut(int node);
   bool FreeComputed();
+  bool TryTake(int64_t bytes);
+  void Free(int64_t bytes);
   absl::StatusOr<bool> Reserve(size_t sequence, bool is_alone, std::vector<int>& chosen);
   std::unique_ptr<KvCache> Begin(int from, int64_t capacity);
   absl::Status Compute(const std::vector<int>& chosen, const CancelToken& cancel);
@@ -109,8 +138,8 @@ class PrefixCaches {
   Runner& runner_;
   const absl::Span<const CachedSequence> sequences_;
   const PrefixPlan& plan_;
-  const int64_t bytes_;
   const int64_t pass_tokens_;
+  KvBudget& budget_;
   const OnNode on_node_;
   evaluate::Usage& usage_;
   std::vector<Node> nodes_;

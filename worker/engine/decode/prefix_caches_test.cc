@@ -13,6 +13,8 @@
 namespace rwku::engine {
 namespace {
 
+constexpr int64_t kPassTokens = 1024;
+
 class PrefixCachesTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -33,7 +35,8 @@ class PrefixCachesTest : public testing::Test {
   // Every sequence's last hidden state, with at most `bytes` of caches.
   std::vector<std::vector<float>> RunAll(int64_t bytes) {
     usage_ = {};
-    PrefixCaches caches(runner_, cached_, plan_, {.bytes = bytes}, nullptr, usage_);
+    KvBudget budget(bytes);
+    PrefixCaches caches(runner_, cached_, plan_, kPassTokens, budget, nullptr, usage_);
     std::vector<std::vector<float>> hidden(sequences_.size());
     while (!caches.done()) {
       auto started = caches.Take(4, cancel_);
@@ -132,7 +135,8 @@ TEST_F(PrefixCachesTest, WithoutRoomForNodesSequencesAreComputedWhole) {
 }
 
 TEST_F(PrefixCachesTest, SequenceThatDoesNotFitAloneIsAnErrorOfItsRequest) {
-  PrefixCaches caches(runner_, cached_, plan_, {.bytes = 100}, nullptr, usage_);
+  KvBudget budget(100);
+  PrefixCaches caches(runner_, cached_, plan_, kPassTokens, budget, nullptr, usage_);
   const absl::Status status = caches.Take(4, cancel_).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
   EXPECT_EQ(evaluate::RequestOf(status), plan_.order[0] + 100);
@@ -141,7 +145,8 @@ TEST_F(PrefixCachesTest, SequenceThatDoesNotFitAloneIsAnErrorOfItsRequest) {
 TEST_F(PrefixCachesTest, NothingStartsWhileTheRoomIsTaken) {
   const int64_t longest = BytesOfLongest();
   const PrefixPlan plan = PlanWithoutSharing(cached_.size());
-  PrefixCaches caches(runner_, cached_, plan, {.bytes = longest}, nullptr, usage_);
+  KvBudget budget(longest);
+  PrefixCaches caches(runner_, cached_, plan, kPassTokens, budget, nullptr, usage_);
   auto started = caches.Take(1, cancel_);
   ASSERT_TRUE(started.ok()) << started.status();
   ASSERT_EQ(started->size(), 1U);
@@ -150,13 +155,36 @@ TEST_F(PrefixCachesTest, NothingStartsWhileTheRoomIsTaken) {
   EXPECT_FALSE(caches.Take(4, cancel_)->empty());
 }
 
+TEST_F(PrefixCachesTest, WhatOthersHoldOfTheBudgetIsWaitedForAndNoError) {
+  const int64_t longest = BytesOfLongest();
+  KvBudget budget(longest);
+  ASSERT_TRUE(budget.TryTake(longest));
+  PrefixCaches caches(runner_, cached_, plan_, kPassTokens, budget, nullptr, usage_);
+  auto none = caches.Take(4, cancel_);
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_TRUE(none->empty());
+  budget.GiveBack(longest);
+  auto some = caches.Take(1, cancel_);
+  ASSERT_TRUE(some.ok()) << some.status();
+  EXPECT_EQ(some->size(), 1U);
+  EXPECT_EQ(budget.in_use(), caches.bytes_in_use());
+}
+
+TEST_F(PrefixCachesTest, NothingStartsInAPassThatOthersHaveFilled) {
+  KvBudget budget(int64_t{1} << 30);
+  PrefixCaches caches(runner_, cached_, plan_, kPassTokens, budget, nullptr, usage_);
+  EXPECT_TRUE(caches.Take(4, cancel_, kPassTokens)->empty());
+  EXPECT_EQ(caches.Take(4, cancel_, kPassTokens - 1)->size(), 1U);
+}
+
 TEST_F(PrefixCachesTest, HiddenStatesOfANodeAreThoseThatASequenceBelowWants) {
   for (CachedSequence& sequence : cached_) {
     sequence.first_wanted = 3;
   }
   size_t nodes = 0;
+  KvBudget budget(int64_t{1} << 30);
   PrefixCaches caches(
-      runner_, cached_, plan_, {.bytes = int64_t{1} << 30},
+      runner_, cached_, plan_, kPassTokens, budget,
       [&](const ComputedNode& node) {
         const int64_t begin = node.from == kNoNode ? 0 : plan_.nodes[node.from].end;
         const int64_t wanted = plan_.nodes[node.node].end - std::max(begin, int64_t{3});

@@ -1,7 +1,9 @@
 #include "worker/engine/decode/prefix_tree.h"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <utility>
 
 namespace rwku::engine {
 
@@ -145,6 +147,33 @@ PrefixPlan PlanWithoutSharing(size_t sequences) {
   plan.order.resize(sequences);
   std::iota(plan.order.begin(), plan.order.end(), size_t{0});
   return plan;
+}
+
+void PutLargestFirst(absl::Span<const int64_t> sizes, PrefixPlan& plan) {
+  // Where a part belongs among its siblings: the largest size first, then by its first place.
+  using Rank = std::pair<int64_t, int64_t>;
+  std::vector<Rank> own(plan.order.size());
+  std::vector<int64_t> first_place(plan.nodes.size(), std::numeric_limits<int64_t>::max());
+  std::vector<int64_t> largest(plan.nodes.size(), std::numeric_limits<int64_t>::min());
+  for (size_t place = 0; place < plan.order.size(); ++place) {
+    const size_t sequence = plan.order[place];
+    own[sequence] = {-sizes[sequence], static_cast<int64_t>(place)};
+    for (int node = plan.parents[sequence]; node != kNoNode; node = plan.nodes[node].parent) {
+      first_place[node] = std::min(first_place[node], static_cast<int64_t>(place));
+      largest[node] = std::max(largest[node], sizes[sequence]);
+    }
+  }
+  std::vector<std::vector<Rank>> paths(plan.order.size());  // of every sequence, from the root
+  for (size_t sequence = 0; sequence < paths.size(); ++sequence) {
+    std::vector<Rank>& path = paths[sequence];
+    path.push_back(own[sequence]);
+    for (int node = plan.parents[sequence]; node != kNoNode; node = plan.nodes[node].parent) {
+      path.emplace_back(-largest[node], first_place[node]);
+    }
+    std::reverse(path.begin(), path.end());
+  }
+  std::sort(plan.order.begin(), plan.order.end(),
+            [&](size_t a, size_t b) { return paths[a] < paths[b]; });
 }
 
 }  // namespace rwku::engine

@@ -42,4 +42,8 @@ PrefixPlan PlanPrefixes(absl::Span<const absl::Span<const int32_t>> sequences);
 // The plan that shares nothing, in the order given.
 PrefixPlan PlanWithoutSharing(size_t sequences);
 
+// Changes the order so that of what follows a node, and of what follows none, the part with the
+// largest of `sizes`, one a sequence, comes first; equal parts stay in their order.
+void PutLargestFirst(absl::Span<const int64_t> sizes, PrefixPlan& plan);
+
 }  // namespace rwku::engine

@@ -217,5 +217,33 @@ TEST(PrefixTreeTest, NothingAndEmptySequencesHaveNoNodes) {
   EXPECT_THAT(PlanOf({{}, {1}, {}}).parents, ElementsAre(kNoNode, kNoNode, kNoNode));
 }
 
+TEST(PutLargestFirstTest, PartsOfANodeStayTogetherAndTheLargestComesFirst) {
+  // 0 to 2 share a beginning, 1 and 2 a longer one, 3 stands alone, 4 and 5 share another.
+  const std::vector<int32_t> first = {1, 1, 1, 1, 1, 1, 1, 1};
+  const std::vector<int32_t> second = {2, 2, 2, 2, 2, 2, 2, 2};
+  std::vector<std::vector<int32_t>> sequences = {first, first, first, {3}, second, second};
+  sequences[0].push_back(1);
+  for (const size_t longer : {1, 2}) {
+    sequences[longer].insert(sequences[longer].end(), second.begin(), second.end());
+    sequences[longer].push_back(static_cast<int32_t>(longer));
+  }
+  sequences[5].push_back(9);
+  std::vector<absl::Span<const int32_t>> spans(sequences.begin(), sequences.end());
+  PrefixPlan plan = PlanPrefixes(spans);
+  ASSERT_EQ(plan.nodes.size(), 3U);
+  const PrefixPlan before = plan;
+  PutLargestFirst({5, 5, 5, 5, 5, 5}, plan);
+  EXPECT_EQ(plan.order, before.order);
+  PutLargestFirst({30, 30, 40, 256, 30, 50}, plan);
+  EXPECT_EQ(plan.order, (std::vector<size_t>{3, 5, 4, 2, 1, 0}));
+  EXPECT_EQ(plan.parents, before.parents);
+}
+
+TEST(PutLargestFirstTest, WithoutSharingItIsAStableSort) {
+  PrefixPlan plan = PlanWithoutSharing(5);
+  PutLargestFirst({30, 256, 30, 256, 512}, plan);
+  EXPECT_EQ(plan.order, (std::vector<size_t>{4, 1, 3, 0, 2}));
+}
+
 }  // namespace
 }  // namespace rwku::engine

@@ -1,5 +1,3 @@
-#include "worker/engine/decode/sample.h"
-
 #include <cmath>
 #include <memory>
 
@@ -9,6 +7,7 @@
 
 #include "base/random.h"
 #include "benchmark/evaluate/request_error.h"
+#include "worker/engine/decode/generate.h"
 #include "worker/engine/decode/host_runner.h"
 #include "worker/engine/decode/sampler.h"
 #include "worker/engine/decode/tiny_model_fixture.h"
@@ -33,7 +32,14 @@ class SampleTest : public testing::Test {
   }
 
   absl::StatusOr<Outputs> Generate(const DecodeOptions& options = {}) {
-    return GenerateSampled(runner_, requests_, samplings_, options, nullptr, cancel_, usage_);
+    return Generate(runner_, options);
+  }
+
+  absl::StatusOr<Outputs> Generate(Runner& runner, const DecodeOptions& options) {
+    for (size_t i = 0; i < requests_.size(); ++i) {
+      requests_[i].sampling = samplings_[i];
+    }
+    return GenerateTokens(runner, requests_, options, nullptr, cancel_, usage_);
   }
 
   // The next token's logits after `tokens`, computed alone.
@@ -94,6 +100,29 @@ TEST_F(SampleTest, StreamsAndSeedsAreIndependent) {
   EXPECT_NE((*seeds)[0], (*seeds)[1]);
 }
 
+TEST_F(SampleTest, GreedyRequestsInTheSameBatchChangeNothing) {
+  const auto sampled = Generate();
+  ASSERT_TRUE(sampled.ok()) << sampled.status();
+  std::vector<DecodeRequest> greedy = requests_;
+  for (DecodeRequest& request : greedy) {
+    request.sampling.reset();
+  }
+  const auto most_likely = GenerateTokens(runner_, greedy, {}, nullptr, cancel_, usage_);
+  ASSERT_TRUE(most_likely.ok()) << most_likely.status();
+  std::vector<DecodeRequest> mixed = requests_;
+  for (size_t i = 0; i < mixed.size(); i += 2) {
+    mixed[i] = greedy[i];
+  }
+  for (const int batch : {7, 64}) {
+    const auto outputs =
+        GenerateTokens(runner_, mixed, {.max_batch = batch}, nullptr, cancel_, usage_);
+    ASSERT_TRUE(outputs.ok()) << outputs.status();
+    for (size_t i = 0; i < mixed.size(); ++i) {
+      EXPECT_EQ((*outputs)[i], i % 2 == 0 ? (*most_likely)[i] : (*sampled)[i]) << i;
+    }
+  }
+}
+
 TEST_F(SampleTest, BadSettingsAreRefusedByNumber) {
   for (const Sampling& bad :
        {Sampling{.temperature = 0, .stream = ""}, Sampling{.temperature = NAN, .stream = ""},
@@ -110,8 +139,7 @@ TEST_F(SampleTest, PromptWithoutAFiniteLogitIsNamed) {
   samplings_.resize(2);
   model_->embedding[7].fill_(NAN);
   HostRunner runner(*model_);
-  const absl::Status status =
-      GenerateSampled(runner, requests_, samplings_, {}, nullptr, cancel_, usage_).status();
+  const absl::Status status = Generate(runner, {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
 }
 

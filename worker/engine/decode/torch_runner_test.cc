@@ -6,9 +6,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/generate.h"
 #include "worker/engine/decode/host_runner.h"
-#include "worker/engine/decode/sample.h"
 #include "worker/engine/decode/tiny_model_fixture.h"
 
 namespace rwku::engine {
@@ -21,8 +20,8 @@ constexpr int64_t kCacheBytes = int64_t{1} << 20;
 
 class TorchRunnerTest : public testing::Test {
  protected:
-  std::vector<GreedyRequest> Requests() const {
-    std::vector<GreedyRequest> requests;
+  std::vector<DecodeRequest> Requests() const {
+    std::vector<DecodeRequest> requests;
     for (std::vector<int32_t>& prompt : FewShotSequences(20)) {
       requests.push_back({std::move(prompt), static_cast<int>(1 + 7 * requests.size() % 23), {30}});
     }
@@ -54,8 +53,8 @@ TEST_F(TorchRunnerTest, SteeringIsAddedToTheLayersThatHaveAVector) {
 }
 
 TEST_F(TorchRunnerTest, TokensAreTheHostRunnersWhateverBatchAndMemory) {
-  const std::vector<GreedyRequest> requests = Requests();
-  const auto expected = GenerateGreedy(host_, requests, {}, nullptr, cancel_, usage_);
+  const std::vector<DecodeRequest> requests = Requests();
+  const auto expected = GenerateTokens(host_, requests, {}, nullptr, cancel_, usage_);
   ASSERT_TRUE(expected.ok()) << expected.status();
   for (const int batch : {64, 3, 1}) {
     // 120 positions hold one sequence at a time: ranges are reused and moved together.
@@ -63,7 +62,7 @@ TEST_F(TorchRunnerTest, TokensAreTheHostRunnersWhateverBatchAndMemory) {
       const int64_t bytes = runner_.CacheBytes(positions);
       TorchRunner runner(*model_, {}, bytes);
       const auto tokens =
-          GenerateGreedy(runner, requests, {.max_batch = batch, .caches = {.bytes = bytes}},
+          GenerateTokens(runner, requests, {.max_batch = batch, .caches = {.bytes = bytes}},
                          nullptr, cancel_, usage_);
       ASSERT_TRUE(tokens.ok()) << tokens.status();
       EXPECT_EQ(*tokens, *expected) << batch << " in a batch, " << positions << " positions";
@@ -72,14 +71,13 @@ TEST_F(TorchRunnerTest, TokensAreTheHostRunnersWhateverBatchAndMemory) {
 }
 
 TEST_F(TorchRunnerTest, SampledTokensAreTheHostRunners) {
-  const std::vector<GreedyRequest> requests = Requests();
-  std::vector<Sampling> samplings;
+  std::vector<DecodeRequest> requests = Requests();
   for (size_t i = 0; i < requests.size(); ++i) {
-    samplings.push_back({.top_p = 0.9, .stream = std::to_string(i)});
+    requests[i].sampling = Sampling{.top_p = 0.9, .stream = std::to_string(i)};
   }
-  const auto expected = GenerateSampled(host_, requests, samplings, {}, nullptr, cancel_, usage_);
-  const auto tokens = GenerateSampled(runner_, requests, samplings,
-                                      {.caches = {.bytes = kCacheBytes}}, nullptr, cancel_, usage_);
+  const auto expected = GenerateTokens(host_, requests, {}, nullptr, cancel_, usage_);
+  const auto tokens = GenerateTokens(runner_, requests, {.caches = {.bytes = kCacheBytes}}, nullptr,
+                                     cancel_, usage_);
   ASSERT_TRUE(expected.ok() && tokens.ok()) << tokens.status();
   EXPECT_EQ(*tokens, *expected);
 }

@@ -1,5 +1,4 @@
-// Log-probabilities of tokens after a context, with the mean and variance that Min-K%++ divides by.
-// What contexts share is computed once.
+// Continuations of prompts and scores of texts from one loop over one budget of key-value caches.
 #pragma once
 
 #include <cstddef>
@@ -11,28 +10,37 @@
 
 #include "base/cancel.h"
 #include "benchmark/evaluate/language_model.h"
-#include "worker/engine/decode/prefix_caches.h"
+#include "worker/engine/decode/decoding.h"
 #include "worker/engine/decode/runner.h"
+#include "worker/engine/score/scoring.h"
 
 namespace rwku::engine {
 
-// Scores tokens `first` and later of `context`, each after those before it, then every one of
-// `next` after the whole context.
-struct ScoreQuery {
-  std::vector<int32_t> context;  // at least one token
-  size_t first = 1;              // at least 1; the size of the context for none of it
-  std::vector<int32_t> next;
-  size_t request = 0;  // that this is a part of, for errors and progress
-  // Tokens of the text of which the context is the beginning, for longrope; 0: the context is all.
-  size_t length = 0;
+// All that is asked of a model in one call.
+struct TokenQuestions {
+  absl::Span<const DecodeRequest> decode = {};
+  absl::Span<const ScoreQuery> queries = {};
+  size_t scored_requests = 0;  // that the queries are parts of
 };
 
-// The scores of every query, in order; they depend on that query alone. `progress` counts requests,
-// `requests` of them: one is done with its last query. Errors of a request
-// (evaluate::RequestError): INVALID_ARGUMENT for an empty context or an id outside the vocabulary;
-// RESOURCE_EXHAUSTED when a query alone exceeds the caches' bytes; DATA_LOSS for a probability that
-// is not finite. RESOURCE_EXHAUSTED when memory runs out; the cancel token's reason between passes.
-// Adds to `usage`.
+struct TokenAnswers {
+  std::vector<std::vector<int32_t>> tokens;     // new ones of every request to continue
+  std::vector<std::vector<TokenScore>> scores;  // of every query
+};
+
+// Answers everything, in order; an answer depends on what it answers alone. Prompts are continued
+// first. Once none of them waits, few sequences are left in a pass: queries go along in it, up to
+// options.caches.pass_tokens tokens in all, and alone when all prompts are done.
+//
+// The errors of CheckDecode, Decoding, CheckQueries and Scoring; RESOURCE_EXHAUSTED when memory
+// runs out; the cancel token's reason. The requests of `decode` come first in the numbers of
+// errors, and `progress` (may be null) counts all. Adds to `usage`.
+absl::StatusOr<TokenAnswers> AnswerTokens(Runner& runner, const TokenQuestions& questions,
+                                          const DecodeOptions& options,
+                                          const evaluate::ProgressCallback& progress,
+                                          const CancelToken& cancel, evaluate::Usage& usage);
+
+// AnswerTokens for queries alone, of `requests` requests.
 absl::StatusOr<std::vector<std::vector<TokenScore>>> ScoreTokens(
     Runner& runner, absl::Span<const ScoreQuery> queries, size_t requests,
     const CacheOptions& options, const evaluate::ProgressCallback& progress,
