@@ -16,7 +16,7 @@
 #include "base/status_macros.h"
 #include "tools/gpu_check/device.h"
 #include "tools/gpu_check/evaluation_requests.h"
-#include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/generate.h"
 #include "worker/engine/decode/torch_runner.h"
 #include "worker/engine/model/causal_lm.h"
 #include "worker/engine/model/checksum.h"
@@ -203,7 +203,7 @@ class FullSize {
     engine::TorchRunner runner(*model_, {}, bytes);
     ResetPeak(device_);
     const auto seconds_for = [&](int tokens) -> absl::StatusOr<double> {
-      std::vector<engine::GreedyRequest> requests;
+      std::vector<engine::DecodeRequest> requests;
       for (const std::vector<int32_t>& prompt : prompts) {
         requests.push_back({prompt, tokens, {}});
       }
@@ -211,7 +211,7 @@ class FullSize {
       evaluate::Usage usage;
       const Stopwatch watch(device_);
       RWKU_RETURN_IF_ERROR(
-          GenerateGreedy(runner, requests,
+          GenerateTokens(runner, requests,
                          {.max_batch = static_cast<int>(batch), .caches = {.bytes = bytes}},
                          nullptr, cancel, usage)
               .status());
@@ -247,7 +247,7 @@ class FullSize {
     evaluate::Usage usage;
     ResetPeak(device_);
     Stopwatch watch(device_);
-    RWKU_ASSIGN_OR_RETURN(const auto texts, GenerateGreedy(runner, requests.generations,
+    RWKU_ASSIGN_OR_RETURN(const auto texts, GenerateTokens(runner, requests.generations,
                                                            {.max_batch = 384, .caches = caches},
                                                            nullptr, cancel, usage));
     const double generation = watch.Seconds();

@@ -14,7 +14,7 @@
 #include "base/random.h"
 #include "base/status_macros.h"
 #include "tools/gpu_check/worst.h"
-#include "worker/engine/decode/greedy.h"
+#include "worker/engine/decode/generate.h"
 #include "worker/engine/decode/torch_runner.h"
 #include "worker/engine/model/causal_lm.h"
 #include "worker/engine/model/safetensors.h"
@@ -24,7 +24,7 @@ namespace rwku::gpu_check {
 namespace {
 
 using engine::CausalLm;
-using engine::GreedyRequest;
+using engine::DecodeRequest;
 using engine::ScoreQuery;
 using engine::TokenScore;
 using engine::TorchRunner;
@@ -111,7 +111,7 @@ struct Agreement {
 absl::StatusOr<Agreement> CompareGreedy(const Oracle& oracle, TorchRunner& runner) {
   const CancelToken cancel;
   evaluate::Usage usage;
-  std::vector<GreedyRequest> requests;
+  std::vector<DecodeRequest> requests;
   Sequences expected;
   for (size_t i = 0; i < oracle.generated.size(); ++i) {
     const json& generated = oracle.generated[i];
@@ -122,7 +122,7 @@ absl::StatusOr<Agreement> CompareGreedy(const Oracle& oracle, TorchRunner& runne
   }
   RWKU_ASSIGN_OR_RETURN(
       const Sequences tokens,
-      GenerateGreedy(runner, requests, {.caches = {.bytes = kCacheBytes}}, nullptr, cancel, usage));
+      GenerateTokens(runner, requests, {.caches = {.bytes = kCacheBytes}}, nullptr, cancel, usage));
   Agreement agreement;
   agreement.all = static_cast<int64_t>(expected.size());
   for (size_t i = 0; i < expected.size(); ++i) {
@@ -221,7 +221,7 @@ absl::Status CheckCompany(const std::filesystem::path& models, at::Device device
   TorchRunner runner(*model, {}, kCacheBytes);
   const int64_t vocabulary = model->config().vocab_size;
   Random random(1, "company");
-  std::vector<GreedyRequest> requests;
+  std::vector<DecodeRequest> requests;
   std::vector<ScoreQuery> queries;
   for (size_t i = 0; i < kBatch; ++i) {
     std::vector<int32_t> prompt(20 + random.Below(40));
@@ -231,8 +231,8 @@ absl::Status CheckCompany(const std::filesystem::path& models, at::Device device
     requests.push_back({prompt, 16, {}});
     queries.push_back({prompt, 1, {}, i});
   }
-  const auto generate = [&](absl::Span<const GreedyRequest> some) {
-    return GenerateGreedy(runner, some,
+  const auto generate = [&](absl::Span<const DecodeRequest> some) {
+    return GenerateTokens(runner, some,
                           {.max_batch = static_cast<int>(kBatch), .caches = {.bytes = kCacheBytes}},
                           nullptr, cancel, usage);
   };

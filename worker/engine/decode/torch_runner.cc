@@ -9,11 +9,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/_flash_attention_forward.h>
-#include <ATen/ops/argmax.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/neg.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
 #include <ATen/ops/silu.h>
@@ -23,6 +21,8 @@
 
 #include "base/check.h"
 #include "base/status_macros.h"
+#include "worker/engine/cuda/logit_statistics.h"
+#include "worker/engine/cuda/rotate_and_append.h"
 #include "worker/engine/decode/pass_graph.h"
 #include "worker/engine/decode/token_score.h"
 #include "worker/engine/model/rope.h"
@@ -62,14 +62,6 @@ class TorchRows final : public Rows {
 
 const at::Tensor& ValuesOf(const Rows& rows) {
   return static_cast<const TorchRows&>(rows).values();
-}
-
-// x * cos + rotate_half(x) * sin; x is [T, heads, head_dim], cos and sin [T, 1, head_dim].
-at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin) {
-  const int64_t half = x.size(-1) / 2;
-  const at::Tensor rotated =
-      at::cat({at::neg(x.narrow(-1, half, half)), x.narrow(-1, 0, half)}, -1);
-  return x * cos + rotated * sin;
 }
 
 // The last `queries` of `keys` positions: whether each, a row, sees a key, itself and the
@@ -165,7 +157,7 @@ TorchRunner::TorchRunner(const CausalLm& model, LayerVectors steering, int64_t c
 TorchRunner::~TorchRunner() { RWKU_CHECK(caches_.empty()); }
 
 void TorchRunner::MakeArena() {
-  // The last position belongs to nobody: what fills up a decode step is written there.
+  // The last position belongs to nobody: what fills up a decode step reads it.
   arena_ = at::empty({config().num_hidden_layers, 2, ranges_.size() + 1,
                       config().num_key_value_heads, config().head_dim},
                      at::TensorOptions().dtype(dtype_).device(device_));
@@ -224,9 +216,8 @@ void TorchRunner::ExtendRotary(int64_t positions) {
   for (const bool is_long : {false, true}) {
     const std::vector<float> frequencies = RopeInverseFrequencies(config(), is_long);
     for (int64_t position = 0; position < rotary_positions_; ++position) {
-      for (int64_t i = 0; i < config().head_dim; ++i) {
-        const float angle = static_cast<float>(position) *
-                            frequencies[static_cast<size_t>(i % (config().head_dim / 2))];
+      for (const float frequency : frequencies) {
+        const float angle = static_cast<float>(position) * frequency;
         cos.push_back(std::cos(angle) * factor);
         sin.push_back(std::sin(angle) * factor);
       }
@@ -234,8 +225,8 @@ void TorchRunner::ExtendRotary(int64_t positions) {
   }
   const auto table = [&](const std::vector<float>& values) {
     return at::tensor(values, at::kFloat)
-        .view({2 * rotary_positions_, config().head_dim})
-        .to(device_, dtype_);
+        .view({2 * rotary_positions_, config().head_dim / 2})
+        .to(device_);
   };
   cos_ = table(cos);
   sin_ = table(sin);
@@ -360,16 +351,21 @@ absl::StatusOr<std::unique_ptr<Rows>> TorchRunner::Forward(absl::Span<const Cach
 
 absl::StatusOr<at::Tensor> TorchRunner::Pass(const Batch& batch, const CancelToken& cancel) const {
   const double eps = config().rms_norm_eps;
-  const at::Tensor cos = cos_.index_select(0, batch.angles).unsqueeze(1);
-  const at::Tensor sin = sin_.index_select(0, batch.angles).unsqueeze(1);
   at::Tensor x = at::embedding(model_.embedding, batch.tokens).to(dtype_);
   for (int64_t l = 0; l < config().num_hidden_layers; ++l) {
     RWKU_RETURN_IF_ERROR(cancel.Check());
     const CausalLmLayer& layer = model_.layers[static_cast<size_t>(l)];
     const auto [q, k, v] = layer.QueriesKeysValues(RmsNorm(x, layer.input_norm, eps), config());
-    arena_.select(0, l).select(0, 0).index_copy_(0, batch.places, Rotate(k, cos, sin));
-    arena_.select(0, l).select(0, 1).index_copy_(0, batch.places, v);
-    at::Tensor attended = Attend(Rotate(q, cos, sin), l, batch);
+    RotateAndAppend({.q = q,
+                     .k = k,
+                     .v = v,
+                     .positions = batch.angles,
+                     .cos = cos_,
+                     .sin = sin_,
+                     .slots = batch.places,
+                     .keys = arena_.select(0, l).select(0, 0),
+                     .values = arena_.select(0, l).select(0, 1)});
+    at::Tensor attended = Attend(q, l, batch);
     // Of the rows that nobody asked for, the last layer needs the keys and values alone.
     if (l + 1 == config().num_hidden_layers && batch.wanted_count < batch.token_count) {
       attended = attended.index_select(0, batch.wanted);
@@ -397,9 +393,10 @@ at::Tensor TorchRunner::Step(absl::Span<const CachePiece> pieces) {
     step = MakeStep(size);
   }
   Batch& batch = step->batch;
-  // What fills the step up are sequences of one token, 0, at the position that is nobody's.
+  // What fills the step up are sequences of one token, 0, that is not stored: they attend to the
+  // position that is nobody's.
   std::vector<int64_t> wide(static_cast<size_t>(3 * size), 0);
-  std::fill_n(wide.begin() + 2 * size, size, ranges_.size());
+  std::fill_n(wide.begin() + 2 * size, size, -1);
   std::vector<int64_t> narrow(static_cast<size_t>(2 * size + 1), 1);
   std::fill_n(narrow.begin(), size + 1, ranges_.size());
   for (int64_t i = 0; i < count; ++i) {
@@ -472,7 +469,7 @@ at::Tensor TorchRunner::Gather(absl::Span<const RowRef> rows) const {
 }
 
 at::Tensor TorchRunner::LogitsOf(absl::Span<const RowRef> rows) const {
-  return model_.Logits(Gather(rows)).to(at::kFloat);
+  return model_.Logits(Gather(rows));
 }
 
 std::vector<int32_t> TorchRunner::Argmax(absl::Span<const RowRef> rows) {
@@ -480,9 +477,9 @@ std::vector<int32_t> TorchRunner::Argmax(absl::Span<const RowRef> rows) {
   std::vector<at::Tensor> found;
   for (size_t first = 0; first < rows.size(); first += kLogitRows) {
     const at::Tensor logits = LogitsOf(rows.subspan(first, kLogitRows));
-    const at::Tensor best = at::argmax(logits, -1, /*keepdim=*/true);
-    // NaN counts as the largest there.
-    found.push_back(best.masked_fill(logits.gather(-1, best).isfinite().logical_not(), -1));
+    const LogitStatistics statistics = SummarizeLogits(logits);
+    const at::Tensor is_finite = statistics.sums.select(-1, 0).isfinite();
+    found.push_back(statistics.arg_max.masked_fill(is_finite.logical_not(), -1));
   }
   if (found.empty()) {
     return {};
@@ -512,17 +509,12 @@ std::vector<TokenScore> TorchRunner::Score(absl::Span<const ScoredRow> rows) {
     const at::Tensor labels =
         ToDevice({tokens}, at::kLong, device_)[0].view({-1, static_cast<int64_t>(most)});
     const at::Tensor logits = LogitsOf(refs);
-    const at::Tensor max = logits.amax(-1, /*keepdim=*/true);
-    // Below -88 e^d is 0; the bound keeps 0 * infinity out of the sums, and NaN in them.
-    const at::Tensor d = (logits - max).clamp_min(-88.0);
-    const at::Tensor e = d.exp();
-    const at::Tensor table =
-        at::cat({max, e.sum(-1, true), (e * d).sum(-1, true), (e * d * d).sum(-1, true),
-                 logits.gather(-1, labels),
-                 (labels == at::argmax(logits, -1, /*keepdim=*/true)).to(at::kFloat)},
-                -1)
-            .cpu()
-            .contiguous();
+    const LogitStatistics statistics = SummarizeLogits(logits);
+    const at::Tensor table = at::cat({statistics.sums, logits.gather(-1, labels).to(at::kFloat),
+                                      (labels == statistics.arg_max.unsqueeze(-1)).to(at::kFloat)},
+                                     -1)
+                                 .cpu()
+                                 .contiguous();
     const auto* row = table.const_data_ptr<float>();
     for (const ScoredRow& scored : some) {
       const LogitSums sums{row[0], row[1], row[2], row[3]};
@@ -540,7 +532,7 @@ std::vector<float> TorchRunner::Logits(absl::Span<const RowRef> rows) {
   if (rows.empty()) {
     return {};
   }
-  const at::Tensor logits = LogitsOf(rows).cpu().contiguous();
+  const at::Tensor logits = LogitsOf(rows).to(at::kCPU, at::kFloat).contiguous();
   const auto* const data = logits.const_data_ptr<float>();
   return {data, data + logits.numel()};
 }

@@ -84,7 +84,7 @@ class TorchRunner final : public Runner {
   std::unique_ptr<DecodeStep> MakeStep(int64_t size) const;
   at::Tensor Attend(const at::Tensor& q, int64_t layer, const Batch& batch) const;
   at::Tensor Gather(absl::Span<const RowRef> rows) const;
-  at::Tensor LogitsOf(absl::Span<const RowRef> rows) const;  // float32, on the device
+  at::Tensor LogitsOf(absl::Span<const RowRef> rows) const;  // on the device
 
   const CausalLm& model_;
   const at::Device device_;
@@ -94,8 +94,8 @@ class TorchRunner final : public Runner {
   KvRanges ranges_;
   at::Tensor arena_;
   std::map<int64_t, TorchKvCache*> caches_;  // by the beginning of their range
-  // Cosines and sines, [2 x rotary_positions_, head_dim], the second half of sequences that
-  // UsesLongRope.
+  // Cosines and sines, [2 x rotary_positions_, head_dim / 2] float32, the second half of sequences
+  // that UsesLongRope.
   at::Tensor cos_;
   at::Tensor sin_;
   int64_t rotary_positions_ = 0;

@@ -18,6 +18,8 @@
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/GradMode.h>
 
+#include "worker/engine/cuda/mixed_adamw.h"
+
 namespace rwku::engine {
 namespace {
 
@@ -134,6 +136,7 @@ at::Tensor AdamW::GradientNorm() const {
 void AdamW::Step(double learning_rate, double norm) {
   const c10::AutoGradMode no_grad(false);
   const double scale = std::min(1.0, options_.max_gradient_norm / (norm + 1e-6));
+  ++steps_taken_;
   std::vector<size_t> in_place;
   std::vector<at::Tensor> steps;
   for (size_t i = 0; i < parameters_.size(); ++i) {
@@ -182,6 +185,19 @@ void AdamW::StepInPlace(const std::vector<size_t>& indices, double learning_rate
 void AdamW::StepMaster(size_t index, double learning_rate, double scale) {
   const State& state = states_[index];
   const at::Tensor& gradient = parameters_[index].grad();
+  if (!options_.on_host && gradient.defined()) {
+    const at::Tensor copy = parameters_[index].detach();
+    MixedAdamWStep(state.master, state.first_moment, state.second_moment, gradient.contiguous(),
+                   &copy,
+                   {.learning_rate = learning_rate,
+                    .beta1 = options_.beta1,
+                    .beta2 = options_.beta2,
+                    .epsilon = options_.epsilon,
+                    .weight_decay = options_.weight_decay,
+                    .step = steps_taken_,
+                    .gradient_scale = scale});
+    return;
+  }
   const at::Tensor parameter = parameters_[index].detach().view({-1});
   const at::Tensor master = state.master.view({-1});
   const at::Tensor first = state.first_moment.view({-1});

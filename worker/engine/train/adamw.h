@@ -84,6 +84,7 @@ class AdamW {
   const std::vector<at::Tensor> parameters_;
   const AdamWOptions options_;
   const std::vector<bool> is_own_;
+  int64_t steps_taken_ = 0;
   std::vector<State> states_;  // undefined tensors where another's
 };
 
