@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
@@ -106,28 +107,51 @@ absl::StatusOr<std::string> ReadFile(const fs::path& path) {
   return contents;
 }
 
+absl::StatusOr<AtomicFileWriter> AtomicFileWriter::Create(const fs::path& path) {
+  fs::path temporary = absl::StrCat(path.string(), ".tmp.", getpid());
+  const int descriptor = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor < 0) {
+    return ErrnoStatus(errno, "create", temporary);
+  }
+  return AtomicFileWriter(path, std::move(temporary), descriptor);
+}
+
+AtomicFileWriter::AtomicFileWriter(fs::path path, fs::path temporary, int descriptor)
+    : path_(std::move(path)), temporary_(std::move(temporary)), descriptor_(descriptor) {}
+
+AtomicFileWriter::AtomicFileWriter(AtomicFileWriter&& other) noexcept
+    : path_(std::move(other.path_)),
+      temporary_(std::exchange(other.temporary_, {})),
+      descriptor_(std::exchange(other.descriptor_, -1)) {}
+
+AtomicFileWriter::~AtomicFileWriter() {
+  if (descriptor_ >= 0) {
+    close(descriptor_);
+  }
+  if (!temporary_.empty()) {
+    unlink(temporary_.c_str());
+  }
+}
+
+absl::Status AtomicFileWriter::Append(absl::string_view contents) {
+  return WriteAll(descriptor_, contents, temporary_);
+}
+
+absl::Status AtomicFileWriter::Commit() {
+  if (fsync(descriptor_) != 0) {
+    return ErrnoStatus(errno, "sync", temporary_);
+  }
+  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+    return ErrnoStatus(errno, "rename to", path_);
+  }
+  temporary_.clear();
+  return SyncFolder(path_.has_parent_path() ? path_.parent_path() : fs::path("."));
+}
+
 absl::Status WriteFileAtomically(const fs::path& path, absl::string_view contents) {
-  const fs::path temporary = absl::StrCat(path.string(), ".tmp.", getpid());
-  absl::Status status;
-  {
-    const FileDescriptor fd(
-        open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (!fd.ok()) {
-      return ErrnoStatus(errno, "create", temporary);
-    }
-    status = WriteAll(fd.get(), contents, temporary);
-    if (status.ok() && fsync(fd.get()) != 0) {
-      status = ErrnoStatus(errno, "sync", temporary);
-    }
-  }
-  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
-    status = ErrnoStatus(errno, "rename to", path);
-  }
-  if (!status.ok()) {
-    unlink(temporary.c_str());
-    return status;
-  }
-  return SyncFolder(path.has_parent_path() ? path.parent_path() : fs::path("."));
+  RWKU_ASSIGN_OR_RETURN(AtomicFileWriter file, AtomicFileWriter::Create(path));
+  RWKU_RETURN_IF_ERROR(file.Append(contents));
+  return file.Commit();
 }
 
 absl::Status RenameDurably(const fs::path& from, const fs::path& to) {

@@ -18,6 +18,28 @@ absl::StatusOr<std::string> ReadFile(const std::filesystem::path& path);
 // fsync of the folder. RESOURCE_EXHAUSTED when the disk is full; the old file is then untouched.
 absl::Status WriteFileAtomically(const std::filesystem::path& path, absl::string_view contents);
 
+// The same of contents that come piece by piece. Not thread-safe.
+class AtomicFileWriter {
+ public:
+  static absl::StatusOr<AtomicFileWriter> Create(const std::filesystem::path& path);
+
+  AtomicFileWriter(AtomicFileWriter&& other) noexcept;
+  AtomicFileWriter& operator=(AtomicFileWriter&&) = delete;
+  // Leaves the old file, and no temporary one, unless Commit() was called.
+  ~AtomicFileWriter();
+
+  absl::Status Append(absl::string_view contents);
+  // Puts the new file in the old one's place. Call once, last.
+  absl::Status Commit();
+
+ private:
+  AtomicFileWriter(std::filesystem::path path, std::filesystem::path temporary, int descriptor);
+
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;  // empty: there is none any more
+  int descriptor_;                   // below 0: closed
+};
+
 // Renames a file or folder within one file system, replacing a file or an empty folder, so that a
 // crash after it does not undo it. Errors name both paths.
 absl::Status RenameDurably(const std::filesystem::path& from, const std::filesystem::path& to);

@@ -31,6 +31,28 @@ TEST_F(FileTest, ReadsBackWhatItWrote) {
             2);  // no temporary is left
 }
 
+TEST_F(FileTest, PiecesBecomeTheFileAtTheCommit) {
+  const fs::path path = root_ / "f";
+  ASSERT_TRUE(WriteFileAtomically(path, "old").ok());
+  {
+    auto writer = AtomicFileWriter::Create(path);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    ASSERT_TRUE(writer->Append("one, ").ok());
+    ASSERT_TRUE(writer->Append("two").ok());
+    EXPECT_EQ(*ReadFile(path), "old");
+    ASSERT_TRUE(writer->Commit().ok());
+  }
+  EXPECT_EQ(*ReadFile(path), "one, two");
+  {
+    auto writer = AtomicFileWriter::Create(path);
+    ASSERT_TRUE(writer.ok()) << writer.status();
+    ASSERT_TRUE(writer->Append("never committed").ok());
+  }
+  EXPECT_EQ(*ReadFile(path), "one, two");
+  EXPECT_EQ(std::distance(fs::directory_iterator(root_), fs::directory_iterator()),
+            2);  // no temporary is left
+}
+
 TEST_F(FileTest, RenamedFolderIsAtItsNewPlaceWithWhatItHolds) {
   fs::create_directory(root_ / "from");
   ASSERT_TRUE(WriteFileAtomically(root_ / "from/x", "a").ok());

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <numeric>
 #include <utility>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros.h>
 
 #include "base/check.h"
@@ -24,7 +24,11 @@ namespace {
 // activations stay in the second-level cache.
 constexpr int64_t kBlockRows = 128;
 // Logits of so many panels are looked at before the next are computed.
-constexpr int64_t kHeadPanels = 64;
+constexpr int64_t kHeadPanels = 16;
+// Positions of one sequence whose attention one thread computes together.
+constexpr int64_t kAttentionRows = 16;
+// Below so many floats, or products of two, a second thread costs more than it brings.
+constexpr int64_t kLeastShared = 1 << 14;
 
 // Rows whose logits exist at a time.
 constexpr size_t kLogitRows = 32;
@@ -44,9 +48,12 @@ const float* RowAt(const RowRef& ref, int64_t width) {
   return static_cast<const HostRows&>(*ref.rows).values().data() + ref.row * width;
 }
 
-at::Tensor HostCopy(const at::Tensor& tensor) {
-  return tensor.detach().to(at::kCPU, at::kFloat).contiguous().clone();
+// The tensor itself where it is that already.
+at::Tensor OnHost(const at::Tensor& tensor) {
+  return tensor.detach().to(at::kCPU, at::kFloat).contiguous();
 }
+
+constexpr int64_t DivideUp(int64_t value, int64_t by) { return (value + by - 1) / by; }
 
 template <typename T>
 void Resize(std::vector<T>& scratch, int64_t size) {
@@ -58,15 +65,6 @@ void Resize(std::vector<T>& scratch, int64_t size) {
 // The parts of a product, or the one fused Linear where the family has that.
 std::vector<const Linear*> PartsOf(const Linear& fused, const std::vector<const Linear*>& apart) {
   return fused.weight.defined() ? std::vector<const Linear*>{&fused} : apart;
-}
-
-// y[r][c] += x[c]
-void AddToRows(const float* x, int64_t rows, int64_t columns, float* y) {
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < columns; ++c) {
-      y[r * columns + c] += x[c];
-    }
-  }
 }
 
 }  // namespace
@@ -107,50 +105,27 @@ void HostKvCache::CopyPrefix(const HostKvCache& prefix) {
   Advance(prefix.length());
 }
 
-HostRunner::PackedWeight HostRunner::Pack(const std::vector<const Linear*>& parts) {
-  std::vector<at::Tensor> weights;
-  std::vector<at::Tensor> biases;
-  weights.reserve(parts.size());
-  for (const Linear* part : parts) {
-    at::Tensor weight = part->weight.detach().to(at::kCPU, at::kFloat);
-    if (part->adapter) {
-      weight = weight +
-               at::matmul(part->adapter->b, part->adapter->a).to(at::kCPU) * part->adapter->scale;
-    }
-    weights.push_back(weight);
-    if (part->bias.defined()) {
-      biases.push_back(HostCopy(part->bias));
-    }
-  }
-  const at::Tensor joined = at::cat(weights, 0).contiguous();
-  PackedWeight packed;
-  packed.columns = joined.size(0);
-  packed.depth = joined.size(1);
-  packed.panels = at::zeros({PackedSize(packed.columns, packed.depth)}, at::kFloat);
-  PackPanels(joined.const_data_ptr<float>(), 0, packed.columns, packed.depth,
-             packed.panels.mutable_data_ptr<float>());
-  if (!biases.empty()) {
-    packed.bias = at::cat(biases, 0).contiguous();
-    RWKU_CHECK(packed.bias.numel() == packed.columns);
-  }
-  return packed;
-}
-
-HostRunner::HostRunner(const CausalLm& model, LayerVectors steering, const Kernels& kernels)
-    : kernels_(kernels), config_(model.config()), steering_(std::move(steering)) {
+HostRunner::HostRunner(const CausalLm& model, LayerVectors steering, const HostOptions& options)
+    : kernels_(*options.kernels),
+      team_(options.threads > 0 ? options.threads : at::get_num_threads()),
+      config_(model.config()),
+      steering_(std::move(steering)) {
   const at::AutoGradMode no_grad(false);
   rotary_[0].inverse_frequencies = RopeInverseFrequencies(config_, /*is_long=*/false);
   rotary_[1].inverse_frequencies = RopeInverseFrequencies(config_, /*is_long=*/true);
-  embedding_ = HostCopy(model.embedding);
-  final_norm_ = HostCopy(model.final_norm);
-  head_ = Pack({&model.lm_head});
+  const auto pack = [&](const std::vector<const Linear*>& parts) {
+    return PackedWeight(parts, options.panels, team_);
+  };
+  embedding_ = OnHost(model.embedding);
+  final_norm_ = OnHost(model.final_norm);
+  head_ = pack({&model.lm_head});
   layers_.reserve(model.layers.size());
   for (const CausalLmLayer& layer : model.layers) {
-    layers_.push_back({HostCopy(layer.input_norm),
-                       Pack(PartsOf(layer.qkv_proj, {&layer.q_proj, &layer.k_proj, &layer.v_proj})),
-                       Pack({&layer.o_proj}), HostCopy(layer.post_attn_norm),
-                       Pack(PartsOf(layer.gate_up_proj, {&layer.gate_proj, &layer.up_proj})),
-                       Pack({&layer.down_proj})});
+    layers_.push_back({OnHost(layer.input_norm),
+                       pack(PartsOf(layer.qkv_proj, {&layer.q_proj, &layer.k_proj, &layer.v_proj})),
+                       pack({&layer.o_proj}), OnHost(layer.post_attn_norm),
+                       pack(PartsOf(layer.gate_up_proj, {&layer.gate_proj, &layer.up_proj})),
+                       pack({&layer.down_proj})});
   }
   RWKU_CHECK(steering_.empty() || steering_.size() == layers_.size());
   for (const std::vector<float>& vector : steering_) {
@@ -158,14 +133,24 @@ HostRunner::HostRunner(const CausalLm& model, LayerVectors steering, const Kerne
   }
 }
 
-void HostRunner::Multiply(const float* x, int64_t rows, const PackedWeight& weight, bool accumulate,
-                          float* y) const {
-  kernels_.multiply(x, rows, weight.depth, weight.panels.const_data_ptr<float>(), 0,
-                    RoundUp(weight.columns, kPanelColumns) / kPanelColumns, weight.columns,
-                    accumulate, y, weight.columns);
-  if (weight.bias.defined()) {
-    AddToRows(weight.bias.const_data_ptr<float>(), rows, weight.columns, y);
+int64_t HostRunner::PanelBytes() const {
+  int64_t bytes = head_.bytes();
+  for (const Layer& layer : layers_) {
+    bytes += layer.qkv.bytes() + layer.output.bytes() + layer.gate_up.bytes() + layer.down.bytes();
   }
+  return bytes;
+}
+
+void HostRunner::Multiply(const float* x, int64_t rows, const PackedWeight& weight, bool accumulate,
+                          float* y) {
+  weight.Multiply(kernels_, team_, x, rows, accumulate, y);
+}
+
+template <typename Part>
+void HostRunner::ForRows(int64_t rows, int64_t width, const Part& part) {
+  const int64_t grain =
+      std::max(DivideUp(rows, int64_t{2} * team_.threads()), DivideUp(kLeastShared, width));
+  team_.For(rows, grain, [&](int64_t begin, int64_t end, int) { part(begin, end); });
 }
 
 void HostRunner::ExtendRotary(bool is_long, int64_t positions) {
@@ -214,80 +199,127 @@ void HostRunner::StoreKeysAndValues(const Row& row, int64_t layer, const float* 
 
 void HostRunner::Steer(int64_t layer, int64_t rows) {
   if (!steering_.empty() && !steering_[layer].empty()) {
-    AddToRows(steering_[layer].data(), rows, config_.hidden_size, x_.data());
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t i = 0; i < config_.hidden_size; ++i) {
+        x_[r * config_.hidden_size + i] += steering_[layer][i];
+      }
+    }
   }
+}
+
+void HostRunner::Attend(absl::Span<const Row> rows, absl::Span<const int64_t> kept, int64_t layer) {
+  const int64_t head_dim = config_.head_dim;
+  const int64_t heads = config_.num_attention_heads;
+  const int64_t kv_heads = config_.num_key_value_heads;
+  const int64_t group = heads / kv_heads;
+  const int64_t qkv_width = (heads + 2 * kv_heads) * head_dim;
+  const int64_t window = config_.Window(layer);
+  const auto count = static_cast<int64_t>(kept.size());
+  queries_.clear();
+  tasks_.clear();
+  int64_t longest = 0;
+  int64_t work = 0;
+  for (int64_t first = 0, next = 0; first < count; first = next) {
+    HostKvCache* const cache = rows[kept[first]].cache;
+    while (next < count && next - first < kAttentionRows && rows[kept[next]].cache == cache) {
+      ++next;
+    }
+    for (int64_t head = 0; head < kv_heads; ++head) {
+      const auto first_query = static_cast<int64_t>(queries_.size());
+      for (int64_t i = first; i < next; ++i) {
+        const int64_t end = rows[kept[i]].position + 1;
+        const int64_t begin = window == 0 ? 0 : std::max(int64_t{0}, end - window);
+        longest = std::max(longest, end);
+        work += (end - begin) * group * head_dim;
+        for (int64_t h = head * group; h < (head + 1) * group; ++h) {
+          queries_.push_back({qkv_.data() + kept[i] * qkv_width + h * head_dim,
+                              attended_.data() + (i * heads + h) * head_dim, begin, end});
+        }
+      }
+      tasks_.push_back({cache, head, first_query, static_cast<int64_t>(queries_.size())});
+    }
+  }
+  const int64_t scratch = AttentionScratch(longest, head_dim);
+  Resize(scores_, scratch * team_.threads());
+  const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
+  const auto tasks = static_cast<int64_t>(tasks_.size());
+  const int64_t grain = work < kLeastShared ? tasks : DivideUp(tasks, int64_t{8} * team_.threads());
+  team_.For(tasks, grain, [&](int64_t begin, int64_t end, int thread) {
+    for (int64_t i = begin; i < end; ++i) {
+      const AttentionTask& task = tasks_[i];
+      kernels_.attend(queries_.data() + task.first_query, task.end_query - task.first_query,
+                      task.cache->keys(layer, task.head), task.cache->values(layer, task.head),
+                      head_dim, scale, scores_.data() + thread * scratch);
+    }
+  });
 }
 
 void HostRunner::RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden) {
   auto count = static_cast<int64_t>(rows.size());
   const int64_t width = config_.hidden_size;
+  const int64_t inner_width = config_.intermediate_size;
   const int64_t head_dim = config_.head_dim;
   const int64_t heads = config_.num_attention_heads;
-  const int64_t group = heads / config_.num_key_value_heads;
   const int64_t qkv_width = (heads + 2 * config_.num_key_value_heads) * head_dim;
-  const float scale = 1.0F / std::sqrt(static_cast<float>(head_dim));
-  const auto eps = static_cast<float>(config_.rms_norm_eps);
   Resize(x_, count * width);
   Resize(normed_, count * width);
   Resize(qkv_, count * qkv_width);
   Resize(attended_, count * heads * head_dim);
-  Resize(gate_up_, count * 2 * config_.intermediate_size);
-  Resize(inner_, count * config_.intermediate_size);
-  for (int64_t r = 0; r < count; ++r) {
-    std::memcpy(x_.data() + r * width, embedding_.const_data_ptr<float>() + rows[r].token * width,
-                static_cast<size_t>(width) * sizeof(float));
-  }
+  Resize(gate_up_, count * 2 * inner_width);
+  Resize(inner_, count * inner_width);
+  const auto norm = [&](const at::Tensor& weight, float* to) {
+    ForRows(count, width, [&](int64_t begin, int64_t end) {
+      kernels_.rms_norm(x_.data() + begin * width, weight.const_data_ptr<float>(),
+                        static_cast<float>(config_.rms_norm_eps), end - begin, width,
+                        to + begin * width);
+    });
+  };
+  ForRows(count, width, [&](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) {
+      std::memcpy(x_.data() + r * width, embedding_.const_data_ptr<float>() + rows[r].token * width,
+                  static_cast<size_t>(width) * sizeof(float));
+    }
+  });
+  kept_.resize(rows.size());
+  std::iota(kept_.begin(), kept_.end(), 0);
   for (int64_t l = 0; l < config_.num_hidden_layers; ++l) {
     const Layer& layer = layers_[l];
-    const int64_t window = config_.Window(l);
-    kernels_.rms_norm(x_.data(), layer.input_norm.const_data_ptr<float>(), eps, count, width,
-                      normed_.data());
+    norm(layer.input_norm, normed_.data());
     Multiply(normed_.data(), count, layer.qkv, false, qkv_.data());
-    for (int64_t r = 0; r < count; ++r) {
-      float* const qkv = qkv_.data() + r * qkv_width;
-      for (int64_t head = 0; head < heads + config_.num_key_value_heads; ++head) {
-        Rotate(qkv + head * head_dim, rows[r]);
-      }
-      StoreKeysAndValues(rows[r], l, qkv);
-    }
-    // Of the rows that nobody asked for, the last layer needs the keys and values alone.
-    const bool is_last = l + 1 == config_.num_hidden_layers;
-    int64_t kept = 0;
-    for (int64_t r = 0; r < count; ++r) {
-      if (is_last && !rows[r].is_wanted) {
-        continue;
-      }
-      const int64_t end = rows[r].position + 1;
-      const int64_t first = window == 0 ? 0 : std::max(int64_t{0}, end - window);
-      Resize(scores_, AttentionScratch(end, head_dim));
-      queries_.resize(static_cast<size_t>(group));
-      for (int64_t head = 0; head < heads; ++head) {
-        queries_[head % group] = {qkv_.data() + r * qkv_width + head * head_dim,
-                                  attended_.data() + (kept * heads + head) * head_dim, first, end};
-        if (head % group == group - 1) {
-          kernels_.attend(queries_.data(), group, rows[r].cache->keys(l, head / group),
-                          rows[r].cache->values(l, head / group), head_dim, scale, scores_.data());
+    ForRows(count, qkv_width, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        float* const qkv = qkv_.data() + r * qkv_width;
+        for (int64_t head = 0; head < heads + config_.num_key_value_heads; ++head) {
+          Rotate(qkv + head * head_dim, rows[r]);
         }
+        StoreKeysAndValues(rows[r], l, qkv);
       }
-      if (kept != r) {
-        std::memcpy(x_.data() + kept * width, x_.data() + r * width,
-                    static_cast<size_t>(width) * sizeof(float));
+    });
+    // Of the rows that nobody asked for, the last layer needs the keys and values alone.
+    if (l + 1 == config_.num_hidden_layers) {
+      kept_.erase(
+          std::remove_if(kept_.begin(), kept_.end(), [&](int64_t r) { return !rows[r].is_wanted; }),
+          kept_.end());
+      count = static_cast<int64_t>(kept_.size());
+      for (int64_t i = 0; i < count; ++i) {
+        std::memmove(x_.data() + i * width, x_.data() + kept_[i] * width,
+                     static_cast<size_t>(width) * sizeof(float));
       }
-      ++kept;
     }
-    count = kept;
+    Attend(rows, kept_, l);
     Multiply(attended_.data(), count, layer.output, true, x_.data());
-    kernels_.rms_norm(x_.data(), layer.post_attn_norm.const_data_ptr<float>(), eps, count, width,
-                      normed_.data());
+    norm(layer.post_attn_norm, normed_.data());
     Multiply(normed_.data(), count, layer.gate_up, false, gate_up_.data());
-    kernels_.silu_product(gate_up_.data(), count, config_.intermediate_size, inner_.data());
+    ForRows(count, inner_width, [&](int64_t begin, int64_t end) {
+      kernels_.silu_product(gate_up_.data() + begin * 2 * inner_width, end - begin, inner_width,
+                            inner_.data() + begin * inner_width);
+    });
     Multiply(inner_.data(), count, layer.down, true, x_.data());
     Steer(l, count);
   }
   const size_t before = hidden.size();
   hidden.resize(before + static_cast<size_t>(count * width));
-  kernels_.rms_norm(x_.data(), final_norm_.const_data_ptr<float>(), eps, count, width,
-                    hidden.data() + before);
+  norm(final_norm_, hidden.data() + before);
 }
 
 absl::StatusOr<std::unique_ptr<Rows>> HostRunner::Forward(absl::Span<const CachePiece> pieces,
@@ -346,45 +378,64 @@ const float* HostRunner::Gather(const Refs& refs, const RowOf& row_of) {
 std::vector<int32_t> HostRunner::Argmax(absl::Span<const RowRef> refs) {
   const float* const hidden = Gather(refs, [](const RowRef& ref) { return ref; });
   const auto rows = static_cast<int64_t>(refs.size());
-  const int64_t panels = RoundUp(head_.columns, kPanelColumns) / kPanelColumns;
-  const int64_t stride = kHeadPanels * kPanelColumns;
-  std::vector<float> logits(static_cast<size_t>(rows * stride));
-  std::vector<int32_t> best(static_cast<size_t>(rows), -1);
-  std::vector<float> best_value(static_cast<size_t>(rows), -INFINITY);
-  for (int64_t panel = 0; panel < panels; panel += kHeadPanels) {
-    const int64_t begin = panel * kPanelColumns;
-    const int64_t columns = std::min(stride, head_.columns - begin);
-    kernels_.multiply(hidden, rows, head_.depth,
-                      head_.panels.const_data_ptr<float>() + begin * head_.depth, 0,
-                      std::min(kHeadPanels, panels - panel), columns, false, logits.data(), stride);
-    for (int64_t r = 0; r < rows; ++r) {
-      const float* const row = logits.data() + r * stride;
-      const int64_t found = kernels_.arg_max(row, columns);
-      if (row[found] > best_value[r]) {
-        best_value[r] = row[found];
-        best[r] = static_cast<int32_t>(begin + found);
+  constexpr int64_t kStride = kHeadPanels * kPanelColumns;
+  struct Best {
+    float value = -INFINITY;
+    int64_t id = -1;
+
+    void Meet(float other, int64_t other_id) {
+      if (other > value || (other == value && other_id < id)) {
+        value = other;
+        id = other_id;
       }
     }
-  }
-  for (int64_t r = 0; r < rows; ++r) {
-    if (!std::isfinite(best_value[r])) {
-      best[r] = -1;
+  };
+  // Of what every thread has seen.
+  std::vector<std::vector<Best>> best(static_cast<size_t>(team_.threads()),
+                                      std::vector<Best>(refs.size()));
+  Resize(logits_, rows * kStride * team_.threads());
+  team_.For(DivideUp(head_.panels(), kHeadPanels), 1, [&](int64_t begin, int64_t end, int thread) {
+    float* const logits = logits_.data() + thread * rows * kStride;
+    for (int64_t i = begin; i < end; ++i) {
+      const int64_t first = i * kStride;
+      const int64_t columns = std::min(kStride, head_.columns() - first);
+      head_.MultiplyPanels(kernels_, hidden, rows, i * kHeadPanels,
+                           std::min((i + 1) * kHeadPanels, head_.panels()), false, logits, kStride);
+      for (int64_t r = 0; r < rows; ++r) {
+        const int64_t found = kernels_.arg_max(logits + r * kStride, columns);
+        best[thread][r].Meet(logits[r * kStride + found], first + found);
+      }
     }
+  });
+  std::vector<int32_t> ids;
+  ids.reserve(refs.size());
+  for (size_t r = 0; r < refs.size(); ++r) {
+    Best all;
+    for (const std::vector<Best>& of_thread : best) {
+      all.Meet(of_thread[r].value, of_thread[r].id);
+    }
+    ids.push_back(std::isfinite(all.value) ? static_cast<int32_t>(all.id) : -1);
   }
-  return best;
+  return ids;
 }
 
 std::vector<TokenScore> HostRunner::Score(absl::Span<const ScoredRow> rows) {
   std::vector<TokenScore> scores;
-  std::vector<float> logits;
   for (size_t first = 0; first < rows.size(); first += kLogitRows) {
     const auto some = rows.subspan(first, kLogitRows);
     const float* const hidden = Gather(some, [](const ScoredRow& row) { return row.row; });
-    logits.resize(some.size() * static_cast<size_t>(config_.vocab_size));
-    Multiply(hidden, static_cast<int64_t>(some.size()), head_, false, logits.data());
-    for (size_t r = 0; r < some.size(); ++r) {
-      const float* const row = logits.data() + r * static_cast<size_t>(config_.vocab_size);
-      const LogitSums sums = kernels_.logit_sums(row, config_.vocab_size);
+    const auto count = static_cast<int64_t>(some.size());
+    Resize(logits_, count * config_.vocab_size);
+    Multiply(hidden, count, head_, false, logits_.data());
+    sums_.resize(some.size());
+    ForRows(count, config_.vocab_size, [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        sums_[r] = kernels_.logit_sums(logits_.data() + r * config_.vocab_size, config_.vocab_size);
+      }
+    });
+    for (int64_t r = 0; r < count; ++r) {
+      const float* const row = logits_.data() + r * config_.vocab_size;
+      const LogitSums& sums = sums_[r];
       for (const int32_t token : some[r].tokens) {
         const bool is_most_likely =
             row[token] == sums.max && std::find(row, row + token, sums.max) == row + token;

@@ -1,5 +1,6 @@
 // The Runner of the processor, in float32 with the kernels of kernels.h: no torch operator runs, no
-// padding is computed, and what a sequence gets are the same bits in any company.
+// padding is computed, and what a sequence gets are the same bits in any company and with any
+// number of threads.
 #pragma once
 
 #include <array>
@@ -13,7 +14,9 @@
 
 #include "base/cancel.h"
 #include "worker/engine/decode/kernels.h"
+#include "worker/engine/decode/packed_weight.h"
 #include "worker/engine/decode/runner.h"
+#include "worker/engine/decode/thread_team.h"
 #include "worker/engine/model/causal_lm.h"
 
 namespace rwku::engine {
@@ -43,13 +46,23 @@ class HostKvCache final : public KvCache {
   at::Tensor values_;
 };
 
-// A copy of a model's weights, adapters merged, packed for the kernels. Later changes of the model
-// do not reach it.
+struct HostOptions {
+  int threads = 0;  // of a pass; 0: as many as torch's operators use (at::get_num_threads)
+  PanelFormat panels = PanelFormat::kExact;
+  const Kernels* kernels = &BestKernels();
+};
+
+// A copy of a model's weights, adapters merged, packed for the kernels, but for the embedding,
+// which is the model's own where that is on the host: the model must not change while its runner is
+// asked.
 class HostRunner final : public Runner {
  public:
   // `steering` is added to the outputs of the decoder layers at every position.
   explicit HostRunner(const CausalLm& model, LayerVectors steering = {},
-                      const Kernels& kernels = BestKernels());
+                      const HostOptions& options = {});
+
+  // Bytes of the packed weights.
+  int64_t PanelBytes() const;
 
   const ModelConfig& config() const override { return config_; }
   int64_t CacheBytes(int64_t capacity) const override {
@@ -68,12 +81,6 @@ class HostRunner final : public Runner {
   std::vector<float> ToHost(const Rows& rows) override;
 
  private:
-  struct PackedWeight {
-    at::Tensor panels;
-    int64_t columns = 0;
-    int64_t depth = 0;
-    at::Tensor bias;  // [columns], or undefined
-  };
   // Cosines and sines of positions as far as they were asked for, [positions, head_dim / 2].
   struct RotaryTable {
     std::vector<float> inverse_frequencies;
@@ -96,19 +103,32 @@ class HostRunner final : public Runner {
     bool is_wanted;
   };
 
-  static PackedWeight Pack(const std::vector<const Linear*>& parts);
+  // Some queries of one key-value head of one cache.
+  struct AttentionTask {
+    HostKvCache* cache;
+    int64_t head;
+    int64_t first_query;
+    int64_t end_query;
+  };
+
   void Multiply(const float* x, int64_t rows, const PackedWeight& weight, bool accumulate,
-                float* y) const;
+                float* y);
+  // Shares the rows [0, rows) of about `width` floats each.
+  template <typename Part>
+  void ForRows(int64_t rows, int64_t width, const Part& part);
   void ExtendRotary(bool is_long, int64_t positions);
   void Rotate(float* head, const Row& row) const;
   void StoreKeysAndValues(const Row& row, int64_t layer, const float* qkv) const;
   void Steer(int64_t layer, int64_t rows);
+  // attended_[i] = attention of row rows[kept[i]] in `layer`.
+  void Attend(absl::Span<const Row> rows, absl::Span<const int64_t> kept, int64_t layer);
   // The rows one after another, [rows, hidden]: where they lie, or copied into `gathered_`.
   template <typename Refs, typename RowOf>
   const float* Gather(const Refs& refs, const RowOf& row_of);
   void RunBlock(absl::Span<const Row> rows, std::vector<float>& hidden);
 
   const Kernels& kernels_;
+  ThreadTeam team_;
   ModelConfig config_;
   at::Tensor embedding_;  // [vocab, hidden]
   std::vector<Layer> layers_;
@@ -123,9 +143,13 @@ class HostRunner final : public Runner {
   std::vector<float> attended_;
   std::vector<float> gate_up_;
   std::vector<float> inner_;
-  std::vector<float> scores_;
+  std::vector<int64_t> kept_;
   std::vector<AttentionQuery> queries_;
+  std::vector<AttentionTask> tasks_;
+  std::vector<float> scores_;    // of every thread
   std::vector<float> gathered_;  // of Gather
+  std::vector<float> logits_;
+  std::vector<LogitSums> sums_;
 };
 
 }  // namespace rwku::engine

@@ -1,5 +1,6 @@
 #include "worker/engine/decode/kernels.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -59,29 +60,45 @@ uint32_t RoundToBf16(float value) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
+// Calls block(c, begin, end) for every column and parts of the depth, those of one panel and part
+// together: what they read and write fits the first-level cache.
+template <typename Block>
+void ForBlocks(int64_t column, int64_t count, int64_t depth, const Block& block) {
+  constexpr int64_t kLength = 64;
+  for (int64_t first = column; first < column + count;) {
+    const int64_t next = std::min(column + count, (first / kPanelColumns + 1) * kPanelColumns);
+    for (int64_t begin = 0; begin < depth; begin += kLength) {
+      for (int64_t c = first; c < next; ++c) {
+        block(c, begin, std::min(depth, begin + kLength));
+      }
+    }
+    first = next;
+  }
+}
+
 }  // namespace
 
 void PackPanels(const float* rows, int64_t column, int64_t count, int64_t depth, float* packed) {
-  for (int64_t c = column; c < column + count; ++c) {
+  ForBlocks(column, count, depth, [&](int64_t c, int64_t begin, int64_t end) {
     float* const to = packed + c / kPanelColumns * kPanelColumns * depth + c % kPanelColumns;
     const float* const from = rows + (c - column) * depth;
-    for (int64_t i = 0; i < depth; ++i) {
+    for (int64_t i = begin; i < end; ++i) {
       to[i * kPanelColumns] = from[i];
     }
-  }
+  });
 }
 
 void PackBf16Panels(const float* rows, int64_t column, int64_t count, int64_t depth,
                     Bf16Pair* packed) {
-  for (int64_t c = column; c < column + count; ++c) {
+  ForBlocks(column, count, depth, [&](int64_t c, int64_t begin, int64_t end) {
     Bf16Pair* const to = packed + c / kPanelColumns * kLanes * depth + c % kLanes;
     const uint32_t shift = c % kPanelColumns < kLanes ? 0 : 16;
     const float* const from = rows + (c - column) * depth;
-    for (int64_t i = 0; i < depth; ++i) {
+    for (int64_t i = begin; i < end; ++i) {
       Bf16Pair& pair = to[i * kLanes];
       pair = (pair & (0xffff0000U >> shift)) | RoundToBf16(from[i]) << shift;
     }
-  }
+  });
 }
 
 bool AreBf16(const float* values, int64_t count) {

@@ -24,6 +24,7 @@
 #include "base/status_macros.h"
 #include "worker/engine/decode/token_score.h"
 #include "worker/engine/model/rope.h"
+#include "worker/engine/model/to_device.h"
 
 namespace rwku::engine {
 
@@ -65,15 +66,15 @@ at::Tensor CausalMask(int64_t queries, int64_t keys, int64_t window, at::Device 
   return window > 0 ? at::triu(before, keys - queries + 1 - window) : before;
 }
 
-// One copy to the device for all of them, from pinned memory where the device is a GPU.
+// One copy to the device for all of them, which nobody waits for.
 std::vector<at::Tensor> ToDevice(const std::vector<std::vector<int64_t>>& arrays,
                                  at::ScalarType dtype, at::Device device) {
   int64_t total = 0;
   for (const std::vector<int64_t>& array : arrays) {
     total += static_cast<int64_t>(array.size());
   }
-  const at::Tensor host = at::empty(
-      {total}, at::TensorOptions().dtype(dtype).pinned_memory(device.is_cuda() && total > 0));
+  const at::Tensor host =
+      at::empty({total}, at::TensorOptions().dtype(dtype).pinned_memory(CopiesFromPinned(device)));
   int64_t next = 0;
   for (const std::vector<int64_t>& array : arrays) {
     if (dtype == at::kInt) {

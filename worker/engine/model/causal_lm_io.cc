@@ -8,7 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 
+#include "base/cancel.h"
 #include "base/file.h"
 #include "base/status_macros.h"
 #include "worker/engine/model/causal_lm.h"
@@ -33,16 +35,16 @@ absl::Status CheckWeights(const SafetensorsFolder& weights, const std::filesyste
   std::set<std::string> known;
   for (const auto& [name, parameter] : shapes.NamedParameters()) {
     known.insert(name);
-    if (!weights.Contains(name)) {
+    const SafetensorsEntry* const stored = weights.Find(name);
+    if (stored == nullptr) {
       return invalid(name, "is missing in the safetensors; config.json asks for it");
     }
-    RWKU_ASSIGN_OR_RETURN(const at::Tensor stored, weights.Get(name));
-    const at::ScalarType dtype = stored.scalar_type();
+    const at::ScalarType dtype = stored->dtype;
     if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
       return invalid(name, "is of dtype ", at::toString(dtype), "; allowed are F32, BF16 and F16");
     }
-    if (stored.sizes() != parameter.sizes()) {
-      return invalid(name, "has shape [", absl::StrJoin(stored.sizes(), ", "),
+    if (parameter.sizes() != at::IntArrayRef(stored->shape)) {
+      return invalid(name, "has shape [", absl::StrJoin(stored->shape, ", "),
                      "]; config.json asks for [", absl::StrJoin(parameter.sizes(), ", "), "]");
     }
   }
@@ -70,28 +72,32 @@ absl::StatusOr<std::unique_ptr<CausalLm>> LoadCausalLm(const std::filesystem::pa
     RWKU_RETURN_IF_ERROR(CheckWeights(weights, folder, CausalLm(config, at::kMeta, dtype)));
     auto model = std::make_unique<CausalLm>(std::move(config), device, dtype);
     const at::AutoGradMode no_grad(false);
-    std::vector<at::Tensor> parameters;
-    std::vector<at::Tensor> mapped;
-    for (const auto& [name, parameter] : model->NamedParameters()) {
-      RWKU_ASSIGN_OR_RETURN(mapped.emplace_back(), weights.Get(name));
-      parameters.push_back(parameter);
-    }
-    if (stored == nullptr && device.is_cpu()) {
-      CopyInParallel(mapped, parameters);
+    const CancelToken never;
+    std::vector<NamedTensor> parameters = model->NamedParameters();
+    if (stored == nullptr) {
+      RWKU_RETURN_IF_ERROR(weights.ReadInto(parameters, never));
       return model;
     }
-    std::vector<at::Tensor> on_host = EmptyOnHostLike(mapped, device);
-    CopyInParallel(mapped, on_host);
-    if (device.is_cpu()) {
-      CopyInParallel(on_host, parameters);
-    } else {
-      // Widened on the device: the bus carries what is stored.
-      for (size_t i = 0; i < parameters.size(); ++i) {
-        parameters[i].copy_(on_host[i].to(device, /*non_blocking=*/true));
-      }
+    std::vector<at::Tensor> shapes;
+    for (const auto& [name, parameter] : parameters) {
+      shapes.push_back(at::empty(parameter.sizes(),
+                                 at::TensorOptions(at::kMeta).dtype(weights.Find(name)->dtype)));
     }
-    if (stored != nullptr) {
-      *stored = std::move(on_host);
+    *stored = EmptyOnHostLike(shapes, device);
+    std::vector<NamedTensor> as_stored;
+    std::vector<at::Tensor> destinations;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      as_stored.emplace_back(parameters[i].first, (*stored)[i]);
+      destinations.push_back(parameters[i].second);
+    }
+    RWKU_RETURN_IF_ERROR(weights.ReadInto(as_stored, never));
+    if (device.is_cpu()) {
+      CopyInParallel(*stored, destinations);
+      return model;
+    }
+    // Widened on the device: the bus carries what is stored.
+    for (size_t i = 0; i < destinations.size(); ++i) {
+      destinations[i].copy_((*stored)[i].to(device, /*non_blocking=*/true));
     }
     return model;
   });

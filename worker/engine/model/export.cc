@@ -121,24 +121,27 @@ bool EqualsPristine(const CausalLm& model, absl::Span<const at::Tensor> pristine
                     });
 }
 
-// The weights with adapters merged in.
-std::vector<NamedTensor> MergedWeights(CausalLm& model) {
-  std::vector<NamedTensor> weights = model.NamedParameters();
+// The weights in float32 with adapters merged in, one at a time. They point into `model`.
+std::vector<SafetensorsSource> MergedWeights(CausalLm& model) {
   std::map<std::string, const Linear*> adapted;
   for (const auto& [name, linear] : model.NamedLinears()) {
     if (linear->adapter) {
       adapted.emplace(name + ".weight", linear);
     }
   }
-  for (auto& [name, weight] : weights) {
-    weight = weight.detach();
-    if (const auto found = adapted.find(name); found != adapted.end()) {
-      const LoraAdapter& adapter = *found->second->adapter;
-      weight = weight + at::matmul(adapter.b, adapter.a).detach() * adapter.scale;
-    }
-    weight = weight.to(at::kCPU, at::kFloat);
+  std::vector<SafetensorsSource> sources;
+  for (const auto& [name, weight] : model.NamedParameters()) {
+    const auto found = adapted.find(name);
+    const Linear* const linear = found == adapted.end() ? nullptr : found->second;
+    sources.push_back({name, at::kFloat, weight.sizes().vec(), [weight = weight, linear] {
+                         if (linear == nullptr) {
+                           return weight;
+                         }
+                         const LoraAdapter& adapter = *linear->adapter;
+                         return weight + at::matmul(adapter.b, adapter.a) * adapter.scale;
+                       }});
   }
-  return weights;
+  return sources;
 }
 
 // config.json of `source` for weights in float32, all else as it is.
@@ -161,7 +164,8 @@ absl::Status WriteInto(CausalLm& model, absl::Span<const at::Tensor> pristine,
         WriteFileAtomically(folder / "adapter_config.json",
                             AdapterConfigJson(adapters, model.config().num_hidden_layers, source)));
   } else {
-    RWKU_RETURN_IF_ERROR(SaveSafetensors(MergedWeights(model), folder / "model.safetensors"));
+    RWKU_RETURN_IF_ERROR(
+        SaveSafetensors(MergedWeights(model), folder / "model.safetensors", cancel));
     RWKU_ASSIGN_OR_RETURN(const std::string config, ConfigJson(source));
     RWKU_RETURN_IF_ERROR(WriteFileAtomically(folder / "config.json", config));
   }

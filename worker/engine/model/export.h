@@ -23,7 +23,7 @@ namespace rwku::engine {
 // as far as `source` has them.
 //
 // ALREADY_EXISTS where `folder` is there; RESOURCE_EXHAUSTED when memory or the disk is full; the
-// cancel token's reason between files. Nothing is left behind after an error.
+// cancel token's reason between pieces of 32 MB. Nothing is left behind after an error.
 absl::Status ExportModel(CausalLm& model, absl::Span<const at::Tensor> pristine,
                          const std::filesystem::path& source, const std::filesystem::path& folder,
                          const CancelToken& cancel);

@@ -3,18 +3,22 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/from_blob.h>
 #include <nlohmann/json.hpp>
-#include <sys/mman.h>
 #include <sys/stat.h>
 
-#include "base/file.h"
+#include "base/check.h"
 #include "base/status_macros.h"
 #include "text/json_file.h"
 
@@ -24,7 +28,9 @@ namespace {
 
 constexpr char kSingleFile[] = "model.safetensors";
 constexpr char kIndexFile[] = "model.safetensors.index.json";
-constexpr size_t kAlignment = 8;
+
+// Elements that are converted at once: few enough for a core's cache, many enough for the disk.
+constexpr int64_t kPieceElements = 1 << 20;
 
 absl::Status SystemError(const std::filesystem::path& path, int error) {
   const std::string message =
@@ -38,71 +44,170 @@ absl::Status SystemError(const std::filesystem::path& path, int error) {
   return absl::InternalError(message);
 }
 
-// The whole file, mapped for reading.
-absl::StatusOr<std::pair<std::shared_ptr<const char>, uint64_t>> MapFile(
-    const std::filesystem::path& path) {
-  const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) {
-    return SystemError(path, errno);
-  }
-  struct stat info = {};
-  if (fstat(descriptor, &info) != 0) {
-    const int error = errno;
-    close(descriptor);
-    return SystemError(path, error);
-  }
-  if (!S_ISREG(info.st_mode) || info.st_size == 0) {
-    close(descriptor);
-    return absl::InvalidArgumentError(
-        absl::StrCat(path.string(), ": empty, or not a regular file"));
-  }
-  const auto size = static_cast<size_t>(info.st_size);
-  void* const address = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, descriptor, 0);
-  const int error = errno;
-  close(descriptor);
-  if (address == MAP_FAILED) {
-    return SystemError(path, error);
-  }
-  // shared_ptr: the mapping must outlive every tensor that aliases it.
-  std::shared_ptr<const char> data(static_cast<const char*>(address), [size](const char* start) {
-    munmap(const_cast<char*>(start), size);
-  });
-  return std::pair(std::move(data), static_cast<uint64_t>(size));
+bool SameFile(const struct stat& a, const struct stat& b) {
+  return a.st_dev == b.st_dev && a.st_ino == b.st_ino && a.st_size == b.st_size &&
+         a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
 }
 
-const char* DtypeToName(at::ScalarType dtype) {
-  switch (dtype) {
-    case at::ScalarType::Float:
-      return "F32";
-    case at::ScalarType::BFloat16:
-      return "BF16";
-    case at::ScalarType::Half:
-      return "F16";
-    case at::ScalarType::Double:
-      return "F64";
-    case at::ScalarType::Long:
-      return "I64";
-    case at::ScalarType::Int:
-      return "I32";
-    case at::ScalarType::Bool:
-      return "BOOL";
-    case at::ScalarType::Byte:
-      return "U8";
-    default:
-      return nullptr;
+}  // namespace
+
+class OpenWeightsFile {
+ public:
+  static absl::StatusOr<std::shared_ptr<const OpenWeightsFile>> Open(
+      const std::filesystem::path& path) {
+    const int descriptor = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) {
+      return SystemError(path, errno);
+    }
+    std::shared_ptr<OpenWeightsFile> file(new OpenWeightsFile(path, descriptor));
+    if (fstat(descriptor, &file->opened_) != 0) {
+      return SystemError(path, errno);
+    }
+    if (!S_ISREG(file->opened_.st_mode) || file->opened_.st_size == 0) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path.string(), ": empty, or not a regular file"));
+    }
+    return file;
   }
+
+  OpenWeightsFile(const OpenWeightsFile&) = delete;
+  OpenWeightsFile& operator=(const OpenWeightsFile&) = delete;
+  ~OpenWeightsFile() { close(descriptor_); }
+
+  uint64_t size() const { return static_cast<uint64_t>(opened_.st_size); }
+
+  // Fills `to` with what stands from `offset` on.
+  absl::Status Read(uint64_t offset, absl::Span<char> to) const {
+    while (!to.empty()) {
+      const ssize_t got = pread(descriptor_, to.data(), to.size(), static_cast<off_t>(offset));
+      if (got < 0 && errno == EINTR) {
+        continue;
+      }
+      if (got < 0) {
+        return SystemError(path_, errno);
+      }
+      if (got == 0) {
+        return absl::UnavailableError(
+            absl::StrCat(path_.string(), ": ends at byte ", offset, "; it had ", size(),
+                         " bytes when it was opened, so somebody cut it off since"));
+      }
+      to.remove_prefix(static_cast<size_t>(got));
+      offset += static_cast<uint64_t>(got);
+    }
+    return absl::OkStatus();
+  }
+
+  // That the path still leads to the file that was opened, and nobody wrote to it. Asked after a
+  // read, it vouches for what was read.
+  absl::Status CheckUnchanged() const {
+    struct stat now = {};
+    if (stat(path_.c_str(), &now) == 0 && SameFile(now, opened_)) {
+      return absl::OkStatus();
+    }
+    return absl::UnavailableError(absl::StrCat(
+        path_.string(), ": was replaced, written to or removed while it was being read"));
+  }
+
+ private:
+  OpenWeightsFile(std::filesystem::path path, int descriptor)
+      : path_(std::move(path)), descriptor_(descriptor) {}
+
+  const std::filesystem::path path_;
+  const int descriptor_;
+  struct stat opened_ = {};
+};
+
+namespace {
+
+// Elements [begin, begin + count) of a tensor.
+struct Piece {
+  const OpenWeightsFile* file = nullptr;
+  uint64_t offset = 0;  // of its first byte in the file
+  at::ScalarType dtype = at::ScalarType::Float;
+  at::Tensor to;  // [count]
+};
+
+void AppendPieces(const OpenWeightsFile& file, uint64_t data_offset, const SafetensorsEntry& entry,
+                  const at::Tensor& to, std::vector<Piece>& pieces) {
+  const int64_t size = to.numel();
+  const auto element_bytes = static_cast<uint64_t>(c10::elementSize(entry.dtype));
+  RWKU_CHECK(to.is_contiguous());
+  RWKU_CHECK(static_cast<uint64_t>(size) * element_bytes == entry.end - entry.begin);
+  const at::Tensor flat = to.view({-1});
+  for (int64_t begin = 0; begin < size; begin += kPieceElements) {
+    pieces.push_back({&file,
+                      data_offset + entry.begin + static_cast<uint64_t>(begin) * element_bytes,
+                      entry.dtype, flat.narrow(0, begin, std::min(kPieceElements, size - begin))});
+  }
+}
+
+absl::Status ReadPiece(const Piece& piece) {
+  const bool is_direct = piece.to.is_cpu() && piece.to.scalar_type() == piece.dtype;
+  const at::Tensor bytes =
+      is_direct ? piece.to : at::empty({piece.to.numel()}, at::TensorOptions().dtype(piece.dtype));
+  RWKU_RETURN_IF_ERROR(piece.file->Read(
+      piece.offset, absl::MakeSpan(static_cast<char*>(bytes.mutable_data_ptr()), bytes.nbytes())));
+  if (!is_direct) {
+    piece.to.copy_(bytes);
+  }
+  return absl::OkStatus();
+}
+
+// The first error that several threads met.
+class FirstError {
+ public:
+  bool happened() const { return happened_.load(std::memory_order_relaxed); }
+  void Update(const absl::Status& status) {
+    if (!status.ok()) {
+      const absl::MutexLock lock(&mu_);
+      status_.Update(status);
+      happened_.store(true, std::memory_order_relaxed);
+    }
+  }
+  absl::Status status() const {
+    const absl::MutexLock lock(&mu_);
+    return status_;
+  }
+
+ private:
+  std::atomic<bool> happened_{false};
+  mutable absl::Mutex mu_;
+  absl::Status status_ ABSL_GUARDED_BY(mu_);
+};
+
+absl::Status ReadPieces(absl::Span<const Piece> pieces, const CancelToken& cancel) {
+  FirstError error;
+  at::parallel_for(0, static_cast<int64_t>(pieces.size()), 1, [&](int64_t begin, int64_t end) {
+    const at::AutoGradMode no_grad(false);
+    for (int64_t i = begin; i < end && !error.happened(); ++i) {
+      error.Update(cancel.Check());
+      if (!error.happened()) {
+        error.Update(ReadPiece(pieces[static_cast<size_t>(i)]));
+      }
+    }
+  });
+  return error.status();
 }
 
 }  // namespace
 
 absl::StatusOr<SafetensorsFile> SafetensorsFile::Open(const std::filesystem::path& path) {
-  RWKU_ASSIGN_OR_RETURN(auto mapped, MapFile(path));
   SafetensorsFile file;
   file.path_ = path;
-  file.data_ = std::move(mapped.first);
-  RWKU_ASSIGN_OR_RETURN(file.header_,
-                        ParseSafetensorsHeader(absl::string_view(file.data_.get(), mapped.second),
-                                               mapped.second, path.string()));
+  RWKU_ASSIGN_OR_RETURN(file.file_, OpenWeightsFile::Open(path));
+  const uint64_t size = file.file_->size();
+  uint64_t header_length = 0;
+  std::string prefix(std::min<uint64_t>(size, sizeof(header_length)), '\0');
+  RWKU_RETURN_IF_ERROR(file.file_->Read(0, absl::MakeSpan(prefix)));
+  if (prefix.size() == sizeof(header_length)) {
+    std::memcpy(&header_length, prefix.data(), sizeof(header_length));
+    // What is not allowed is not read: the parser says so.
+    if (header_length <= std::min(kMaxSafetensorsHeaderBytes, size - sizeof(header_length))) {
+      prefix.resize(sizeof(header_length) + header_length);
+      RWKU_RETURN_IF_ERROR(file.file_->Read(0, absl::MakeSpan(prefix)));
+    }
+  }
+  RWKU_ASSIGN_OR_RETURN(file.header_, ParseSafetensorsHeader(prefix, size, path.string()));
   return file;
 }
 
@@ -112,16 +217,13 @@ absl::StatusOr<at::Tensor> SafetensorsFile::Get(const std::string& name) const {
     return absl::NotFoundError(absl::StrCat(path_.string(), ": no tensor '", name, "'"));
   }
   const SafetensorsEntry& entry = found->second;
-  const char* const start = data_.get() + header_.data_offset + entry.begin;
-  const auto options = at::TensorOptions().dtype(entry.dtype);
-  if (reinterpret_cast<uintptr_t>(start) % c10::elementSize(entry.dtype) != 0) {
-    // The format asks for no alignment, the processor does.
-    at::Tensor copy = at::empty(entry.shape, options);
-    std::memcpy(copy.mutable_data_ptr(), start, entry.end - entry.begin);
-    return copy;
-  }
-  return at::from_blob(
-      const_cast<char*>(start), entry.shape, [data = data_](void*) {}, options);
+  at::Tensor tensor = at::empty(entry.shape, at::TensorOptions().dtype(entry.dtype));
+  std::vector<Piece> pieces;
+  AppendPieces(*file_, header_.data_offset, entry, tensor, pieces);
+  const CancelToken never;
+  RWKU_RETURN_IF_ERROR(ReadPieces(pieces, never));
+  RWKU_RETURN_IF_ERROR(file_->CheckUnchanged());
+  return tensor;
 }
 
 absl::StatusOr<SafetensorsFolder> SafetensorsFolder::Open(const std::filesystem::path& folder) {
@@ -194,44 +296,40 @@ std::vector<std::string> SafetensorsFolder::Names() const {
   return names;
 }
 
-absl::StatusOr<at::Tensor> SafetensorsFolder::Get(const std::string& name) const {
+const SafetensorsEntry* SafetensorsFolder::Find(const std::string& name) const {
   const auto found = shard_of_.find(name);
-  if (found == shard_of_.end()) {
-    return absl::NotFoundError(
-        absl::StrCat(folder_.string(), ": no tensor '", name, "' in its safetensors"));
-  }
-  return shards_[found->second].Get(name);
+  return found == shard_of_.end() ? nullptr
+                                  : &shards_[found->second].header().entries.find(name)->second;
 }
 
-absl::Status SaveSafetensors(const std::vector<std::pair<std::string, at::Tensor>>& tensors,
-                             const std::filesystem::path& path) {
-  nlohmann::ordered_json header;
-  header["__metadata__"]["format"] = "pt";
-  uint64_t end = 0;
+absl::Status SafetensorsFolder::NotFound(const std::string& name) const {
+  return absl::NotFoundError(
+      absl::StrCat(folder_.string(), ": no tensor '", name, "' in its safetensors"));
+}
+
+absl::StatusOr<at::Tensor> SafetensorsFolder::Get(const std::string& name) const {
+  const auto found = shard_of_.find(name);
+  return found == shard_of_.end() ? NotFound(name) : shards_[found->second].Get(name);
+}
+
+absl::Status SafetensorsFolder::ReadInto(
+    absl::Span<const std::pair<std::string, at::Tensor>> tensors, const CancelToken& cancel) const {
+  const at::AutoGradMode no_grad(false);
+  std::vector<Piece> pieces;
   for (const auto& [name, tensor] : tensors) {
-    const char* const dtype = DtypeToName(tensor.scalar_type());
-    if (dtype == nullptr || header.contains(name)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          path.string(), ": tensor '", name, "' has a dtype that is not written, or stands twice"));
+    const auto found = shard_of_.find(name);
+    if (found == shard_of_.end()) {
+      return NotFound(name);
     }
-    const uint64_t begin = end;
-    end += tensor.nbytes();
-    header[name] = {{"dtype", dtype},
-                    {"shape", std::vector<int64_t>(tensor.sizes().begin(), tensor.sizes().end())},
-                    {"data_offsets", {begin, end}}};
+    const SafetensorsFile& shard = shards_[found->second];
+    AppendPieces(*shard.file_, shard.header().data_offset, shard.header().entries.at(name), tensor,
+                 pieces);
   }
-  std::string json = header.dump();
-  json.resize((json.size() + kAlignment - 1) / kAlignment * kAlignment, ' ');
-  const uint64_t length = json.size();
-  std::string contents;
-  contents.reserve(sizeof(length) + length + end);
-  contents.append(reinterpret_cast<const char*>(&length), sizeof(length));
-  contents.append(json);
-  for (const auto& [name, tensor] : tensors) {
-    const at::Tensor bytes = tensor.detach().to(at::kCPU).contiguous();
-    contents.append(static_cast<const char*>(bytes.const_data_ptr()), bytes.nbytes());
+  RWKU_RETURN_IF_ERROR(ReadPieces(pieces, cancel));
+  for (const SafetensorsFile& shard : shards_) {
+    RWKU_RETURN_IF_ERROR(shard.file_->CheckUnchanged());
   }
-  return WriteFileAtomically(path, contents);
+  return absl::OkStatus();
 }
 
 }  // namespace rwku::engine

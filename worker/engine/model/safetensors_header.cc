@@ -18,7 +18,6 @@ namespace rwku::engine {
 namespace {
 
 constexpr uint64_t kLengthBytes = 8;
-constexpr uint64_t kMaxHeaderBytes = 100'000'000;
 constexpr size_t kMaxDimensions = 16;
 constexpr absl::string_view kMetadataKey = "__metadata__";
 
@@ -293,10 +292,10 @@ absl::StatusOr<SafetensorsHeader> ParseSafetensorsHeader(absl::string_view prefi
   }
   uint64_t length = 0;
   std::memcpy(&length, prefix.data(), kLengthBytes);  // little-endian, as this machine is
-  if (length > kMaxHeaderBytes || length > file_size - kLengthBytes) {
+  if (length > kMaxSafetensorsHeaderBytes || length > file_size - kLengthBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(file, ": header length ", length, " exceeds the allowed ",
-                     std::min(kMaxHeaderBytes, file_size - kLengthBytes)));
+                     std::min(kMaxSafetensorsHeaderBytes, file_size - kLengthBytes)));
   }
   if (prefix.size() - kLengthBytes < length) {
     return absl::InvalidArgumentError(absl::StrCat(file, ": the header is cut off"));

@@ -2,12 +2,15 @@
 
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <filesystem>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -204,6 +207,90 @@ TEST_F(SafetensorsFolderTest, TensorsOutliveTheFolderObject) {
   }
   EXPECT_TRUE(tensor.equal(Filled(3)));
 }
+
+// More than one piece.
+at::Tensor LargeBfloat16() { return at::arange(-700'001, 700'002).mul(0.37).to(at::kBFloat16); }
+
+TEST_F(SafetensorsFolderTest, ReadsIntoTensorsOfOtherDtypes) {
+  const at::Tensor large = LargeBfloat16();
+  const at::Tensor half = at::arange(64).div(7).to(at::kHalf).view({4, 16});
+  const at::Tensor none = at::empty({0, 3});
+  ASSERT_TRUE(SaveSafetensors({{"large", large}, {"half", half}, {"none", none}},
+                              folder_ / "model.safetensors")
+                  .ok());
+  const auto opened = SafetensorsFolder::Open(folder_);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  const CancelToken never;
+  const at::Tensor wide = at::zeros({large.numel()}).requires_grad_();
+  const at::Tensor same = at::zeros({large.numel()}, at::kBFloat16);
+  const at::Tensor wide_half = at::zeros({4, 16});
+  const at::Tensor no_elements = at::zeros({0, 3});
+  const absl::Status read = opened->ReadInto(
+      {{"large", wide}, {"large", same}, {"half", wide_half}, {"none", no_elements}}, never);
+  ASSERT_TRUE(read.ok()) << read;
+  EXPECT_TRUE(wide.equal(large.to(at::kFloat)));
+  EXPECT_TRUE(same.equal(large));
+  EXPECT_TRUE(wide_half.equal(half.to(at::kFloat)));
+  EXPECT_TRUE(opened->Get("large")->equal(large));
+  EXPECT_EQ(opened->ReadInto({{"other", wide}}, never).code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SafetensorsFolderTest, CancelEndsAReading) {
+  ASSERT_TRUE(SaveSafetensors({{"a", LargeBfloat16()}}, folder_ / "model.safetensors").ok());
+  const auto opened = SafetensorsFolder::Open(folder_);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  CancelToken cancel;
+  cancel.Cancel(absl::CancelledError("enough"));
+  const at::Tensor to = at::zeros({LargeBfloat16().numel()});
+  EXPECT_EQ(opened->ReadInto({{"a", to}}, cancel), absl::CancelledError("enough"));
+}
+
+// What may happen to a file after it was opened.
+struct ChangeCase {
+  const char* name;
+  void (*change)(const std::filesystem::path& file);
+};
+
+void PrintTo(const ChangeCase& test, std::ostream* out) { *out << test.name; }
+
+class ChangedFileTest : public SafetensorsFolderTest,
+                        public testing::WithParamInterface<ChangeCase> {};
+
+TEST_P(ChangedFileTest, IsAnErrorThatNamesTheFile) {
+  const std::filesystem::path file = folder_ / "model.safetensors";
+  ASSERT_TRUE(SaveSafetensors({{"a", LargeBfloat16()}}, file).ok());
+  const auto opened = SafetensorsFolder::Open(folder_);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  GetParam().change(file);
+  const absl::Status got = opened->Get("a").status();
+  EXPECT_EQ(got.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(got.message()), HasSubstr(file.string()));
+  const CancelToken never;
+  const at::Tensor to = at::zeros({LargeBfloat16().numel()});
+  const absl::Status read = opened->ReadInto({{"a", to}}, never);
+  EXPECT_EQ(read.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(read.message()), HasSubstr(file.string()));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Changes, ChangedFileTest,
+    testing::Values(ChangeCase{"CutOffInTheData",
+                               [](const auto& file) { std::filesystem::resize_file(file, 4096); }},
+                    ChangeCase{"Emptied",
+                               [](const auto& file) { std::filesystem::resize_file(file, 0); }},
+                    ChangeCase{"Replaced",
+                               [](const auto& file) {
+                                 const std::string contents = *ReadFile(file);
+                                 ASSERT_TRUE(WriteFileAtomically(file, contents).ok());
+                               }},
+                    ChangeCase{"WrittenInPlace",
+                               [](const auto& file) {
+                                 const auto time = std::filesystem::last_write_time(file);
+                                 std::filesystem::last_write_time(file,
+                                                                  time + std::chrono::seconds(1));
+                               }},
+                    ChangeCase{"Removed", [](const auto& file) { std::filesystem::remove(file); }}),
+    [](const auto& info) { return info.param.name; });
 
 TEST_F(SafetensorsFolderTest, TensorMissingFromItsShardIsNamed) {
   ASSERT_TRUE(SaveSafetensors({{"a", Filled(1)}}, folder_ / "one.safetensors").ok());
