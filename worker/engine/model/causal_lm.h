@@ -168,8 +168,9 @@ absl::StatusOr<std::unique_ptr<CausalLm>> LoadCausalLm(
     const std::filesystem::path& folder, at::Device device,
     std::optional<at::ScalarType> dtype = std::nullopt, std::vector<at::Tensor>* stored = nullptr);
 
-// Writes config.json and model.safetensors (float32, whatever the model computes in) into `folder`, which must exist, as
-// transformers' from_pretrained reads them. FAILED_PRECONDITION while there are adapters.
+// Writes config.json and model.safetensors (float32, whatever the model computes in) into `folder`,
+// which must exist, as transformers' from_pretrained reads them. FAILED_PRECONDITION while there
+// are adapters.
 absl::Status SaveCausalLm(CausalLm& model, const std::filesystem::path& folder);
 
 }  // namespace rwku::engine

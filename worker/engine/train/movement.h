@@ -14,8 +14,8 @@
 namespace rwku::engine {
 
 // Follows each tensor that this optimizer updates, its master where it has one, from the first
-// update with a learning rate above 0 until it has moved: while it has not, its gradient must not be
-// zero and the update must be what float32 rounds away, or one of these holds:
+// update with a learning rate above 0 until it has moved: while it has not, its gradient must not
+// be zero and the update must be what float32 rounds away, or one of these holds:
 //
 //   * it is a lora_A whose lora_B is zero: nothing flows through the adapter yet;
 //   * it is a query or key projection, and no label so far was predicted from more than one token:
