@@ -240,12 +240,22 @@ bool AdamW::RoundsAway(size_t index, double learning_rate) const {
   constexpr double kEdge = 0.999;
   const State& state = states_[index];
   const auto steps = state.steps.item<double>();
-  const at::Tensor mean =
-      state.first_moment.to(at::kDouble) / (1 - std::pow(options_.beta1, steps));
-  const at::Tensor square =
-      state.second_moment.to(at::kDouble) / (1 - std::pow(options_.beta2, steps));
-  const at::Tensor update = mean / (square.sqrt() + options_.epsilon) * (learning_rate * kEdge);
-  return at::equal((state.master.to(at::kDouble) - update).to(at::kFloat), state.master);
+  // Piece by piece: float64 copies of the largest weight of a large model would not fit beside it.
+  for (int64_t begin = 0; begin < state.master.numel(); begin += kPiece) {
+    const auto piece = [&](const at::Tensor& whole) {
+      return whole.view({-1}).slice(0, begin, begin + kPiece);
+    };
+    const at::Tensor mean =
+        piece(state.first_moment).to(at::kDouble) / (1 - std::pow(options_.beta1, steps));
+    const at::Tensor square =
+        piece(state.second_moment).to(at::kDouble) / (1 - std::pow(options_.beta2, steps));
+    const at::Tensor update = mean / (square.sqrt() + options_.epsilon) * (learning_rate * kEdge);
+    const at::Tensor master = piece(state.master);
+    if (!at::equal((master.to(at::kDouble) - update).to(at::kFloat), master)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 }  // namespace rwku::engine
