@@ -2,6 +2,8 @@
 // runs its torch code inside CatchTorch; nothing throws beyond it.
 #pragma once
 
+#include <exception>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -10,9 +12,23 @@
 
 namespace rwku::engine {
 
-// The status of the exception being handled: RESOURCE_EXHAUSTED when memory ran out (host or
-// device), UNAVAILABLE when c10d lost a rank, INTERNAL otherwise; with the first line of the
-// message. Call inside a catch block only.
+// A status that has to pass through torch's own code, which knows exceptions alone.
+class StatusError final : public std::exception {
+ public:
+  explicit StatusError(absl::Status status)  // not OK
+      : status_(std::move(status)), what_(status_.ToString()) {}
+  const char* what() const noexcept override { return what_.c_str(); }
+  const absl::Status& status() const { return status_; }
+
+ private:
+  absl::Status status_;
+  std::string what_;
+};
+
+// The status of the exception being handled: that of a StatusError; RESOURCE_EXHAUSTED when memory
+// ran out (host or device); DeviceLostError() where an accelerator failed in a way that leaves its
+// context useless; UNAVAILABLE when c10d lost a rank; INTERNAL otherwise; with the first line of
+// the message. Call inside a catch block only.
 absl::Status StatusOfCurrentException();
 
 namespace internal {
