@@ -73,7 +73,7 @@ TEST_P(LaunchTest, TokensAreRotatedAndStoredAsByTheReference) {
     args.positions = at::tensor({3, 9, 0, 1, 1, 7}, at::kLong);
     args.cos = angles.cos();
     args.sin = angles.sin();
-    args.slots = at::tensor({4, 0, -1, 6, 1, 5}, at::kLong);
+    args.slots = at::tensor({4, 0, 2, 6, 1, 5}, at::kLong);
     args.keys = at::zeros({7, kKvHeads, kDim}, GetParam());
     args.values = at::zeros({7, kKvHeads, kDim}, GetParam());
     return args;

@@ -123,7 +123,7 @@ TEST_F(ReferenceTest, TokensAreRotatedAndStoredWhereTheirSlotsSay) {
     args.k = product.narrow(1, 2 * kDim, kDim).view({kTokens, 1, kDim});
     args.v = product.narrow(1, 3 * kDim, kDim).view({kTokens, 1, kDim});
     args.positions = at::tensor({5, 0, 2}, at::kLong);
-    args.slots = at::tensor({6, -1, 0}, at::kLong);
+    args.slots = at::tensor({6, 3, 0}, at::kLong);
     const at::Tensor angles = at::arange(12).view({6, 2}) * 0.3;
     args.cos = angles.cos();
     args.sin = angles.sin();
@@ -149,12 +149,12 @@ TEST_F(ReferenceTest, TokensAreRotatedAndStoredWhereTheirSlotsSay) {
     EXPECT_TRUE(at::allclose(after, rotated, tolerance, tolerance));
     EXPECT_TRUE(at::equal(after.select(1, 3), before.select(1, 3)));
     for (int64_t slot = 0; slot < 7; ++slot) {
-      const int64_t t = slot == 6 ? 0 : 2;
-      const bool is_used = slot == 6 || slot == 0;
+      const int64_t t = slot == 6 ? 0 : slot == 3 ? 1 : 2;
+      const bool is_used = slot % 3 == 0;
       EXPECT_TRUE(at::equal(args.keys[slot], is_used ? args.k[t] : at::zeros({1, kDim}, type)));
       EXPECT_TRUE(at::equal(args.values[slot], is_used ? args.v[t] : at::zeros({1, kDim}, type)));
     }
-    args.slots = at::tensor({7, -1, 0}, at::kLong);
+    args.slots = at::tensor({7, 3, 0}, at::kLong);
     EXPECT_ANY_THROW(RotateAndAppend(args));
   }
 }

@@ -15,7 +15,7 @@ __global__ void __launch_bounds__(kThreads) RotateAndAppendKernel(RotateAndAppen
   const int64_t token = blockIdx.x;
   const int64_t position = a.positions[token];
   const int64_t slot = a.slots[token];
-  if (position < 0 || position >= a.table_size || slot >= a.arena_size) {
+  if (position < 0 || position >= a.table_size || slot < 0 || slot >= a.arena_size) {
     __trap();
   }
   const int half = a.dim / 2;
@@ -39,15 +39,13 @@ __global__ void __launch_bounds__(kThreads) RotateAndAppendKernel(RotateAndAppen
     const float high = Load(x + half);
     Store(low * cos[i] - high * sin[i], x);
     Store(high * cos[i] + low * sin[i], x + half);
-    if (is_key && slot >= 0) {
+    if (is_key) {
       keys[stored + offset] = x[0];
       keys[stored + offset + half] = x[half];
     }
   }
-  if (slot >= 0) {
-    for (int i = static_cast<int>(threadIdx.x); i < a.kv_heads * a.dim; i += kThreads) {
-      values[stored + i] = v[i];
-    }
+  for (int i = static_cast<int>(threadIdx.x); i < a.kv_heads * a.dim; i += kThreads) {
+    values[stored + i] = v[i];
   }
 }
 

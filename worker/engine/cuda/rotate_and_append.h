@@ -18,7 +18,9 @@ struct RotateAndAppendArgs {
   at::Tensor cos;        // float32 [positions, d / 2], contiguous
   at::Tensor sin;
 
-  at::Tensor slots;   // int64 [T], each once: rows of the arenas; below 0: the token is not stored
+  // int64 [T]: rows of the arenas. Tokens that share one must be equal, as those that only fill a
+  // batch up are.
+  at::Tensor slots;
   at::Tensor keys;    // [slots, kv_heads, d] of q's type, contiguous
   at::Tensor values;  // as `keys`
 };

@@ -26,10 +26,8 @@ void RotateAndAppendReference(const RotateAndAppendArgs& args) {
   const at::Tensor sin = args.sin.index_select(0, args.positions).unsqueeze(1);
   Rotate(args.q, cos, sin);
   Rotate(args.k, cos, sin);
-  const at::Tensor stored = args.slots.ge(0).nonzero().squeeze(1);
-  const at::Tensor slots = args.slots.index_select(0, stored);
-  args.keys.index_copy_(0, slots, args.k.index_select(0, stored));
-  args.values.index_copy_(0, slots, args.v.index_select(0, stored));
+  args.keys.index_copy_(0, args.slots, args.k);
+  args.values.index_copy_(0, args.slots, args.v);
 }
 
 }  // namespace rwku::engine

@@ -393,10 +393,9 @@ at::Tensor TorchRunner::Step(absl::Span<const CachePiece> pieces) {
     step = MakeStep(size);
   }
   Batch& batch = step->batch;
-  // What fills the step up are sequences of one token, 0, that is not stored: they attend to the
-  // position that is nobody's.
+  // What fills the step up are equal sequences of one token, 0, at the position that is nobody's.
   std::vector<int64_t> wide(static_cast<size_t>(3 * size), 0);
-  std::fill_n(wide.begin() + 2 * size, size, -1);
+  std::fill_n(wide.begin() + 2 * size, size, ranges_.size());
   std::vector<int64_t> narrow(static_cast<size_t>(2 * size + 1), 1);
   std::fill_n(narrow.begin(), size + 1, ranges_.size());
   for (int64_t i = 0; i < count; ++i) {
