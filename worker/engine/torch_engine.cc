@@ -261,8 +261,7 @@ class TorchEngine final : public Engine {
     RWKU_RETURN_IF_ERROR(cancel.Check());
     RWKU_ASSIGN_OR_RETURN(const at::Device device, ParseDevice(device_));
     RWKU_ASSIGN_OR_RETURN(const std::optional<at::ScalarType> dtype, ParseDtype(dtype_));
-    RWKU_ASSIGN_OR_RETURN(resident.model,
-                          LoadCausalLm(folder, device, dtype, &resident.pristine));
+    RWKU_ASSIGN_OR_RETURN(resident.model, LoadCausalLm(folder, device, dtype, &resident.pristine));
     RWKU_RETURN_IF_ERROR(cancel.Check());
     const std::vector<NamedTensor> parameters = resident.model->NamedParameters();
     for (const auto& [name, parameter] : parameters) {
