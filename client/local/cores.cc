@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -25,7 +26,7 @@ int AffinityCores() {
   if (sched_getaffinity(0, sizeof(set), &set) == 0) {
     return std::max(1, CPU_COUNT(&set));
   }
-  return std::max(1U, std::thread::hardware_concurrency());
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 // Words of a small file; none where it cannot be read.
