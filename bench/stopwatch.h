@@ -22,7 +22,7 @@ class Stopwatch {
   }
 
  private:
-  const RealClock clock_;
+  RealClock clock_;
   const absl::Duration start_ = clock_.Monotonic();
   const std::clock_t processor_start_ = std::clock();
 };
