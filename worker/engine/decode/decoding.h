@@ -24,7 +24,7 @@ struct Sampling {
   double temperature = 1;  // above 0
   double top_p = 1;        // of (0, 1]
   uint64_t seed = 42;
-  std::string stream = {};
+  std::string stream;
 };
 
 struct DecodeRequest {

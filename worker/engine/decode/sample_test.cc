@@ -89,7 +89,7 @@ TEST_F(SampleTest, StreamsAndSeedsAreIndependent) {
   const auto apart = Generate();
   ASSERT_TRUE(apart.ok()) << apart.status();
   EXPECT_NE((*apart)[0], (*apart)[1]);
-  samplings_[1].stream = "a";
+  samplings_[1].stream = samplings_[0].stream;
   const auto equal = Generate();
   ASSERT_TRUE(equal.ok()) << equal.status();
   EXPECT_EQ((*equal)[0], (*equal)[1]);

@@ -122,10 +122,14 @@ TEST_F(AnswerTest, OneCallGivesTheBitsOfSeparateCallsInFewerPasses) {
         const DecodeOptions options{
             .max_batch = batch,
             .caches = {.share_prefixes = share_prefixes, .pass_tokens = pass_tokens}};
-        CountingRunner apart_runner(runner_);
-        const auto apart = AnswerApart(apart_runner, options);
+        const auto apart = AnswerApart(runner_, options);
         ASSERT_TRUE(apart.ok()) << apart.status();
         const evaluate::Usage apart_usage = usage_;
+        CountingRunner apart_runner(runner_);
+        ASSERT_TRUE(GenerateTokens(apart_runner, decode_, options, nullptr, cancel_, usage_).ok());
+        ASSERT_TRUE(ScoreTokens(apart_runner, queries_, queries_.size() / 2, options.caches,
+                                nullptr, cancel_, usage_)
+                        .ok());
         CountingRunner together_runner(runner_);
         const auto together = Answer(together_runner, options);
         ASSERT_TRUE(together.ok()) << together.status();
@@ -133,8 +137,12 @@ TEST_F(AnswerTest, OneCallGivesTheBitsOfSeparateCallsInFewerPasses) {
                                               " in a batch, ", pass_tokens, " tokens in a pass");
         EXPECT_EQ(together->tokens, apart->tokens) << name;
         EXPECT_EQ(together->scores, apart->scores) << name;
-        EXPECT_LT(together_runner.passes(), apart_runner.passes()) << name;
-        EXPECT_GT(together_runner.mixed(), 0) << name;
+        EXPECT_LE(together_runner.passes(), apart_runner.passes()) << name;
+        // One at a time, the last has the smallest limit and may end with its first token.
+        if (batch > 1) {
+          EXPECT_LT(together_runner.passes(), apart_runner.passes()) << name;
+          EXPECT_GT(together_runner.mixed(), 0) << name;
+        }
         EXPECT_EQ(usage_.prompt_tokens, apart_usage.prompt_tokens) << name;
         EXPECT_EQ(usage_.generated_tokens, apart_usage.generated_tokens) << name;
         EXPECT_LE(usage_.computed_prompt_tokens, apart_usage.computed_prompt_tokens) << name;
