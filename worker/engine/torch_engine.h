@@ -22,9 +22,11 @@ struct EngineOptions {
   std::string dtype = "auto";
   int threads = 1;  // of computation on the processor, in the whole process; at least 1
   // Unset: planned from the memory that is free when the model is first asked (PlanInference).
-  std::optional<int> decode_batch;        // sequences that are continued together; at least 1
-  std::optional<int64_t> cache_bytes;     // of all keys and values in use together
-  std::optional<int64_t> prefill_tokens;  // of prompts that pass through the model together
+  std::optional<int> decode_batch =
+      std::nullopt;  // sequences that are continued together; at least 1
+  std::optional<int64_t> cache_bytes = std::nullopt;  // of all keys and values in use together
+  std::optional<int64_t> prefill_tokens =
+      std::nullopt;  // of prompts that pass through the model together
   // Whether what prompts or texts of one call have in common at their beginnings is computed once.
   // Changes no bit of any answer.
   bool share_prefixes = true;
