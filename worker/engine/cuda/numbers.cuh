@@ -15,6 +15,14 @@ inline __device__ float Load(const __nv_bfloat16* p) { return __bfloat162float(*
 inline __device__ void Store(float x, float* p) { *p = x; }
 inline __device__ void Store(float x, __nv_bfloat16* p) { *p = __float2bfloat16_rn(x); }
 
+// What is left of `x` after it was stored as a T.
+template <typename T>
+inline __device__ float Rounded(float x) {
+  T stored;
+  Store(x, &stored);
+  return Load(&stored);
+}
+
 // Two elements of bfloat16 in the order of memory.
 inline __device__ void Unpack(unsigned pair, float* x) {
   x[0] = __uint_as_float(pair << 16);

@@ -37,8 +37,10 @@ __global__ void __launch_bounds__(kThreads) RotateAndAppendKernel(RotateAndAppen
     T* const x = (is_key ? k : q) + offset;
     const float low = Load(x);
     const float high = Load(x + half);
-    Store(low * cos[i] - high * sin[i], x);
-    Store(high * cos[i] + low * sin[i], x + half);
+    const float c = Rounded<T>(cos[i]);
+    const float s = Rounded<T>(sin[i]);
+    Store(Rounded<T>(low * c) - Rounded<T>(high * s), x);
+    Store(Rounded<T>(high * c) + Rounded<T>(low * s), x + half);
     if (is_key) {
       keys[stored + offset] = x[0];
       keys[stored + offset + half] = x[half];

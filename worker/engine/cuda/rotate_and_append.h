@@ -27,7 +27,7 @@ struct RotateAndAppendArgs {
 
 // For every token t and pair i of every head of q and k, with c = cos[positions[t]][i] and s alike:
 //   x[i], x[d / 2 + i] = x[i] c - x[d / 2 + i] s, x[d / 2 + i] c + x[i] s
-// in float32, rounded once (transformers' rotate_half, which rounds four times in bfloat16). Then
+// each of c and s, the products and the sum rounded to x's type, as transformers has it. Then
 // keys[slots[t]] = k[t] and values[slots[t]] = v[t]. A position or slot beyond its table is an
 // error: an exception of the reference, a trap on a CUDA device. There the pass runs on the current
 // stream, without synchronisation; elsewhere the reference runs. Throws torch's exceptions.
