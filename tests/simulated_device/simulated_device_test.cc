@@ -33,7 +33,13 @@ void ExpectValues(const at::Tensor& tensor, const std::vector<float>& values) {
   EXPECT_TRUE(at::equal(host, at::tensor(values, at::kFloat).view(host.sizes()))) << host;
 }
 
-TEST(SimulatedDeviceTest, OperatorsGiveTheCpusNumbers) {
+class SimulatedDeviceTest : public testing::Test {
+ protected:
+  // Autograd counts the devices at its first backward pass, and pinned memory wants one.
+  SimulatedDeviceTest() { Device(); }
+};
+
+TEST_F(SimulatedDeviceTest, OperatorsGiveTheCpusNumbers) {
   const at::Tensor x = at::randn({5, 7});
   const at::Tensor y = at::randn({7, 3});
   const at::Tensor expected = at::softmax(at::mm(x, y) + 1, -1);
@@ -42,11 +48,11 @@ TEST(SimulatedDeviceTest, OperatorsGiveTheCpusNumbers) {
   EXPECT_TRUE(at::equal(result.cpu(), expected));
 }
 
-TEST(SimulatedDeviceTest, FreshMemoryIsNoNumber) {
+TEST_F(SimulatedDeviceTest, FreshMemoryIsNoNumber) {
   EXPECT_TRUE(at::isnan(at::empty({3}, Options(at::kFloat)).cpu()).all().item<bool>());
 }
 
-TEST(SimulatedDeviceTest, ViewsShareMemory) {
+TEST_F(SimulatedDeviceTest, ViewsShareMemory) {
   const at::Tensor x = at::zeros({2, 3}, Options(at::kFloat));
   x.view({6}).slice(0, 1, 6, 2).fill_(1);
   ExpectValues(x, {0, 1, 0, 1, 0, 1});
@@ -56,7 +62,7 @@ TEST(SimulatedDeviceTest, ViewsShareMemory) {
   ExpectValues(x.as_strided({2}, {2}, 1), {1, 2});
 }
 
-TEST(SimulatedDeviceTest, OperatorsWriteWhereTheyAreTold) {
+TEST_F(SimulatedDeviceTest, OperatorsWriteWhereTheyAreTold) {
   const at::Tensor x = OnDevice({1, 2, 3, 4}).view({2, 2});
   at::Tensor out = at::zeros({2, 4}, Options(at::kFloat));
   at::Tensor part = out.slice(1, 1, 3);
@@ -78,7 +84,7 @@ TEST(SimulatedDeviceTest, OperatorsWriteWhereTheyAreTold) {
   ExpectValues(largest, {3, 5});
 }
 
-TEST(SimulatedDeviceTest, TensorsGrowAndMoveToOtherMemory) {
+TEST_F(SimulatedDeviceTest, TensorsGrowAndMoveToOtherMemory) {
   at::Tensor x = OnDevice({1, 2});
   x.resize_({2, 3});
   EXPECT_EQ(x.sizes(), at::IntArrayRef({2, 3}));
@@ -90,7 +96,7 @@ TEST(SimulatedDeviceTest, TensorsGrowAndMoveToOtherMemory) {
   ExpectValues(x, {8, 8, 8});
 }
 
-TEST(SimulatedDeviceTest, GradientsAreTheCpus) {
+TEST_F(SimulatedDeviceTest, GradientsAreTheCpus) {
   const auto gradient = [](at::Device device) {
     const at::Tensor x = at::arange(1, 13, at::kFloat).view({3, 4}).to(device);
     const at::Tensor weight = (at::arange(0, 8, at::kFloat).view({2, 4}) / 8).to(device);
@@ -107,7 +113,7 @@ TEST(SimulatedDeviceTest, GradientsAreTheCpus) {
   EXPECT_TRUE(at::equal(here.cpu(), gradient(at::kCPU))) << (here.cpu() - gradient(at::kCPU));
 }
 
-TEST(SimulatedDeviceTest, AttentionAndItsGradientAreTheCpus) {
+TEST_F(SimulatedDeviceTest, AttentionAndItsGradientAreTheCpus) {
   const at::Tensor values = at::randn({3, 1, 2, 5, 8});
   const auto run = [&](at::Device device) {
     const at::Tensor x = values.to(device).detach().requires_grad_(true);
@@ -119,7 +125,7 @@ TEST(SimulatedDeviceTest, AttentionAndItsGradientAreTheCpus) {
   EXPECT_TRUE(at::equal(run(Device()), run(at::kCPU)));
 }
 
-TEST(SimulatedDeviceTest, TensorsOfTwoDevicesDoNotMix) {
+TEST_F(SimulatedDeviceTest, TensorsOfTwoDevicesDoNotMix) {
   const at::Tensor x = OnDevice({1, 2});
   ExpectValues(x + at::scalar_tensor(1.0F), {2, 3});  // no dimensions: a number
   EXPECT_THROW((void)(x + at::tensor({1.0F, 2.0F})), c10::Error);
@@ -151,7 +157,7 @@ TEST(SimulatedDeviceDeathTest, AHostWriteToFreedDeviceMemoryEndsTheTest) {
   EXPECT_DEATH(*data = 1, "the host touched device memory");
 }
 
-TEST(SimulatedDeviceTest, APassWithoutSynchronisationIsClean) {
+TEST_F(SimulatedDeviceTest, APassWithoutSynchronisationIsClean) {
   const at::Tensor x = OnDevice({1, 2}).requires_grad_(true);
   const NoSynchronisationScope scope;
   (x * x).sum().backward();
@@ -159,7 +165,7 @@ TEST(SimulatedDeviceTest, APassWithoutSynchronisationIsClean) {
   EXPECT_THAT(scope.Found(), ElementsAre());
 }
 
-TEST(SimulatedDeviceTest, EverySynchronisationIsFound) {
+TEST_F(SimulatedDeviceTest, EverySynchronisationIsFound) {
   const at::Tensor x = OnDevice({1, 2});
   const at::Tensor mask = x > 1;
   const NoSynchronisationScope scope;
@@ -183,7 +189,7 @@ TEST(SimulatedDeviceTest, EverySynchronisationIsFound) {
                   HasSubstr("the host waits for the device")));
 }
 
-TEST(SimulatedDeviceTest, PinnedMemoryIsCopiedWithoutWaiting) {
+TEST_F(SimulatedDeviceTest, PinnedMemoryIsCopiedWithoutWaiting) {
   const at::Tensor pinned =
       at::empty({2}, at::TensorOptions().dtype(at::kFloat).pinned_memory(true));
   ASSERT_TRUE(pinned.is_pinned());
@@ -199,7 +205,7 @@ TEST(SimulatedDeviceTest, PinnedMemoryIsCopiedWithoutWaiting) {
   ExpectValues(back, {1, 2});
 }
 
-TEST(SimulatedDeviceTest, MemoryRunsOutAtItsCapacity) {
+TEST_F(SimulatedDeviceTest, MemoryRunsOutAtItsCapacity) {
   const int64_t before = AllocatedBytes();
   SetCapacity(before + 4096);
   ResetPeak();

@@ -14,6 +14,7 @@
 #include <stdexcept>
 #include <string>
 
+// NOLINTBEGIN(bugprone-reserved-identifier,google-explicit-constructor,readability-identifier-naming)
 #define __global__
 #define __device__
 #define __launch_bounds__(...)
@@ -176,3 +177,4 @@ inline __nv_bfloat16 __float2bfloat16_rn(float x) {
   return {static_cast<uint16_t>((bits + 0x7fffU + ((bits >> 16) & 1U)) >> 16)};
 }
 inline uint16_t __bfloat16_as_ushort(__nv_bfloat16 x) { return x.bits; }
+// NOLINTEND(bugprone-reserved-identifier,google-explicit-constructor,readability-identifier-naming)
