@@ -46,7 +46,7 @@ HostNeeds PlanHostMemory(const TrainingPlan& plan, const TrainingFacts& facts,
   result.optimizer_bytes = HostOptimizerBytes(plan, facts);
   if (!facts.on_gpu) {
     result.training_bytes = TotalBytes(needs);
-    result.answering_bytes = 2 * facts.compute_bytes * parameters + host.answering_bytes;
+    result.answering_bytes = int64_t{2} * facts.compute_bytes * parameters + host.answering_bytes;
   }
   result.total_bytes = result.base_bytes + result.pristine_bytes + result.reference_bytes +
                        result.optimizer_bytes +

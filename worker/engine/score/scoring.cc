@@ -194,10 +194,11 @@ std::vector<TokenScore> Scoring::Assemble(size_t query, const Stretch& end) cons
   while (path.back()->from != kNoNode) {
     path.push_back(&nodes_[path.back()->from]);
   }
+  std::reverse(path.begin(), path.end());
   std::vector<TokenScore> scores;
-  for (auto stretch = path.rbegin(); stretch != path.rend(); ++stretch) {
-    const std::vector<TokenScore>& part = (*stretch)->scores;
-    const size_t first = (*stretch)->first;
+  for (const Stretch* const stretch : path) {
+    const std::vector<TokenScore>& part = stretch->scores;
+    const size_t first = stretch->first;
     const size_t skipped = queries_[query].first > first ? queries_[query].first - first : 0;
     if (skipped < part.size()) {
       scores.insert(scores.end(), part.begin() + static_cast<ptrdiff_t>(skipped), part.end());
