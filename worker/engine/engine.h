@@ -176,7 +176,7 @@ struct TrainingPlan {
   // losses, norms, clipping and the report are those of the whole batch: the curve is that of one
   // rank.
   Gang* gang = nullptr;
-  // Each rank keeps the optimizer state of its share of the weights only (ZeRO stage 1:
+  // Each rank keeps gradients, masters and moments of its own weights only (ZeRO stage 2:
   // Rajbhandari et al., 2020). Read only with a gang.
   bool shard_optimizer_state = false;
   // Float32 masters and moments lie in the host's memory (pinned for a GPU) and are updated there:
@@ -285,7 +285,7 @@ class Engine {
                                                          const CancelToken& cancel) = 0;
 
   // Puts the weights as loaded back, in place, without the disk; adapters and steering are removed.
-  // Returns the checksum of the weights as they now are, computed anew; it must equal
+  // Returns the checksum of the weights as they now are, anew for those that changed; it must equal
   // ModelInfo::weights_checksum.
   virtual absl::StatusOr<std::string> Restore() = 0;
 };
